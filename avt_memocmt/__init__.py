@@ -1,0 +1,29 @@
+"""AVT-MemoCMT: multimodal emotion recognition in conversation from audio, video and text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
+
+_EXPORTS = {
+    "EmotionRecognizer": "avt_memocmt.inference.recognizer",
+    "MediaPrediction": "avt_memocmt.inference.results",
+    "ModalityUse": "avt_memocmt.inference.results",
+    "UtterancePrediction": "avt_memocmt.inference.results",
+}
+
+__all__ = ["EmotionRecognizer", "MediaPrediction", "ModalityUse", "UtterancePrediction"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use, so that importing the package stays cheap."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_EXPORTS[name]), name)

@@ -1,0 +1,218 @@
+"""The corpora that the embedded model is trained on, each cut into three parts without overlap.
+
+`train` is trained on, `select` chooses the epoch and the settings, `report` is measured once and
+gives the figures in the documentation. Speech is cut by actor, dialogues and faces by position.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES, emotion_index
+from avt_memocmt.errors import AvtError
+from avt_memocmt.preprocessing.text_preprocess import clean_text
+
+Part = Literal["train", "select", "report"]
+
+RAVDESS_STATEMENTS = {
+    "01": "Kids are talking by the door.",
+    "02": "Dogs are sitting by the door.",
+}
+_RAVDESS_SELECT = frozenset({14, 15})
+_RAVDESS_REPORT = frozenset({16, 17, 18})
+_SELECT_SPEAKERS = {
+    "emovo": frozenset({"f3", "m3"}),
+    "nemo": frozenset({"MK0", "SM0"}),
+    "urdu": frozenset({"SM4", "SM7", "SF6"}),
+    "tess": frozenset[str](),
+}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One utterance of a dialogue. `emotion` is an index into `EMOTIONS`."""
+
+    utterance_id: int
+    speaker: str
+    text: str
+    emotion: int
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """Turns in the order of their utterance ids."""
+
+    dialogue_id: int
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class SpeechClip:
+    """One acted or broadcast sentence. `text` is "" where the words are not known."""
+
+    path: Path
+    corpus: str
+    speaker: str
+    text: str
+    emotion: int
+    part: Part
+
+
+@dataclass(frozen=True)
+class Faces:
+    """FER+ pictures.
+
+    Attributes:
+        pictures: uint8 grey [n, 48, 48].
+        votes: float32 [n, 7], share of the annotators' votes for each of `EMOTIONS`; rows sum to 1.
+        majority: int64 [n], the class with most votes of all ten columns, -1 where that is
+            contempt, unknown or not-a-face.
+    """
+
+    pictures: NDArray[np.uint8]
+    votes: NDArray[np.float32]
+    majority: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def subset(self, index: NDArray[np.int64]) -> Faces:
+        """The rows at `index`."""
+        return Faces(self.pictures[index], self.votes[index], self.majority[index])
+
+
+def meld_dialogues(data: Path, part: Part) -> list[Dialogue]:
+    """MELD transcripts: `train` and `select` are nine and one tenth of its train split.
+
+    `report` is its dev split. The test split is not read here.
+    """
+    folder = data / "meld"
+    if part == "report":
+        return read_meld_csv(folder / "dev_sent_emo.csv")
+    every_tenth = [
+        (dialogue.dialogue_id % 10 == 9, dialogue)
+        for dialogue in read_meld_csv(folder / "train_sent_emo.csv")
+    ]
+    return [dialogue for chosen, dialogue in every_tenth if chosen == (part == "select")]
+
+
+def read_meld_csv(path: Path) -> list[Dialogue]:
+    """Read one `*_sent_emo.csv` of the MELD release.
+
+    Raises:
+        AvtError: the file or a column is missing.
+    """
+    if not path.is_file():
+        raise AvtError(f"{path} is missing; give a folder with the MELD transcripts.")
+    dialogues: dict[int, list[Turn]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        needed = {"Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"}
+        absent = needed - set(rows.fieldnames or ())
+        if absent:
+            raise AvtError(f"{path} lacks the column {', '.join(sorted(absent))}.")
+        for row in rows:
+            turn = Turn(
+                int(row["Utterance_ID"]),
+                clean_text(row["Speaker"]),
+                clean_text(row["Utterance"]),
+                emotion_index(row["Emotion"]),
+            )
+            dialogues.setdefault(int(row["Dialogue_ID"]), []).append(turn)
+    return [
+        Dialogue(number, tuple(sorted(turns, key=lambda turn: turn.utterance_id)))
+        for number, turns in sorted(dialogues.items())
+    ]
+
+
+def speech_clips(data: Path) -> list[SpeechClip]:
+    """RAVDESS, TESS, EMOVO, nEMO and URDU clips that are at hand, with their parts.
+
+    Only RAVDESS has a `report` part (actors 16 to 18), so that figure is on unseen actors.
+    """
+    clips = [_ravdess_clip(path) for path in sorted((data / "ravdess").glob("*.flac"))]
+    for corpus in sorted(_SELECT_SPEAKERS):
+        clips += _labelled_clips(data / "speech" / corpus, corpus)
+    if not clips:
+        raise AvtError(f"{data} holds no speech corpus (ravdess/, speech/*/labels.tsv).")
+    return clips
+
+
+def _ravdess_clip(path: Path) -> SpeechClip:
+    fields = path.stem.split("-")
+    actor = int(fields[6])
+    part: Part = "train"
+    if actor in _RAVDESS_SELECT:
+        part = "select"
+    elif actor in _RAVDESS_REPORT:
+        part = "report"
+    emotion = EMOTIONS.index(RAVDESS_CODES[fields[2]])
+    text = RAVDESS_STATEMENTS[fields[4]]
+    return SpeechClip(path, "ravdess", f"actor{actor:02d}", text, emotion, part)
+
+
+def _labelled_clips(folder: Path, corpus: str) -> list[SpeechClip]:
+    table = folder / "labels.tsv"
+    if not table.is_file():
+        return []
+    clips = []
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            held = row["speaker"] in _SELECT_SPEAKERS[corpus]
+            text = f"Say the word {row['path'].split('_')[-2]}." if corpus == "tess" else ""
+            clips.append(
+                SpeechClip(
+                    folder / row["path"],
+                    corpus,
+                    row["speaker"],
+                    text,
+                    emotion_index(row["emotion7"]),
+                    "select" if held else "train",
+                )
+            )
+    return clips
+
+
+def ferplus_faces(data: Path, part: Part) -> Faces:
+    """FER+ pictures: `train` and `select` are nine and one tenth of its train split.
+
+    `report` is its validation split. Pictures that no annotator gave one of the seven classes are
+    left out. The test split is not read here.
+    """
+    folder = data / "ferplus"
+    if part == "report":
+        return _read_ferplus(folder / "valid.parquet")
+    faces = _read_ferplus(folder / "train.parquet")
+    held = np.arange(len(faces)) % 10 == 9
+    return faces.subset(np.flatnonzero(held if part == "select" else ~held))
+
+
+def _read_ferplus(path: Path) -> Faces:
+    import pyarrow.parquet as parquet
+    from PIL import Image
+
+    if not path.is_file():
+        raise AvtError(f"{path} is missing; give a folder with the FER+ tables.")
+    table = parquet.read_table(path, columns=["png", "votes"])
+    votes = np.array(table.column("votes").to_pylist(), dtype=np.float32)
+    pictures = np.stack(
+        [
+            np.asarray(Image.open(io.BytesIO(png)).convert("L"), dtype=np.uint8)
+            for png in table.column("png").to_pylist()
+        ]
+    )
+    columns = [FERPLUS_VOTES.index(name) for name in EMOTIONS]
+    ours = votes[:, columns]
+    winner = votes.argmax(axis=1)
+    to_class = np.full(votes.shape[1], -1, dtype=np.int64)
+    to_class[columns] = np.arange(len(EMOTIONS))
+    keep = np.flatnonzero(ours.sum(axis=1) > 0)
+    shares = ours / np.maximum(ours.sum(axis=1, keepdims=True), 1.0)
+    return Faces(pictures, shares.astype(np.float32), to_class[winner]).subset(keep)

@@ -1,0 +1,85 @@
+"""The one place with emotion names, their order, their colours and other corpora's labels."""
+
+from __future__ import annotations
+
+from avt_memocmt.errors import AvtError
+
+EMOTIONS: tuple[str, ...] = (
+    "neutral",
+    "surprise",
+    "fear",
+    "sadness",
+    "joy",
+    "disgust",
+    "anger",
+)
+"""The seven classes in MELD's own order; a class index means a position in this tuple."""
+
+NUM_EMOTIONS = len(EMOTIONS)
+
+# Okabe & Ito (2008): distinguishable with every common form of colour blindness.
+COLOURS: dict[str, str] = {
+    "neutral": "#999999",
+    "surprise": "#56B4E9",
+    "fear": "#CC79A7",
+    "sadness": "#0072B2",
+    "joy": "#E69F00",
+    "disgust": "#009E73",
+    "anger": "#D55E00",
+}
+
+_SYNONYMS: dict[str, str] = {
+    **{name: name for name in EMOTIONS},
+    "calm": "neutral",
+    "surprised": "surprise",
+    "pleasant_surprise": "surprise",
+    "ps": "surprise",
+    "fearful": "fear",
+    "afraid": "fear",
+    "sad": "sadness",
+    "happy": "joy",
+    "happiness": "joy",
+    "disgusted": "disgust",
+    "angry": "anger",
+}
+
+RAVDESS_CODES: dict[str, str] = {
+    "01": "neutral",
+    "02": "neutral",  # calm
+    "03": "joy",
+    "04": "sadness",
+    "05": "anger",
+    "06": "fear",
+    "07": "disgust",
+    "08": "surprise",
+}
+"""RAVDESS file names carry the emotion as their third field (Livingstone & Russo 2018)."""
+
+FERPLUS_VOTES: tuple[str, ...] = (
+    "neutral",
+    "joy",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+)
+"""The first seven of FER+'s ten vote columns that name one of our classes, in FER+'s order.
+
+FER+ orders its columns neutral, happiness, surprise, sadness, anger, disgust, fear, contempt,
+unknown, not-a-face (Barsoum et al. 2016)."""
+
+
+def emotion_index(name: str) -> int:
+    """Index in `EMOTIONS` of a label as corpora spell it ("happy", "Joy", "fearful").
+
+    Raises:
+        AvtError: the label is none of the seven classes nor a known synonym.
+    """
+    key = name.strip().lower().replace(" ", "_")
+    if key not in _SYNONYMS:
+        raise AvtError(
+            f"unknown emotion {name!r}; use one of {', '.join(EMOTIONS)} (or a synonym such as "
+            "happy, sad, angry)."
+        )
+    return EMOTIONS.index(_SYNONYMS[key])

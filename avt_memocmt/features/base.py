@@ -1,0 +1,33 @@
+"""The one interface of every encoder: a batch of utterances in, token sequences with times out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of one modality of one utterance.
+
+    Attributes:
+        values: float32 [tokens, layers * dim]; hidden states of several layers are concatenated,
+            lowest layer first.
+        spans: float32 [tokens, 2], start and end of each token in seconds from the start of the
+            utterance.
+    """
+
+    values: NDArray[np.float32]
+    spans: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.spans.shape != (len(self.values), 2):
+            raise ValueError(
+                f"tokens [n, dim] and spans [n, 2] must agree, got {self.values.shape} and "
+                f"{self.spans.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)

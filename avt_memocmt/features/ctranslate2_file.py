@@ -1,0 +1,99 @@
+"""Reading tensors out of a CTranslate2 model file, which is not trusted: every size is checked."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.errors import AvtError
+
+_DTYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
+
+_BLOCK_NAMES = {
+    "attention_norm": "self_attention/layer_norm",
+    "qkv": "self_attention/linear_0",
+    "out": "self_attention/linear_1",
+    "feed_forward_norm": "ffn/layer_norm",
+    "expand": "ffn/linear_0",
+    "contract": "ffn/linear_1",
+}
+
+
+def read_ctranslate2(path: Path, prefix: str) -> dict[str, NDArray[np.generic]]:
+    """Variables of a CTranslate2 model file (binary version 6) whose names start with `prefix`.
+
+    Raises:
+        AvtError: the file cannot be read, or is cut short or malformed.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(file, path.stat().st_size).variables(prefix)
+    except OSError as error:
+        raise AvtError(f"cannot read {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise AvtError(f"{path} is not a valid CTranslate2 model: {error}.") from error
+
+
+def whisper_variable(name: str) -> str:
+    """CTranslate2's name of a parameter of `whisper_encoder.WhisperTinyEncoder`."""
+    if name == "positions":
+        return "encoder/position_encodings/encodings"
+    *modules, leaf = name.split(".")
+    if modules[0] == "blocks":
+        modules = [f"layer_{modules[1]}", _BLOCK_NAMES[modules[2]]]
+    elif modules[0] == "norm":
+        modules = ["layer_norm"]
+    if modules[-1].endswith("layer_norm"):
+        leaf = {"weight": "gamma", "bias": "beta"}[leaf]
+    return "/".join(["encoder", *modules, leaf])
+
+
+class _Reader:
+    """Little-endian fields, each checked against what is left of the file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file = file
+        self.size = size
+
+    def variables(self, prefix: str) -> dict[str, NDArray[np.generic]]:
+        version = self._number("<I")
+        if version != 6:
+            raise ValueError(f"its format version is {version}, not 6")
+        self._string()  # the kind of model
+        self._number("<I")  # and its revision
+        found = {}
+        for _ in range(self._number("<I")):
+            name = self._string()
+            shape = [self._number("<I") for _ in range(self._number("<B"))]
+            kind, length = self._number("<B"), self._number("<I")
+            dtype = _DTYPES.get(kind)
+            if dtype is None or math.prod(shape) * np.dtype(dtype).itemsize != length:
+                raise ValueError(f"the size of its variable {name!r} is inconsistent")
+            if name.startswith(prefix):
+                found[name] = np.frombuffer(self._bytes(length), dtype).reshape(shape)
+            else:
+                self._check(length)
+                self.file.seek(length, 1)
+        return found
+
+    def _check(self, length: int) -> None:
+        if length > self.size - self.file.tell():
+            raise ValueError("it ends early")
+
+    def _bytes(self, length: int) -> bytes:
+        self._check(length)
+        return self.file.read(length)
+
+    def _number(self, layout: str) -> int:
+        return int(struct.unpack(layout, self._bytes(struct.calcsize(layout)))[0])
+
+    def _string(self) -> str:
+        raw = self._bytes(self._number("<H"))
+        if not raw.endswith(b"\0"):
+            raise ValueError("one of its names does not end")
+        return raw[:-1].decode("ascii")

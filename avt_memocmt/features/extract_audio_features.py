@@ -1,0 +1,192 @@
+"""Audio encoders: HuBERT, wav2vec2 and WavLM (paper), and the packaged Whisper encoder (embedded).
+
+Every encoder turns 16 kHz waveforms into about 50 tokens a second, each with its time span. A
+clip's tokens never depend on the clips it was batched with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from avt_memocmt.config import EncoderConfig
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.audio_encoder import AudioEncoder
+from avt_memocmt.features.hub import load_hub_model
+from avt_memocmt.features.whisper_encoder import (
+    WhisperTinyEncoder,
+    token_count,
+    token_counts,
+)
+from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.weights import PACKAGED, file_sha256, packaged_path
+
+WHISPER = "whisper-tiny.en"
+
+__all__ = ["AudioEncoder", "HubAudioEncoder", "WhisperAudioEncoder", "make_audio_encoder"]
+
+
+class WhisperAudioEncoder(AudioEncoder):
+    """The packaged Whisper tiny.en encoder, all five hidden states of each token."""
+
+    def __init__(self, encoder: WhisperTinyEncoder | None = None) -> None:
+        """Wrap an encoder that is already loaded, or load the packaged one.
+
+        Raises:
+            AvtError: the package with the weights is missing.
+        """
+        super().__init__()
+        self.encoder = encoder or WhisperTinyEncoder()
+        self.dim, self.layers, self.rate = self.encoder.dim, self.encoder.layers, self.encoder.rate
+        self.identity = {
+            "name": WHISPER,
+            "source": PACKAGED[WHISPER].distribution,
+            "sha256": file_sha256(packaged_path(WHISPER)),
+        }
+
+    def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See `AudioEncoder`.
+
+        Raises:
+            AvtError: the batch is longer than 30 s.
+        """
+        # A row without sound still attends to one token: softmax over nothing is not a number.
+        heard = lengths.clamp(min=1)
+        hidden = self.encoder(self.encoder.log_mel(waveforms, heard), _mask(heard, waveforms))
+        return hidden.flatten(2), _mask(lengths, waveforms)
+
+
+class HubAudioEncoder(AudioEncoder):
+    """HuBERT (Hsu et al. 2021), wav2vec 2.0 (Baevski et al. 2020) or WavLM, its last hidden state.
+
+    Models whose first convolution has a group norm over time (the base sizes) were trained without
+    an attention mask, and padding changes that norm: they see clips of equal length only.
+    """
+
+    layers = 1
+
+    def __init__(self, name: str, revision: str | None = None) -> None:
+        """Load model and front-end settings.
+
+        Args:
+            name: a hub id or a local folder with a model and its preprocessor_config.json.
+            revision: the hub commit; ignored for folders.
+
+        Raises:
+            AvtError: the weights cannot be loaded, or are of another kind of model.
+        """
+        super().__init__()
+        # SpecAugment masks spans longer than a short utterance, which transformers refuses.
+        self.model = load_hub_model(name, revision, apply_spec_augment=False)
+        config = self.model.config
+        if not hasattr(config, "feat_extract_norm"):
+            raise AvtError(
+                f"{name!r} is a {config.model_type!r} model; an audio encoder must be HuBERT, "
+                "wav2vec2 or WavLM."
+            )
+        front_end = _load_front_end(name, revision)
+        self.normalize = bool(front_end.do_normalize)
+        self.padded = bool(front_end.return_attention_mask) and config.feat_extract_norm == "layer"
+        self.dim = int(config.hidden_size)
+        self.rate = SAMPLE_RATE / math.prod(config.conv_stride)
+        self.minimum = _receptive_field(config.conv_kernel, config.conv_stride)
+        self.identity = _hub_identity(name, revision, config)
+
+    def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See `AudioEncoder`. Sound shorter than the front end's window is padded with silence."""
+        waveforms = F.pad(waveforms, (0, max(0, self.minimum - waveforms.shape[1])))
+        steps = torch.arange(waveforms.shape[1], device=waveforms.device)
+        waveforms = self._normalized(waveforms, steps < lengths[:, None], lengths)
+        window = lengths.clamp(min=self.minimum)
+        if self.padded:
+            mask = (steps < window[:, None]).long()
+            tokens = self.model(waveforms, attention_mask=mask).last_hidden_state
+        else:
+            tokens = self._equal_lengths(waveforms, window)
+        counts = self._counts(window) * (lengths > 0)
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        return tokens, positions < counts[:, None]
+
+    def _normalized(self, waveforms: Tensor, valid: Tensor, lengths: Tensor) -> Tensor:
+        """Each clip at mean 0 and variance 1 if the front end asks for it; 0 beyond its end."""
+        waveforms = waveforms * valid
+        if not self.normalize:
+            return waveforms
+        count = lengths.clamp(min=1)[:, None]
+        centred = (waveforms - waveforms.sum(1, keepdim=True) / count) * valid
+        variance = centred.square().sum(1, keepdim=True) / count
+        return centred / (variance + 1e-7).sqrt()
+
+    def _equal_lengths(self, waveforms: Tensor, window: Tensor) -> Tensor:
+        """[batch, tokens, dim], each group of equally long clips encoded without padding."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for row, length in enumerate(window.tolist()):
+            groups[length].append(row)
+        longest = int(self._counts(window).max())
+        rows: dict[int, Tensor] = {}
+        for length, members in groups.items():
+            hidden = self.model(waveforms[members, :length]).last_hidden_state
+            hidden = F.pad(hidden, (0, 0, 0, longest - hidden.shape[1]))
+            rows.update(zip(members, hidden, strict=True))
+        return torch.stack([rows[i] for i in range(len(rows))])
+
+    def _counts(self, lengths: Tensor) -> Tensor:
+        counts: Tensor = self.model._get_feat_extract_output_lengths(lengths)
+        return counts
+
+
+def make_audio_encoder(config: EncoderConfig) -> AudioEncoder:
+    """Build the audio encoder a config names: "whisper-tiny.en" (packaged), a hub id or a folder.
+
+    Raises:
+        AvtError: the weights are missing, not the pinned ones, or of another kind of model.
+    """
+    if config.name == WHISPER:
+        return WhisperAudioEncoder()
+    return HubAudioEncoder(config.name, config.revision)
+
+
+def _mask(lengths: Tensor, waveforms: Tensor) -> Tensor:
+    """Bool [batch, tokens], True at the Whisper tokens of each clip."""
+    longest = token_count(waveforms.shape[1])
+    return torch.arange(longest, device=lengths.device) < token_counts(lengths)[:, None]
+
+
+def _receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples that one output of a stack of convolutions sees."""
+    field = 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def _load_front_end(name: str, revision: str | None) -> Any:
+    from transformers import AutoFeatureExtractor
+
+    loader: Any = AutoFeatureExtractor
+    try:
+        front_end = loader.from_pretrained(name, revision=revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise AvtError(
+            f"the audio encoder {name!r} has no readable preprocessor_config.json; save its "
+            "feature extractor into the folder that --encoders names."
+        ) from error
+    if front_end.sampling_rate != SAMPLE_RATE:
+        raise AvtError(f"{name!r} expects {front_end.sampling_rate} Hz; choose a 16 kHz model.")
+    return front_end
+
+
+def _hub_identity(name: str, revision: str | None, config: Any) -> dict[str, str]:
+    folder = Path(name)
+    if not folder.is_dir():
+        commit = getattr(config, "_commit_hash", None) or revision or ""
+        return {"name": name, "source": f"https://huggingface.co/{name}", "revision": commit}
+    hashes = [file_sha256(path) for path in sorted(folder.glob("*.safetensors"))]
+    return {"name": folder.name, "source": str(folder), "sha256": "+".join(hashes)}

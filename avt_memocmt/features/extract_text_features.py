@@ -1,0 +1,241 @@
+"""Text encoders: BERT, DeBERTa (paper) and the fine-tuned MiniLM (embedded), with dialogue context.
+
+The encoder reads ``[CLS] past turns [SEP] utterance [SEP]``; only the word pieces of the utterance
+itself become tokens, so that fusion and explanations speak of the words that were said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from avt_memocmt.config import TextConfig
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.hub import load_hub_model, load_hub_tokenizer
+from avt_memocmt.preprocessing.text_preprocess import clean_text
+from avt_memocmt.weights import PACKAGED, file_sha256, packaged_folder, packaged_path
+
+TEXT_ENCODER_FILE = "text_encoder.safetensors"
+WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
+_SPEAKER_TAGS = {True: "me:", False: "you:", None: "-"}
+
+
+@dataclass(frozen=True)
+class ContextTurn:
+    """A past turn. `same_speaker`: said by the current speaker; None where that is not known."""
+
+    text: str
+    same_speaker: bool | None = None
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """What was said in one utterance.
+
+    Attributes:
+        text: the words; empty means no text.
+        context: earlier turns of the dialogue, oldest first.
+        duration: seconds of the utterance, over which words without known times are spread.
+        word_spans: seconds [words, 2] from forced alignment, one row per word between
+            spaces of the cleaned text.
+    """
+
+    text: str
+    context: tuple[ContextTurn, ...] = ()
+    duration: float = 0.0
+    word_spans: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Tokenized inputs.
+
+    Attributes:
+        ids: int64 [batch, length], word-piece ids.
+        types: int64 [batch, length], 0 = context, 1 = utterance (0 where there is no context).
+        mask: bool [batch, length], True at real word pieces.
+        starts: position of the utterance's first word piece, per row.
+        counts: word pieces of the utterance, per row.
+        words: per row, the word (between spaces of the cleaned text) of each of its word pieces.
+    """
+
+    ids: Tensor
+    types: Tensor
+    mask: Tensor
+    starts: list[int]
+    counts: list[int]
+    words: list[list[int]]
+
+
+class TextEncoder(nn.Module):
+    """A transformers text model that yields the tokens of the utterance at hand.
+
+    Attributes:
+        dim: width of a token.
+        layers: hidden states per token (1: the last).
+        identity: where the weights came from.
+    """
+
+    layers = 1
+
+    def __init__(
+        self, model: Any, tokenizer: Any, config: TextConfig, identity: dict[str, str]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = config
+        self.identity = identity
+        self.dim = int(model.config.hidden_size)
+
+    def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
+        """Tokenize; utterances and contexts that are too long lose their far ends."""
+        rows = [self._row(item) for item in inputs]
+        length = max((len(ids) for ids, *_ in rows), default=1)
+        ids = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
+        types = torch.zeros_like(ids)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for i, (row, start, _) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = True
+            if start > 1:
+                types[i, start : len(row)] = 1
+        words = [row_words for *_, row_words in rows]
+        return TextBatch(ids, types, mask, [r[1] for r in rows], [len(w) for w in words], words)
+
+    def embed(self, batch: TextBatch) -> Tensor:
+        """Word embeddings [batch, length, embedding], where Integrated Gradients starts."""
+        return self.model.get_input_embeddings()(batch.ids)
+
+    def forward(self, batch: TextBatch, embeddings: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Encode the utterances' word pieces.
+
+        Args:
+            batch: from `prepare`.
+            embeddings: word embeddings to use instead of looking up `batch.ids`.
+
+        Returns:
+            Tokens [batch, pieces, dim] and a bool mask [batch, pieces], True at real pieces.
+        """
+        source = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
+        hidden = self.model(
+            **source, attention_mask=batch.mask.long(), **self._types(batch)
+        ).last_hidden_state
+        longest = max(batch.counts, default=0)
+        offsets = torch.arange(longest)
+        index = (torch.tensor(batch.starts)[:, None] + offsets).clamp(max=hidden.shape[1] - 1)
+        tokens = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2]))
+        return tokens, offsets < torch.tensor(batch.counts)[:, None]
+
+    @torch.no_grad()
+    def encode(self, inputs: Sequence[TextInput], batch_size: int = 32) -> list[Tokens]:
+        """Tokens of each utterance, one per word piece; no text gives zero tokens."""
+        self.eval()
+        order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].text))
+        found: dict[int, Tokens] = {}
+        for first in range(0, len(order), batch_size):
+            part = order[first : first + batch_size]
+            batch = self.prepare([inputs[i] for i in part])
+            values, _ = self(batch)
+            for row, i in enumerate(part):
+                kept = values[row, : batch.counts[row]].float().numpy()
+                found[i] = Tokens(kept, piece_spans(inputs[i], batch.words[row]))
+        return [found[i] for i in range(len(inputs))]
+
+    def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
+        """Ids of one input, where its utterance starts, and the word of each of its pieces."""
+        words = clean_text(item.text, lowercase=self.config.lowercase).split()
+        pieces, owners = self._pieces(words)
+        pieces, owners = pieces[: self.config.max_tokens], owners[: self.config.max_tokens]
+        context = self._context(item.context)
+        begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        prefix = [begin, *context, end] if context else [begin]
+        return [*prefix, *pieces, end], len(prefix), owners
+
+    def _pieces(self, words: list[str]) -> tuple[list[int], list[int]]:
+        if not words:
+            return [], []
+        encoded = self.tokenizer(words, is_split_into_words=True, add_special_tokens=False)
+        return list(encoded["input_ids"]), list(encoded.word_ids())
+
+    def _context(self, turns: Sequence[ContextTurn]) -> list[int]:
+        if not self.config.context_turns or not self.config.context_tokens:
+            return []
+        said = [turn for turn in turns if turn.text.strip()][-self.config.context_turns :]
+        text = " ".join(
+            f"{_SPEAKER_TAGS[turn.same_speaker]} "
+            f"{clean_text(turn.text, lowercase=self.config.lowercase)}"
+            for turn in said
+        )
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] if said else []
+        return list(ids)[-self.config.context_tokens :]
+
+    def _types(self, batch: TextBatch) -> dict[str, Tensor]:
+        two_types = getattr(self.model.config, "type_vocab_size", 0) >= 2
+        return {"token_type_ids": batch.types} if two_types else {}
+
+
+def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:
+    """Seconds [pieces, 2] of each word piece: its word's aligned time, else an even share.
+
+    Without alignment the utterance's duration is divided by the number of pieces.
+    """
+    if item.word_spans is not None and len(words):
+        return np.asarray(item.word_spans, np.float32)[list(words)]
+    edges = np.linspace(0.0, item.duration, len(words) + 1, dtype=np.float32)
+    return np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> TextEncoder:
+    """Build the text encoder a config names.
+
+    Args:
+        config: its `encoder.name` is "minilm-l6" (packaged) or a hub id or folder.
+        checkpoint: folder with the fine-tuned weights of the packaged encoder, or None for the
+            weights as they come.
+
+    Raises:
+        AvtError: weights are missing or not the pinned ones.
+    """
+    name = config.encoder.name
+    if name not in PACKAGED:
+        model = load_hub_model(name, config.encoder.revision)
+        tokenizer = load_hub_tokenizer(name, config.encoder.revision)
+        identity = {"name": name, "revision": config.encoder.revision or ""}
+        return TextEncoder(model, tokenizer, config, identity)
+    weights = packaged_path(name)
+    folder = str(packaged_folder(name))
+    model, tokenizer = load_hub_model(folder, None), load_hub_tokenizer(folder, None)
+    identity = {"name": name, "sha256": file_sha256(weights)}
+    if checkpoint is not None:
+        tuned = checkpoint / TEXT_ENCODER_FILE
+        load_tuned(model, tuned)
+        identity["tuned_sha256"] = file_sha256(tuned)
+    return TextEncoder(model, tokenizer, config, identity)
+
+
+def load_tuned(model: nn.Module, path: Path) -> None:
+    """Load fine-tuned weights, which leave out the frozen word embeddings, into their model.
+
+    Raises:
+        AvtError: the file is missing or belongs to another network.
+    """
+    if not path.is_file():
+        raise AvtError(f"the checkpoint lacks {path}; give a complete checkpoint folder.")
+    tensors = {name: value.float() for name, value in load_file(path).items()}
+    try:
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise AvtError(f"{path} does not fit the text encoder: {error}".splitlines()[0]) from error
+    left = [name for name in missing if name != WORD_EMBEDDINGS]
+    if left or unexpected:
+        raise AvtError(f"{path} is not a checkpoint of this text encoder (tensors differ).")

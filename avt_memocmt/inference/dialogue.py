@@ -1,0 +1,151 @@
+"""Reads a dialogue turn by turn: encoders, fusion, and the past that the next turn needs."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avt_memocmt.config import Config
+from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.extract_audio_features import AudioEncoder, make_audio_encoder
+from avt_memocmt.features.extract_text_features import (
+    ContextTurn,
+    TextEncoder,
+    TextInput,
+    make_text_encoder,
+)
+from avt_memocmt.features.extract_visual_features import VisualEncoder, make_visual_encoder
+from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
+from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
+from avt_memocmt.models.cross_modal_transformer import MODALITIES
+from avt_memocmt.models.temporal_transformer import (
+    SPEAKER_CHANGED,
+    SPEAKER_SAME,
+    SPEAKER_UNKNOWN,
+)
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The three encoders of a checkpoint, in evaluation mode."""
+
+    audio: AudioEncoder
+    visual: VisualEncoder
+    text: TextEncoder
+
+
+def load_encoders(config: Config, checkpoint: Path) -> Encoders:
+    """Load the encoders that a checkpoint was trained with.
+
+    Raises:
+        AvtError: weights are missing or not the pinned ones.
+    """
+    return Encoders(
+        make_audio_encoder(config.audio.encoder),
+        make_visual_encoder(config.visual.encoder, checkpoint),
+        make_text_encoder(config.text, checkpoint),
+    )
+
+
+class DialogueReader:
+    """Predicts the turns of one dialogue in order, each from itself and its past.
+
+    The past is bounded: the last turns that the Temporal Transformer can reach, and the last lines
+    that the text encoder reads as context.
+    """
+
+    def __init__(self, model: AvtMemoCmt, encoders: Encoders, config: Config) -> None:
+        """Start an empty dialogue."""
+        self._model = model
+        self._encoders = encoders
+        self._config = config
+        self._dims = {m: getattr(encoders, m).dim * getattr(encoders, m).layers for m in MODALITIES}
+        self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach)
+        self._changes: deque[int] = deque(maxlen=model.temporal.reach)
+        self._lines: deque[tuple[str, str | None]] = deque(maxlen=max(1, config.text.context_turns))
+        self._speaker: str | None = None
+        self._started = False
+
+    @torch.no_grad()
+    def read(
+        self, utterance: Utterance, text_source: str, audio_tokens: Tokens | None = None
+    ) -> UtterancePrediction:
+        """Predict the next turn.
+
+        Args:
+            utterance: with at least one modality.
+            text_source: "given", "asr" or "none".
+            audio_tokens: of its sound, where they were computed already.
+        """
+        tokens = self._tokens(utterance, audio_tokens)
+        features = TurnFeatures(tokens, self._speaker_change(utterance.speaker))
+        batch = collate([[features]], self._dims)
+        fused = self._model.fuse({m: batch.modalities[m].flatten_turns() for m in MODALITIES})
+        self._vectors.append(fused.utterances[0])
+        self._changes.append(features.speaker_change)
+        logits = self._model.classify(
+            torch.stack(list(self._vectors))[None],
+            torch.ones(1, len(self._vectors), dtype=torch.bool),
+            torch.tensor([list(self._changes)]),
+        )
+        if utterance.text:
+            self._lines.append((utterance.text, utterance.speaker))
+        self._speaker, self._started = utterance.speaker, True
+        return UtterancePrediction(
+            start=utterance.start,
+            end=utterance.end,
+            speaker=utterance.speaker,
+            text=utterance.text,
+            text_source=text_source,
+            probabilities=_probabilities(logits[0, -1]),
+            modalities=_modality_use(tokens, fused),
+            warnings=utterance.warnings,
+        )
+
+    def _tokens(self, utterance: Utterance, audio_tokens: Tokens | None) -> dict[str, Tokens]:
+        tokens: dict[str, Tokens] = {}
+        if utterance.samples is not None:
+            tokens["audio"] = audio_tokens or self._encoders.audio.encode([utterance.samples])[0]
+        if utterance.faces:
+            period = 1 / self._config.visual.frames_per_second
+            tokens["visual"] = self._encoders.visual.encode(
+                [utterance.faces], [utterance.start], period
+            )[0]
+        if utterance.text:
+            item = TextInput(
+                utterance.text, self._context(utterance.speaker), utterance.end - utterance.start
+            )
+            tokens["text"] = self._encoders.text.encode([item])[0]
+        return {name: found for name, found in tokens.items() if len(found)}
+
+    def _context(self, speaker: str | None) -> tuple[ContextTurn, ...]:
+        return tuple(
+            ContextTurn(text, None if speaker is None or by is None else by == speaker)
+            for text, by in self._lines
+        )
+
+    def _speaker_change(self, speaker: str | None) -> int:
+        if not self._started or speaker is None or self._speaker is None:
+            return SPEAKER_UNKNOWN
+        return SPEAKER_SAME if speaker == self._speaker else SPEAKER_CHANGED
+
+
+def _modality_use(tokens: dict[str, Tokens], fused: Fused) -> dict[str, ModalityUse]:
+    return {
+        name: ModalityUse(
+            name in tokens,
+            float(fused.weights[0, position]),
+            _probabilities(fused.opinions[name][0]) if name in tokens else None,
+        )
+        for position, name in enumerate(MODALITIES)
+    }
+
+
+def _probabilities(logits: Tensor) -> tuple[float, ...]:
+    return tuple(logits.softmax(dim=0).tolist())

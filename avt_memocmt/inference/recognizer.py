@@ -1,0 +1,211 @@
+"""The recogniser: a video, a recording or a picture in, an emotion timeline out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from avt_memocmt import __version__
+from avt_memocmt.config import Config
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.transcriber import Transcriber
+from avt_memocmt.inference.dialogue import DialogueReader, Encoders, load_encoders
+from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
+from avt_memocmt.inference.transcript_placing import place_transcript, with_match_warning
+from avt_memocmt.inference.utterances import (
+    Progress,
+    Utterance,
+    cue_media,
+    segment_media,
+    whole_media,
+)
+from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.types import VideoFrame
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.checkpoint import checkpoint_folder, load_model
+from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
+from avt_memocmt.preprocessing.face_detectors import make_detector
+from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker, crop_still
+
+
+class EmotionRecognizer:
+    """Recognises the emotion of every utterance of a media file.
+
+    Example:
+        >>> recognizer = EmotionRecognizer.from_pretrained("embedded")
+        >>> for utterance in recognizer.predict("clip.mp4").utterances:
+        ...     print(utterance.start, utterance.emotion, utterance.confidence)
+    """
+
+    def __init__(self, model: AvtMemoCmt, config: Config, encoders: Encoders) -> None:
+        """Use parts that are already loaded; see `from_pretrained`."""
+        self.model = model
+        self.config = config
+        self.encoders = encoders
+        self._detector = make_detector(config.visual.detector)
+        self._transcriber: Transcriber | None = None
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = "embedded") -> EmotionRecognizer:
+        """Load a checkpoint and the encoders it was trained with.
+
+        Args:
+            name_or_path: "embedded", the one that ships, or a checkpoint folder.
+
+        Raises:
+            AvtError: the checkpoint or an encoder's weights are missing or damaged.
+        """
+        folder = checkpoint_folder(name_or_path)
+        model, config = load_model(folder)
+        return cls(model, config, load_encoders(config, folder))
+
+    def predict(
+        self,
+        media: str | Path,
+        transcript: Sequence[Cue] | None = None,
+        *,
+        transcribe: bool = True,
+        progress: Progress = lambda seconds: None,
+    ) -> MediaPrediction:
+        """The emotion timeline of one file, read once from start to end in bounded memory.
+
+        A video or recording is cut into utterances by the transcript's times, or else by voice
+        activity, and read as one dialogue; each decision knows the past only.
+
+        Args:
+            media: a video, audio or image file.
+            transcript: cues from `load_transcript`; with none, the packaged recogniser listens.
+            transcribe: False leaves the words out where no transcript is given.
+            progress: called with the seconds read so far.
+
+        Raises:
+            AvtError: the file cannot be read, or holds nothing to judge: no sound, face or words.
+        """
+        with MediaReader(media, self.config.visual.frames_per_second) as reader:
+            if reader.info.kind == "image":
+                turns = [self._predict_image(reader, transcript)]
+            else:
+                turns = self._predict_turns(reader, transcript, transcribe, progress)
+            duration = reader.info.duration or max((turn.end for turn in turns), default=0.0)
+            warnings = tuple(reader.warnings)
+        if not turns:
+            raise AvtError(
+                f"{media} holds nothing to judge: no audible sound, no face and no words were "
+                "found in it."
+            )
+        return MediaPrediction(
+            str(media),
+            0.0 if reader.info.kind == "image" else duration,
+            self.config.preset,
+            __version__,
+            tuple(turns),
+            warnings,
+        )
+
+    def new_dialogue(self) -> DialogueReader:
+        """An empty dialogue to read turns into."""
+        return DialogueReader(self.model, self.encoders, self.config)
+
+    def new_tracker(self) -> FaceTracker:
+        """A face tracker with this checkpoint's settings."""
+        visual = self.config.visual
+        return FaceTracker(self._detector, visual.face_policy, visual.min_face)
+
+    def read_whole(
+        self, media: str | Path, start: float = 0.0, end: float | None = None
+    ) -> Utterance:
+        """A file, or a window of it in seconds, as one utterance (labelled clips are like that).
+
+        Raises:
+            AvtError: as in `predict`.
+        """
+        limit = float("inf") if end is None else end
+        with MediaReader(
+            media, self.config.visual.frames_per_second, start=start, end=limit
+        ) as reader:
+            if reader.info.kind == "image":
+                return self._image_utterance(reader)
+            return whole_media(reader, self.new_tracker(), self.config, start, end)
+
+    def listen(self, utterance: Utterance) -> tuple[str, Tokens | None]:
+        """The words of an utterance by the packaged recogniser, and its audio tokens if they came
+        from the same pass.
+
+        Raises:
+            AvtError: the recogniser's package is not installed.
+        """
+        if utterance.samples is None or not utterance.is_speech:
+            return "", None
+        if self._transcriber is None:
+            audio = self.encoders.audio
+            shared = isinstance(audio, WhisperAudioEncoder)
+            self._transcriber = Transcriber(audio.encoder if shared else None)
+        text, tokens = self._transcriber.encode_and_transcribe(utterance.samples)
+        return text, tokens if isinstance(self.encoders.audio, WhisperAudioEncoder) else None
+
+    def _predict_turns(
+        self,
+        reader: MediaReader,
+        transcript: Sequence[Cue] | None,
+        transcribe: bool,
+        progress: Progress,
+    ) -> list[UtterancePrediction]:
+        dialogue = self.new_dialogue()
+        turns: list[UtterancePrediction] = []
+        speech_heard = False
+        for utterance in self._utterances(reader, transcript, progress):
+            if utterance.is_speech and not speech_heard:
+                # What was kept of a quiet opening matters only if nobody ever speaks.
+                speech_heard, turns, dialogue = True, [], self.new_dialogue()
+            if not utterance.is_empty and utterance.is_speech == speech_heard:
+                turns.append(self._predict_turn(dialogue, utterance, transcribe))
+        return turns
+
+    def _utterances(
+        self, reader: MediaReader, transcript: Sequence[Cue] | None, progress: Progress
+    ) -> Iterator[Utterance]:
+        tracker = self.new_tracker()
+        if transcript and all(cue.start is not None for cue in transcript):
+            return cue_media(reader, tracker, self.config, transcript, progress)
+        found = segment_media(reader, tracker, self.config, progress)
+        if transcript:
+            return iter(place_transcript(list(found), transcript, self._aligner))
+        return found
+
+    def _predict_turn(
+        self, dialogue: DialogueReader, utterance: Utterance, transcribe: bool
+    ) -> UtterancePrediction:
+        if utterance.text:
+            return dialogue.read(with_match_warning(utterance, self._aligner), "given")
+        if not transcribe:
+            return dialogue.read(utterance, "none")
+        text, tokens = self.listen(utterance)
+        heard = replace(utterance, text=text)
+        return dialogue.read(heard, "asr" if text else "none", tokens)
+
+    @cached_property
+    def _aligner(self) -> Aligner:
+        return make_aligner("embedded")
+
+    def _predict_image(
+        self, reader: MediaReader, transcript: Sequence[Cue] | None
+    ) -> UtterancePrediction:
+        utterance = self._image_utterance(reader)
+        text = " ".join(cue.text for cue in transcript or ())
+        utterance = replace(utterance, text=text)
+        if utterance.is_empty:
+            raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")
+        return self.new_dialogue().read(utterance, "given" if text else "none")
+
+    def _image_utterance(self, reader: MediaReader) -> Utterance:
+        for event in reader.events():
+            if isinstance(event, VideoFrame):
+                face, warnings = crop_still(event.image, self._detector)
+                faces = () if face is None else (face,)
+                return Utterance(0.0, 0.0, None, faces, is_speech=False, warnings=tuple(warnings))
+        raise AvtError(f"{reader.path} holds no picture that can be decoded.")

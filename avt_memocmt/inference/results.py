@@ -1,0 +1,118 @@
+"""What a prediction says, and its JSON form (the contract of `predictions.json`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from avt_memocmt.emotions import EMOTIONS
+
+
+@dataclass(frozen=True)
+class ModalityUse:
+    """Whether a modality was there, and how much it counted.
+
+    Attributes:
+        present: whether the utterance has it.
+        weight: its share in the fused utterance vector (the model's gate), 0 to 1; the shares of an
+            utterance sum to 1.
+        probabilities: what this modality alone says (its auxiliary head), in the order of
+            `EMOTIONS`; None where absent.
+    """
+
+    present: bool
+    weight: float
+    probabilities: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class UtterancePrediction:
+    """The emotion of one utterance.
+
+    Attributes:
+        start: seconds from the start of the media.
+        end: seconds from the start of the media.
+        speaker: name where the transcript gives one.
+        text: the words, "" where there are none.
+        text_source: "given", "asr" (the packaged recogniser) or "none".
+        probabilities: of the seven classes in the order of `EMOTIONS`.
+        modalities: by name: audio, visual, text.
+        warnings: names of what a user should know, such as "no_face".
+    """
+
+    start: float
+    end: float
+    speaker: str | None
+    text: str
+    text_source: str
+    probabilities: tuple[float, ...]
+    modalities: dict[str, ModalityUse]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def emotion(self) -> str:
+        """The most probable class."""
+        return EMOTIONS[self.probabilities.index(max(self.probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of `emotion`."""
+        return max(self.probabilities)
+
+
+@dataclass(frozen=True)
+class MediaPrediction:
+    """The emotion timeline of one input.
+
+    Attributes:
+        media: the path as the user gave it.
+        duration: seconds of the media; 0 for a still image.
+        preset: name of the preset of the model.
+        version: version of the package.
+        utterances: in time order.
+        warnings: what concerns the whole input, such as "truncated".
+    """
+
+    media: str
+    duration: float
+    preset: str
+    version: str
+    utterances: tuple[UtterancePrediction, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def to_json(prediction: MediaPrediction) -> dict[str, Any]:
+    """The JSON object of one input."""
+    return {
+        "media": prediction.media,
+        "duration": round(prediction.duration, 3),
+        "model": {"preset": prediction.preset, "version": prediction.version},
+        "utterances": [_utterance_json(utterance) for utterance in prediction.utterances],
+        "warnings": list(prediction.warnings),
+    }
+
+
+def _utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:
+    return {
+        "start": round(utterance.start, 3),
+        "end": round(utterance.end, 3),
+        "speaker": utterance.speaker,
+        "text": utterance.text,
+        "text_source": utterance.text_source,
+        "emotion": utterance.emotion,
+        "confidence": round(utterance.confidence, 4),
+        "probabilities": _named(utterance.probabilities),
+        "modalities": {
+            name: {
+                "present": use.present,
+                "weight": round(use.weight, 4),
+                "probabilities": None if use.probabilities is None else _named(use.probabilities),
+            }
+            for name, use in utterance.modalities.items()
+        },
+        "warnings": list(utterance.warnings),
+    }
+
+
+def _named(probabilities: tuple[float, ...]) -> dict[str, float]:
+    return {name: round(p, 4) for name, p in zip(EMOTIONS, probabilities, strict=True)}

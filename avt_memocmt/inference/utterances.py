@@ -1,0 +1,292 @@
+"""From a media file to its utterances: the sound and the followed face of each, bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.config import Config
+from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
+from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
+from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter, Segment
+from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, FaceTracker
+
+SILENT_DBFS = -60.0
+"""Sound whose peak stays below this level, dB of full scale, counts as absent."""
+SHORT = 0.25
+"""Seconds; utterances below are predicted with the warning "too_short"."""
+VIDEO_LAG = 5.0
+"""Seconds of sound read beyond an utterance's end before its pictures are no longer waited for."""
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """The raw material of one turn.
+
+    Attributes:
+        start: seconds from the start of the media.
+        end: seconds from the start of the media.
+        samples: float32 mono 16 kHz, or None where there is no sound.
+        faces: the followed face, in time order, at most `visual.max_frames` of them.
+        text: the words, "" where none are known.
+        speaker: name where the transcript gives one.
+        is_speech: whether somebody was heard speaking.
+        warnings: names of what a user should know.
+    """
+
+    start: float
+    end: float
+    samples: NDArray[np.float32] | None
+    faces: tuple[FaceObservation, ...]
+    text: str = ""
+    speaker: str | None = None
+    is_speech: bool = True
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is there to judge."""
+        return self.samples is None and not self.faces and not self.text
+
+
+class UtteranceBuilder:
+    """Keeps what was seen and heard lately, and puts utterances together from it.
+
+    Args:
+        config: of the checkpoint.
+        has_audio: whether the media has sound.
+        has_video: whether it has pictures.
+    """
+
+    def __init__(self, config: Config, has_audio: bool, has_video: bool) -> None:
+        self.config = config
+        self.has_audio = has_audio
+        self.has_video = has_video
+        self._seen: deque[FaceObservation] = deque()
+
+    def see(self, observation: FaceObservation | None) -> None:
+        """Keep a face until the utterances it may belong to are built."""
+        if observation is not None:
+            self._seen.append(observation)
+
+    def build(
+        self,
+        start: float,
+        end: float,
+        samples: NDArray[np.float32],
+        *,
+        text: str = "",
+        speaker: str | None = None,
+        is_speech: bool = True,
+    ) -> Utterance:
+        """Put one utterance together; earlier faces are forgotten."""
+        # Half a sampling period on both sides, so that the shortest utterance has a picture.
+        margin = 0.5 / self.config.visual.frames_per_second
+        while self._seen and self._seen[0].time < start - margin:
+            self._seen.popleft()
+        faces = evenly_spaced(
+            [face for face in self._seen if face.time < end + margin], self.config.visual.max_frames
+        )
+        heard = samples[: int(self.config.audio.max_seconds * SAMPLE_RATE)]
+        audible = self.has_audio and len(heard) > 0 and peak_dbfs(heard) > SILENT_DBFS
+        warnings = []
+        if self.has_audio and not audible:
+            warnings.append("silent_audio")
+        elif self.has_audio and not is_speech:
+            warnings.append("no_speech")
+        if self.has_video and not faces:
+            warnings.append("no_face")
+        if end - start < SHORT:
+            warnings.append("too_short")
+        if len(heard) < len(samples):
+            warnings.append("audio_cut")
+        return Utterance(
+            start,
+            end,
+            heard if audible else None,
+            tuple(faces),
+            text,
+            speaker,
+            is_speech,
+            tuple(warnings),
+        )
+
+
+def segment_media(
+    reader: MediaReader, tracker: FaceTracker, config: Config, progress: Progress
+) -> Iterator[Utterance]:
+    """Utterances by voice activity, causally, and the quiet stretches between them.
+
+    Args:
+        reader: a video or audio file, not read yet.
+        tracker: follows the face; reset before use.
+        config: of the checkpoint.
+        progress: called with the seconds read so far.
+    """
+    info = reader.info
+    builder = UtteranceBuilder(config, info.has_audio, info.has_video)
+    segmenter = CausalSegmenter(config.audio.segmentation)
+    waiting: deque[Segment] = deque()
+    clock = _Clock(info.has_audio, info.has_video)
+    for event in reader.events():
+        clock.advance(event)
+        progress(clock.latest)
+        if isinstance(event, VideoFrame):
+            builder.see(tracker.push(event))
+            if not info.has_audio:
+                waiting.extend(segmenter.push(_silence(clock)))
+        else:
+            waiting.extend(segmenter.push(event))
+        while waiting and clock.has_passed(waiting[0].end):
+            yield _from_segment(builder, waiting.popleft())
+    if not info.has_audio:
+        clock.latest = max(info.duration or 0.0, clock.latest + 1 / config.visual.frames_per_second)
+        waiting.extend(segmenter.push(_silence(clock)))
+    waiting.extend(segmenter.flush())
+    for segment in waiting:
+        yield _from_segment(builder, segment)
+
+
+def cue_media(
+    reader: MediaReader,
+    tracker: FaceTracker,
+    config: Config,
+    cues: Sequence[Cue],
+    progress: Progress,
+) -> Iterator[Utterance]:
+    """Utterances at the times of a transcript's cues.
+
+    Args:
+        cues: with start and end, in time order; other arguments as in `segment_media`.
+    """
+    builder = UtteranceBuilder(config, reader.info.has_audio, reader.info.has_video)
+    sound = _RecentSound()
+    clock = _Clock(reader.info.has_audio, reader.info.has_video)
+    waiting = deque(cues)
+
+    def finish(cue: Cue) -> Utterance:
+        start, end = _span(cue)
+        samples = sound.window(start, end)
+        sound.forget_before(start)
+        return builder.build(start, end, samples, text=cue.text, speaker=cue.speaker)
+
+    for event in reader.events():
+        clock.advance(event)
+        progress(clock.latest)
+        if isinstance(event, VideoFrame):
+            builder.see(tracker.push(event))
+        else:
+            sound.push(event)
+            sound.forget_before(_span(waiting[0])[0] if waiting else math.inf)
+        while waiting and clock.has_passed(_span(waiting[0])[1]):
+            yield finish(waiting.popleft())
+    for cue in waiting:
+        if _span(cue)[0] < clock.latest:
+            yield finish(cue)
+
+
+def whole_media(
+    reader: MediaReader, tracker: FaceTracker, config: Config, start: float, end: float | None
+) -> Utterance:
+    """The media, or a window of it, as one utterance, however long its pauses are.
+
+    Args:
+        start: seconds; the reader was opened with the same window.
+        end: seconds, or None for the end of the media.
+    """
+    builder = UtteranceBuilder(config, reader.info.has_audio, reader.info.has_video)
+    clock = _Clock(reader.info.has_audio, reader.info.has_video)
+    limit = int((config.audio.max_seconds + 1.0) * SAMPLE_RATE)
+    parts: list[NDArray[np.float32]] = []
+    kept = 0
+    for event in reader.events():
+        clock.advance(event)
+        if isinstance(event, VideoFrame):
+            builder.see(tracker.push(event))
+        elif kept < limit:
+            parts.append(event.samples)
+            kept += len(event.samples)
+    last = clock.latest if end is None else min(end, max(clock.latest, start))
+    samples = np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    return builder.build(start, last, samples)
+
+
+class _Clock:
+    """How far each stream has been read, in seconds."""
+
+    def __init__(self, has_audio: bool, has_video: bool) -> None:
+        self.heard = -math.inf if has_audio else math.inf
+        self.seen = -math.inf if has_video else math.inf
+        self.latest = 0.0
+        self._silent_until = 0.0
+
+    def advance(self, event: AudioChunk | VideoFrame) -> None:
+        if isinstance(event, VideoFrame):
+            self.seen = event.time
+            self.latest = max(self.latest, event.time)
+        else:
+            self.heard = event.end
+            self.latest = max(self.latest, event.end)
+
+    def has_passed(self, time: float) -> bool:
+        """Whether both streams, or sound alone by `VIDEO_LAG`, were read beyond `time`."""
+        return self.heard >= time and (self.seen >= time or self.heard >= time + VIDEO_LAG)
+
+    def take_silence(self) -> tuple[float, float]:
+        """The stretch without a sound track since the last call."""
+        stretch = (self._silent_until, self.latest)
+        self._silent_until = self.latest
+        return stretch
+
+
+class _RecentSound:
+    """The sound that utterances to come may need."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[AudioChunk] = deque()
+
+    def push(self, chunk: AudioChunk) -> None:
+        self._chunks.append(chunk)
+
+    def forget_before(self, time: float) -> None:
+        while self._chunks and self._chunks[0].end <= time:
+            self._chunks.popleft()
+
+    def window(self, start: float, end: float) -> NDArray[np.float32]:
+        """float32 [n] between two times, zeros where nothing was heard in between."""
+        chunks = [c for c in self._chunks if c.start < end and c.end > start]
+        if not chunks:
+            return np.zeros(0, dtype=np.float32)
+        first = max(start, chunks[0].start)
+        last = min(end, chunks[-1].end)
+        out = np.zeros(max(0, round((last - first) * SAMPLE_RATE)), dtype=np.float32)
+        for chunk in chunks:
+            offset = round((chunk.start - first) * SAMPLE_RATE)
+            part = chunk.samples[max(0, -offset) :][: max(0, len(out) - max(0, offset))]
+            out[max(0, offset) : max(0, offset) + len(part)] = part
+        return out
+
+
+def _silence(clock: _Clock) -> AudioChunk:
+    start, end = clock.take_silence()
+    return AudioChunk(start, np.zeros(round((end - start) * SAMPLE_RATE), dtype=np.float32))
+
+
+def _from_segment(builder: UtteranceBuilder, segment: Segment) -> Utterance:
+    return builder.build(segment.start, segment.end, segment.samples, is_speech=segment.is_speech)
+
+
+def _span(cue: Cue) -> tuple[float, float]:
+    if cue.start is None or cue.end is None:
+        raise ValueError("a cue without times cannot be placed")
+    return cue.start, cue.end

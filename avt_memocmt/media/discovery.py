@@ -1,0 +1,42 @@
+"""Which files of a folder are media."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from avt_memocmt.errors import AvtError
+
+_SUFFIXES = (
+    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .wmv .flv .3gp .ogv .gif "
+    ".wav .flac .mp3 .m4a .aac .ogg .oga .opus .wma .aif .aiff .amr .ac3 "
+    ".jpg .jpeg .png .webp .bmp .tif .tiff .avif"
+)
+MEDIA_SUFFIXES = frozenset(_SUFFIXES.split())
+"""Lower-case suffixes that a folder scan picks up; a file named outright may have any suffix."""
+
+
+def find_media(path: str | Path) -> list[Path]:
+    """The media files that a path stands for.
+
+    Args:
+        path: a file, which is returned whatever its suffix, or a folder, which is searched with
+            its sub-folders for `MEDIA_SUFFIXES`; hidden files and folders are skipped.
+
+    Raises:
+        AvtError: the path is missing, or the folder holds no media file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise AvtError(f"{path} does not exist; check the path.")
+    if not path.is_dir():
+        return [path]
+    found = [
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in MEDIA_SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.is_file()
+    ]
+    if not found:
+        raise AvtError(f"{path} holds no media file; give a folder with video, audio or images.")
+    return sorted(found)

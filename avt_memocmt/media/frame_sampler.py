@@ -1,0 +1,94 @@
+"""Which pictures of a video are kept, and their conversion to upright RGB."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame as DecodedFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+_CLOCK_TOLERANCE = 0.002  # seconds: containers round timestamps to 1 ms
+
+
+class FrameSampler:
+    """Keeps the first picture and then the first one at or after each tick of a fixed clock.
+
+    The ticks lie 1 / `frames_per_second` apart, from the first picture on, so a variable frame
+    rate is honoured and a source slower than the clock is kept whole, never repeated.
+
+    Raises:
+        ValueError: `frames_per_second` is not positive.
+    """
+
+    def __init__(self, frames_per_second: float) -> None:
+        if not frames_per_second > 0:
+            raise ValueError(f"frames_per_second must be positive, got {frames_per_second}")
+        self._rate = frames_per_second
+        self._first: float | None = None
+        self._next_tick = 0
+
+    def wants(self, time: float) -> bool:
+        """Whether the picture at `time` (seconds, not decreasing) is kept."""
+        if self._first is None:
+            self._first = time
+        tick = math.floor((time - self._first + _CLOCK_TOLERANCE) * self._rate)
+        if tick < self._next_tick:
+            return False
+        self._next_tick = tick + 1
+        return True
+
+
+class PictureConverter:
+    """Converts decoded pictures to upright RGB, scaled down to `max_side` pixels.
+
+    One converter serves a whole video: setting up the scaler costs more than a small picture.
+    """
+
+    def __init__(self, max_side: int) -> None:
+        self._max_side = max_side
+        self._scaler = VideoReformatter()
+
+    def rgb(self, frame: DecodedFrame) -> NDArray[np.uint8]:
+        """The picture as uint8 RGB [height, width, 3], its longer side at most `max_side`."""
+        scale = min(1.0, self._max_side / max(frame.width, frame.height))
+        width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+        converted = self._scaler.reformat(
+            frame, width, height, format="rgb24", interpolation="AREA"
+        )
+        return upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), frame)
+
+
+def upright(image: NDArray[np.uint8], frame: DecodedFrame) -> NDArray[np.uint8]:
+    """Apply the orientation that the frame's display matrix asks for, to a quarter turn.
+
+    The matrix maps (x, y) of the stored picture to (a x + c y, b x + d y) on the screen
+    (libavutil/display.h).
+    """
+    a, b, c, d = _display_matrix(frame)
+    if abs(a) >= abs(b):
+        flip_x, flip_y = a < 0, d < 0
+    else:
+        image = image.swapaxes(0, 1)
+        flip_x, flip_y = c < 0, b < 0
+    image = image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    return np.ascontiguousarray(image)
+
+
+def _display_matrix(frame: DecodedFrame) -> tuple[int, int, int, int]:
+    try:
+        side_data: Any = frame.side_data  # PyAV's stubs take it for a plain dict
+    except ValueError:
+        # PyAV 18 cannot list the side data of a picture with EXIF; it still knows the rotation,
+        # counter-clockwise in degrees, of such a picture (mirrored ones excepted).
+        angle = math.radians(frame.rotation)
+        cos, sin = round(math.cos(angle)), round(math.sin(angle))
+        return cos, -sin, sin, cos
+    matrix = next((data for data in side_data if data.type is Type.DISPLAYMATRIX), None)
+    if matrix is None:
+        return 1, 0, 0, 1
+    values = np.frombuffer(bytes(matrix), dtype=np.int32)
+    return int(values[0]), int(values[1]), int(values[3]), int(values[4])

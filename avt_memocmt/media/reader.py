@@ -1,0 +1,247 @@
+"""One pass over a media file: sound and sampled pictures, in the order of the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame as DecodedFrame
+from av.video.stream import VideoStream
+
+from avt_memocmt.errors import AvtError
+from avt_memocmt.media.audio_converter import AudioConverter
+from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
+from avt_memocmt.media.discovery import MEDIA_SUFFIXES, find_media
+from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
+from avt_memocmt.media.types import AudioChunk, VideoFrame
+
+__all__ = ["MEDIA_SUFFIXES", "MediaReader", "find_media"]
+
+# Formats whose header states the length; elsewhere FFmpeg only estimates it.
+_STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
+_TRUNCATION_TOLERANCE = 0.5  # seconds
+_MAX_READ_FAILURES = 50
+
+
+class MediaReader:
+    """Decodes the sound and the sampled pictures of one file in one pass, with bounded memory.
+
+    Attributes:
+        info: what the header says the file holds.
+        warnings: names of what went wrong so far, each once: "no_audio" (a video without sound),
+            "no_video" (sound without pictures), "corrupt_audio", "corrupt_frames", "truncated"
+            (the file ends before its header says).
+
+    Args:
+        path: a video, audio or image file.
+        frames_per_second: pictures sampled each second of the media's own clock.
+        max_side: longer side of a yielded picture in pixels; larger ones are scaled down.
+        only: decode "audio" or "video" alone.
+        start: nothing that ends before this time, in seconds, is yielded; the first picture from
+            here on is.
+        end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
+            once both kinds have passed it.
+
+    Raises:
+        AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
+            without any sound or picture, or without the kind that `only` asks for; or the times
+            are no span.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        frames_per_second: float = 4.0,
+        max_side: int = 1280,
+        *,
+        only: Literal["audio", "video"] | None = None,
+        start: float = 0.0,
+        end: float = math.inf,
+    ) -> None:
+        if not 0.0 <= start < end:
+            raise AvtError(
+                f"{start:g} to {end:g} s is no span of {path}; give times with 0 <= start < end."
+            )
+        self.path = Path(path)
+        self.warnings: list[str] = []
+        self._start, self._end = start, end
+        self._converter = PictureConverter(max_side)
+        self._sampler = FrameSampler(frames_per_second)
+        self._container = open_container(self.path)
+        self._audio = audio_stream(self._container)
+        self._video = video_stream(self._container)
+        try:
+            self._choose(only)
+        except AvtError:
+            self.close()
+            raise
+        self._origin = 0.0
+        self._sound_end: float | None = None
+        self._picture_end: float | None = None
+        self._next_picture = 0.0
+
+    def __enter__(self) -> MediaReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._container.close()
+
+    def events(self) -> Iterator[AudioChunk | VideoFrame]:
+        """Yield sound and pictures lazily, each kind in time order; can be read once.
+
+        Times count from the start of the media: the earliest timestamp of any stream is 0, so a
+        stream that starts later keeps its delay. Damaged packets are skipped with a warning.
+
+        Raises:
+            AvtError: nothing at all can be decoded.
+        """
+        packets = self._packets()
+        first = next(packets)
+        self._origin = self._first_time(first[1])
+        converter = AudioConverter(self._origin)
+        for stream, packet in chain([first], packets):
+            if stream not in (self._audio, self._video):
+                continue
+            for frame in self._decode(stream, packet):
+                if isinstance(frame, AudioFrame):
+                    yield from self._sound(converter.push(frame))
+                elif (picture := self._picture(frame)) is not None:
+                    yield picture
+            if self._is_past_end():
+                return
+        yield from self._sound(converter.flush())
+        self._conclude()
+
+    def _choose(self, only: Literal["audio", "video"] | None) -> None:
+        audio, video = self._audio, self._video
+        self._streams: list[Stream] = [stream for stream in (audio, video) if stream is not None]
+        if audio is None and video is None:
+            raise AvtError(f"{self.path} holds neither sound nor pictures; give a media file.")
+        if only == "audio" and audio is None:
+            raise AvtError(f"{self.path} has no sound; give a file with a sound track.")
+        if only == "video" and video is None:
+            raise AvtError(f"{self.path} has no pictures; give a video or an image.")
+        self.info = describe(self._container, audio, video)
+        if self.info.kind == "video" and audio is None:
+            self._warn("no_audio")
+        if self.info.kind == "audio":
+            self._warn("no_video")
+        if only == "audio":
+            self._video = None
+        if only == "video":
+            self._audio = None
+
+    def _packets(self) -> Iterator[tuple[Stream, Packet[Stream] | None]]:
+        """Packets of the file's two streams; None stands for the end of a stream."""
+        streams = self._streams
+        for _ in range(_MAX_READ_FAILURES):
+            try:
+                for packet in self._container.demux(streams):
+                    if packet.size:
+                        yield packet.stream, packet
+                break
+            except IndexError:
+                # PyAV 18 stumbles at the end of a transport stream in which a stream began late.
+                break
+            except av.FFmpegError:
+                # Reading may go on behind the damage.
+                self._warn("truncated")
+        for stream in streams:
+            yield stream, None
+
+    def _first_time(self, packet: Packet[Stream] | None) -> float:
+        """The earliest timestamp in seconds: the origin of the media's clock.
+
+        FFmpeg finds it while probing, but passes over the first picture of a slow video. Negative
+        timestamps of a first packet are an encoder's run-in, which the decoder drops.
+        """
+        times = []
+        if self._container.start_time is not None:
+            times.append(self._container.start_time / av.time_base)
+        if packet is not None and packet.pts is not None:
+            times.append(max(0.0, float(packet.pts * packet.time_base)))
+        return min(times, default=0.0)
+
+    def _decode(
+        self, stream: Stream, packet: Packet[Stream] | None
+    ) -> Iterator[AudioFrame | DecodedFrame]:
+        assert isinstance(stream, AudioStream | VideoStream)
+        try:
+            yield from stream.decode(packet)
+        except av.FFmpegError:
+            self._warn("corrupt_audio" if stream is self._audio else "corrupt_frames")
+
+    def _sound(self, chunks: Iterator[AudioChunk]) -> Iterator[AudioChunk]:
+        try:
+            for chunk in chunks:
+                self._sound_end = chunk.end
+                if chunk.end > self._start and chunk.start < self._end:
+                    yield chunk
+        except (av.FFmpegError, ValueError):
+            # A damaged frame header may claim a layout or rate that cannot be converted.
+            self._warn("corrupt_audio")
+
+    def _picture(self, frame: DecodedFrame) -> VideoFrame | None:
+        if frame.is_corrupt:
+            self._warn("corrupt_frames")
+            return None
+        # A raw stream carries no timestamps: its nominal frame rate is all there is.
+        time = self._next_picture if frame.time is None else max(0.0, frame.time - self._origin)
+        self._next_picture = time + self._length(frame)
+        self._picture_end = max(self._picture_end or 0.0, self._next_picture)
+        if not self._start <= time < self._end or not self._sampler.wants(time):
+            return None
+        try:
+            return VideoFrame(time, self._converter.rgb(frame))
+        except (av.FFmpegError, ValueError):
+            self._warn("corrupt_frames")
+            return None
+
+    def _length(self, frame: DecodedFrame) -> float:
+        if frame.duration and frame.time_base:
+            return float(frame.duration * frame.time_base)
+        rate = self._video.guessed_rate if self._video is not None else None
+        return 1.0 / float(rate or 25)
+
+    def _is_past_end(self) -> bool:
+        sound_done = self._audio is None or (self._sound_end or 0.0) >= self._end
+        pictures_done = self._video is None or (self._picture_end or 0.0) > self._end
+        return sound_done and pictures_done
+
+    def _conclude(self) -> None:
+        if self._sound_end is None and self._picture_end is None:
+            raise AvtError(
+                f"{self.path} cannot be decoded: no sound and no picture in it is intact; "
+                "record or download it again."
+            )
+        if self._audio is not None and self._sound_end is None:
+            self._warn("no_audio")
+        if self._video is not None and self._picture_end is None:
+            self._warn("no_video")
+        stated = self.info.duration if self._container.format.name in _STATED_LENGTH else None
+        reached = max(self._sound_end or 0.0, self._picture_end or 0.0)
+        is_whole = all(stream in (self._audio, self._video) for stream in self._streams)
+        if is_whole and stated is not None and reached < stated - _TRUNCATION_TOLERANCE:
+            self._warn("truncated")
+
+    def _warn(self, name: str) -> None:
+        if name not in self.warnings:
+            self.warnings.append(name)

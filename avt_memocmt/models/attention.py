@@ -1,0 +1,105 @@
+"""Multi-head attention with a fused path, and a plain path that returns its weights on request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2) from queries to keys.
+
+    Args:
+        dim: width of queries, keys and values.
+        heads: number of heads; divides `dim`.
+        dropout: of the attention weights while training.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.recorded: Tensor | None = None
+        self.recording = False
+
+    def forward(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        allowed: Tensor,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """Attend from each query to the allowed keys.
+
+        Args:
+            queries: [batch, q, dim].
+            keys: [batch, k, dim]; values are read from the same tensor.
+            allowed: bool, broadcastable to [batch, heads, q, k]; True = may be attended. Every
+                query needs at least one allowed key: engines disagree about rows without any.
+            bias: float [heads, q, k] added to the scores, or None.
+
+        Returns:
+            [batch, q, dim].
+        """
+        q, k, v = (
+            self._split(layer(x))
+            for layer, x in ((self.query, queries), (self.key, keys), (self.value, keys))
+        )
+        mask = allowed
+        if bias is not None:
+            mask = bias[None].masked_fill(~allowed, float("-inf"))
+        if self.recording:
+            mixed = self._plain(q, k, v, mask)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            mixed = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=False
+            )
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, tokens, dim = x.shape
+        return x.view(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
+
+    def _plain(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """The same computation step by step, keeping the weights [batch, heads, q, k]."""
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        if mask.dtype == torch.bool:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        else:
+            scores = scores + mask
+        weights = scores.softmax(dim=-1)
+        self.recorded = weights
+        return F.dropout(weights, self.dropout, self.training) @ v
+
+
+@contextmanager
+def record_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Collect the attention weights of one forward pass.
+
+    Yields:
+        A dictionary that holds, after the block, the weights [batch, heads, q, k] of every
+        attention that ran inside it, by module name. The fused path is back afterwards, also after
+        an error.
+    """
+    attentions = {n: m for n, m in model.named_modules() if isinstance(m, Attention)}
+    maps: dict[str, Tensor] = {}
+    for module in attentions.values():
+        module.recording = True
+    try:
+        yield maps
+        maps.update({name: m.recorded for name, m in attentions.items() if m.recorded is not None})
+    finally:
+        for module in attentions.values():
+            module.recording = False
+            module.recorded = None

@@ -1,0 +1,89 @@
+"""The Cross-Modal Transformer: token-level attention between sound, face and words.
+
+Every layer has six directed attentions, two for each pair A-V, A-T and V-T (Tsai et al. 2019,
+section 3.2, uses the same directed cross-modal attention between token sequences).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from avt_memocmt.models.attention import Attention
+
+MODALITIES: tuple[str, ...] = ("audio", "visual", "text")
+DIRECTIONS: tuple[tuple[str, str], ...] = tuple(
+    (target, source) for target in MODALITIES for source in MODALITIES if source != target
+)
+"""(target, source) pairs: the target's tokens ask, the source's tokens answer."""
+
+
+class FeedForward(nn.Sequential):
+    """Linear, GELU, dropout, linear: the position-wise block of a transformer."""
+
+    def __init__(self, dim: int, inner: int, dropout: float) -> None:
+        super().__init__(
+            nn.Linear(dim, inner), nn.GELU(), nn.Dropout(dropout), nn.Linear(inner, dim)
+        )
+
+
+class CrossModalLayer(nn.Module):
+    """Six directed attentions, then a feed-forward block per modality; pre-norm residuals."""
+
+    def __init__(self, dim: int, heads: int, feed_forward: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.attentions = nn.ModuleDict(
+            {f"{t}_from_{s}": Attention(dim, heads, dropout) for t, s in DIRECTIONS}
+        )
+        self.forward_norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.feed_forwards = nn.ModuleDict(
+            {m: FeedForward(dim, feed_forward, dropout) for m in MODALITIES}
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One layer; arguments as in `CrossModalTransformer.forward`."""
+        asked = {m: self.norms[m](tokens[m]) for m in MODALITIES}
+        out = dict(tokens)
+        for target, source in DIRECTIONS:
+            attention = self.attentions[f"{target}_from_{source}"]
+            heard = attention(asked[target], asked[source], masks[source][:, None, None, :])
+            out[target] = out[target] + self.dropout(heard)
+        for m in MODALITIES:
+            out[m] = out[m] + self.dropout(self.feed_forwards[m](self.forward_norms[m](out[m])))
+        return out
+
+
+class CrossModalTransformer(nn.Module):
+    """A stack of `CrossModalLayer` with a final layer norm per modality.
+
+    Args:
+        dim: token width.
+        layers: number of layers.
+        heads: attention heads.
+        feed_forward: inner width of the feed-forward blocks.
+        dropout: probability while training.
+    """
+
+    def __init__(
+        self, dim: int, layers: int, heads: int, feed_forward: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            CrossModalLayer(dim, heads, feed_forward, dropout) for _ in range(layers)
+        )
+        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+
+    def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Let each modality's tokens attend to the other two modalities' tokens.
+
+        Args:
+            tokens: per modality [batch, tokens, dim], the state token first.
+            masks: per modality bool [batch, tokens], True where attendable, first column True.
+
+        Returns:
+            Per modality [batch, tokens, dim].
+        """
+        for layer in self.layers:
+            tokens = layer(tokens, masks)
+        return {m: self.norms[m](tokens[m]) for m in MODALITIES}

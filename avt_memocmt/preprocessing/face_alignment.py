@@ -1,0 +1,118 @@
+"""Turns a detected face into a square picture in a standard pose."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+TEMPLATE: NDArray[np.float32] = np.array(
+    [(0.318, 0.372), (0.682, 0.372), (0.5, 0.582), (0.356, 0.749), (0.644, 0.749)],
+    dtype=np.float32,
+)
+"""Where the five landmarks lie in an aligned face, as fractions of its side.
+
+Measured: the mean of YuNet's landmarks over 1,500 random FER+ training pictures enlarged from 48 to
+192 pixels (a face was found in 98.8 % of them), averaged with its mirror image. An aligned face so
+looks like a FER+ picture.
+"""
+
+MAX_OVERSAMPLING = 8
+
+
+def align_face(
+    image: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int = 112
+) -> NDArray[np.uint8]:
+    """Turn, scale and shift a face so that its landmarks fall on `TEMPLATE`.
+
+    Args:
+        image: RGB [height, width, 3].
+        landmarks: [5, 2], pixels, in the order of `Face.landmarks`.
+        size: side of the result, pixels.
+
+    Returns:
+        uint8 RGB [size, size, 3]; beyond the picture its border is repeated.
+
+    Raises:
+        ValueError: the landmarks are not finite or fix no transform; see `usable_landmarks`.
+    """
+    return _warp(image, similarity_transform(landmarks, TEMPLATE * size), size)
+
+
+def crop_box(
+    image: NDArray[np.uint8], box: tuple[float, float, float, float], size: int = 112
+) -> NDArray[np.uint8]:
+    """The square around the box (x0, y0, x1, y1 in pixels) as uint8 RGB [size, size, 3]."""
+    x0, y0, x1, y1 = box
+    scale = size / max(x1 - x0, y1 - y0, 1.0)
+    shift_x = size / 2 - scale * (x0 + x1) / 2
+    shift_y = size / 2 - scale * (y0 + y1) / 2
+    return _warp(image, np.array([[scale, 0, shift_x], [0, scale, shift_y]]), size)
+
+
+def usable_landmarks(landmarks: NDArray[np.float32]) -> bool:
+    """Whether a face can be aligned by these landmarks: finite, and more than a pixel apart."""
+    return bool(np.isfinite(landmarks).all()) and float(landmarks.std(axis=0).max()) > 1.0
+
+
+def similarity_transform(
+    source: NDArray[np.float32], target: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The turn, scale and shift that map source points onto target points with least squares.
+
+    Umeyama (1991), equations 40 to 42, in the plane: with points as complex numbers the turn and
+    scale are one factor, the regression of the centred targets on the centred sources.
+
+    Args:
+        source: [n, 2].
+        target: [n, 2].
+
+    Returns:
+        [2, 3]: ``target = matrix[:, :2] @ source + matrix[:, 2]``.
+
+    Raises:
+        ValueError: the source points are not finite or coincide.
+    """
+    if not usable_landmarks(source):
+        raise ValueError("the landmarks are not finite or coincide, so they fix no transform")
+    points = source.astype(np.float64) @ (1, 1j)
+    goals = target.astype(np.float64) @ (1, 1j)
+    centred = points - points.mean()
+    factor = np.vdot(centred, goals - goals.mean()) / np.vdot(centred, centred).real
+    shift = goals.mean() - factor * points.mean()
+    return np.array(
+        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    )
+
+
+def upscale_small(image: NDArray[np.uint8], min_side: int = 160) -> NDArray[np.uint8]:
+    """Enlarge a picture whose short side is under `min_side` pixels to that size.
+
+    The long side stays within four times `min_side`, so that a thin strip is not blown up.
+    """
+    height, width = image.shape[:2]
+    factor = min(min_side / min(height, width), max(1.0, 4 * min_side / max(height, width)))
+    if factor <= 1.0:
+        return image
+    return resize(image, round(width * factor), round(height * factor))
+
+
+def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Resize RGB [h, w, 3]: cubic to enlarge, area averages (no aliasing) to shrink."""
+    shrinks = width * height < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def _warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """Apply a [2, 3] similarity; large faces are sampled densely, then averaged down."""
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    dense = int(np.clip(1 / max(scale, 1e-6), 1, MAX_OVERSAMPLING))
+    # OpenCV counts from the middle of the first pixel, this package from its corner.
+    index_matrix = matrix * dense
+    index_matrix[:, 2] += index_matrix[:, :2] @ (0.5, 0.5) - 0.5
+    side = size * dense
+    picture = cv2.warpAffine(
+        image, index_matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return resize(np.asarray(picture, dtype=np.uint8), size, size)

@@ -1,0 +1,232 @@
+"""Face detectors with five landmarks: YuNet (fast) and MTCNN (the paper's)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.errors import AvtError
+from avt_memocmt.preprocessing.face_boxes import (
+    Boxes,
+    Face,
+    non_maximum_suppression,
+    shifted,
+    squared,
+)
+from avt_memocmt.weights import packaged_path
+
+__all__ = ["Face", "FaceDetector", "MtcnnDetector", "YuNetDetector", "make_detector"]
+
+_YUNET_MIN_SIDE = 64
+_CELL = 12
+_STRIDE = 2
+"""Pixels that one output cell of the P-Net sees, and pixels between cells."""
+
+
+class FaceDetector(Protocol):
+    """What every detector offers. A detector is not to be shared between threads."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB picture [height, width, 3], best score first."""
+        ...
+
+
+class YuNetDetector:
+    """YuNet (Wu et al. 2023), run by OpenCV.
+
+    Args:
+        score_threshold: faces below this confidence are not reported.
+        nms_threshold: overlap (IoU) above which two boxes are one face.
+        max_side: pictures are scaled down so that their long side is at most this, pixels.
+
+    Raises:
+        AvtError: the packaged weights are missing or altered.
+    """
+
+    def __init__(
+        self, score_threshold: float = 0.6, nms_threshold: float = 0.3, max_side: int = 640
+    ) -> None:
+        path = str(packaged_path("yunet"))
+        self._net = cv2.FaceDetectorYN.create(path, "", (32, 32), score_threshold, nms_threshold)
+        self._max_side = max_side
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB picture [height, width, 3], best score first."""
+        faces = self._detect_within(image, self._max_side)
+        half = self._max_side // 2
+        if not faces and max(image.shape[:2]) > half:
+            # YuNet misses faces of more than about 300 pixels: FER+ pictures enlarged to 640 pixels
+            # give 70 % of the faces that they give at 320.
+            return self._detect_within(image, half)
+        return faces
+
+    def _detect_within(self, image: NDArray[np.uint8], max_side: int) -> list[Face]:
+        picture, scale = _bounded(image, max_side)
+        # OpenCV 4.14 answers at random, from unset memory, where a side is 32 pixels or less.
+        below, right = (max(0, _YUNET_MIN_SIDE - side) for side in picture.shape[:2])
+        picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
+        self._net.setInputSize(picture.shape[1::-1])
+        _, rows = self._net.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        if rows is None:
+            return []
+        faces = [_yunet_face(row).scaled(1 / scale) for row in rows if np.isfinite(row).all()]
+        return sorted(faces, key=lambda face: -face.score)
+
+
+class MtcnnDetector:
+    """MTCNN (Zhang et al. 2016): three networks, each sifting and refining the boxes of the last.
+
+    The networks are fed [n, width, height, 3] (x before y, as they were trained), RGB scaled to
+    [-1, 1]; they answer box offsets as fractions of the box's side and the chance of a face.
+
+    Args:
+        min_face: smallest face searched, pixels of the picture after `max_side`.
+        pyramid_factor: ratio of successive sizes of the image pyramid.
+        thresholds: score a box needs to pass the P-Net, the R-Net and the O-Net.
+        max_side: pictures are scaled down so that their long side is at most this, pixels.
+
+    Raises:
+        AvtError: the packaged weights are missing or altered.
+    """
+
+    def __init__(
+        self,
+        min_face: int = 20,
+        pyramid_factor: float = 0.709,
+        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        max_side: int = 640,
+    ) -> None:
+        self._proposal = _session("mtcnn-pnet")
+        self._refinement = _session("mtcnn-rnet")
+        self._output = _session("mtcnn-onet")
+        self._min_face = min_face
+        self._pyramid_factor = pyramid_factor
+        self._thresholds = thresholds
+        self._max_side = max_side
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB picture [height, width, 3], best score first."""
+        picture, scale = _bounded(image, self._max_side)
+        boxes = self._propose(picture)
+        boxes = self._refine(picture, boxes)
+        boxes, landmarks = self._describe(picture, boxes)
+        faces = [
+            Face((float(x0), float(y0), float(x1), float(y1)), points, float(score))
+            for (x0, y0, x1, y1, score), points in zip(boxes, landmarks, strict=True)
+        ]
+        return [face.scaled(1 / scale) for face in sorted(faces, key=lambda face: -face.score)]
+
+    def _propose(self, picture: NDArray[np.uint8]) -> Boxes:
+        """P-Net on every size of the pyramid -> [n, 5] square boxes and scores."""
+        found = [np.zeros((0, 5), np.float32)]
+        scale = _CELL / self._min_face
+        while min(picture.shape[:2]) * scale >= _CELL:
+            width, height = (math.ceil(side * scale) for side in picture.shape[1::-1])
+            level = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            offsets, chances = self._proposal.run(None, {"input_1": _network_input([level])})
+            scores = chances[0, :, :, 1]
+            kept = scores >= self._thresholds[0]
+            corners = _STRIDE * np.argwhere(kept)
+            sides = np.hstack([corners, corners + _CELL]) / scale
+            boxes = np.column_stack([sides, scores[kept]]).astype(np.float32)
+            keep = non_maximum_suppression(boxes, 0.5)
+            found.append(shifted(boxes, offsets[0][kept])[keep])
+            scale *= self._pyramid_factor
+        boxes = np.concatenate(found)
+        return squared(boxes[non_maximum_suppression(boxes, 0.7)])
+
+    def _refine(self, picture: NDArray[np.uint8], boxes: Boxes) -> Boxes:
+        """R-Net on the proposals -> the boxes that pass, moved and squared, [m, 5]."""
+        if not len(boxes):
+            return boxes
+        offsets, chances = self._refinement.run(None, {"input_2": _crops(picture, boxes, 24)})
+        kept = chances[:, 1] >= self._thresholds[1]
+        boxes = np.column_stack([boxes[kept, :4], chances[kept, 1]])
+        keep = non_maximum_suppression(boxes, 0.7)
+        return squared(shifted(boxes, offsets[kept])[keep])
+
+    def _describe(
+        self, picture: NDArray[np.uint8], boxes: Boxes
+    ) -> tuple[Boxes, NDArray[np.float32]]:
+        """O-Net on the refined boxes -> final boxes [m, 5] and landmarks [m, 5, 2]."""
+        if not len(boxes):
+            return boxes, np.zeros((0, 5, 2), np.float32)
+        inputs = _crops(picture, boxes, 48)
+        offsets, points, chances = self._output.run(None, {"input_3": inputs})
+        kept = chances[:, 1] >= self._thresholds[2]
+        boxes = np.column_stack([boxes[kept, :4], chances[kept, 1]])
+        fractions = points[kept].reshape(-1, 2, 5).transpose(0, 2, 1)
+        sides = (boxes[:, 2:4] - boxes[:, :2])[:, None]
+        landmarks = boxes[:, None, :2] + fractions * sides
+        boxes = shifted(boxes, offsets[kept])
+        usable = np.isfinite(boxes).all(axis=1) & np.isfinite(landmarks).all(axis=(1, 2))
+        boxes, landmarks = boxes[usable], landmarks[usable]
+        keep = non_maximum_suppression(boxes, 0.7, of_smaller=True)
+        return boxes[keep], landmarks[keep].astype(np.float32)
+
+
+def _yunet_face(row: NDArray[np.float32]) -> Face:
+    """A face from YuNet's row: x, y, width, height, five landmarks, score."""
+    x, y, width, height = (float(value) for value in row[:4])
+    landmarks = row[4:14].reshape(5, 2).astype(np.float32)
+    return Face((x, y, x + width, y + height), landmarks, float(row[14]))
+
+
+def make_detector(name: str) -> FaceDetector:
+    """The detector that config.yaml names.
+
+    Raises:
+        AvtError: the name is unknown, or the packaged weights are missing or altered.
+    """
+    if name == "mtcnn":
+        return MtcnnDetector()
+    if name == "yunet":
+        return YuNetDetector()
+    raise AvtError(f"unknown face detector {name!r}; use mtcnn or yunet.")
+
+
+def _bounded(image: NDArray[np.uint8], max_side: int) -> tuple[NDArray[np.uint8], float]:
+    """The picture with its long side at most `max_side`, and the factor that was applied."""
+    scale = min(1.0, max_side / max(image.shape[:2]))
+    if scale == 1.0:
+        return image, scale
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(picture, dtype=np.uint8), scale
+
+
+def _session(name: str) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # The networks are tiny: more threads cost more in hand-over than they gain.
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        packaged_path(name).read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _network_input(pictures: list[Any]) -> NDArray[np.float32]:
+    """Pictures uint8 [h, w, 3] of one size -> float32 [n, w, h, 3] in [-1, 1]."""
+    pixels = np.stack(pictures).transpose(0, 2, 1, 3)
+    return ((pixels - 127.5) / 128).astype(np.float32)
+
+
+def _crops(picture: NDArray[np.uint8], boxes: Boxes, size: int) -> NDArray[np.float32]:
+    """The network input for square boxes; what lies beyond the picture is black."""
+    height, width = picture.shape[:2]
+    crops = []
+    for x0, y0, x1, _ in np.rint(boxes[:, :4]).astype(int):
+        side = max(x1 - x0, 1)
+        square = np.zeros((side, side, 3), np.uint8)
+        left, top = max(x0, 0), max(y0, 0)
+        right, bottom = min(x0 + side, width), min(y0 + side, height)
+        if right > left and bottom > top:
+            inside = picture[top:bottom, left:right]
+            square[top - y0 : bottom - y0, left - x0 : right - x0] = inside
+        crops.append(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA))
+    return _network_input(crops)

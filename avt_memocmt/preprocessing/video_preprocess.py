@@ -1,0 +1,88 @@
+"""Pictures of a video at a steady rate, in memory or as files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import write_atomically
+from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.types import VideoFrame
+
+Item = TypeVar("Item")
+
+
+def sample_frames(
+    path: str | Path,
+    frames_per_second: float = 4.0,
+    start: float = 0.0,
+    end: float | None = None,
+    max_side: int = 1280,
+) -> Iterator[VideoFrame]:
+    """Yield pictures of a video or image one by one.
+
+    Args:
+        path: a video or an image.
+        frames_per_second: pictures each second of the media's clock; times are the true ones.
+        start: seconds; the first picture at or after it is always yielded.
+        end: seconds; no picture at or after it is yielded; None reads to the end.
+        max_side: longer side in pixels above which pictures are scaled down.
+
+    Raises:
+        AvtError: the file cannot be decoded or has no pictures, or the times are no span.
+    """
+    last = math.inf if end is None else end
+    with MediaReader(
+        path, frames_per_second, max_side, only="video", start=start, end=last
+    ) as reader:
+        for event in reader.events():
+            if isinstance(event, VideoFrame):
+                yield event
+
+
+def extract_frames(
+    path: str | Path, out_dir: str | Path, frames_per_second: float = 4.0
+) -> list[Path]:
+    """Write the sampled pictures as JPEG files named by their time in milliseconds.
+
+    Returns:
+        The files, in time order, such as `00001240.jpg`; each appears whole or not at all.
+
+    Raises:
+        AvtError: the video cannot be decoded, has no pictures, or the folder cannot be written.
+    """
+    folder = Path(out_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AvtError(f"cannot make the folder {folder}: {error.strerror}.") from error
+    files = []
+    for frame in sample_frames(path, frames_per_second):
+        file = folder / f"{round(frame.time * 1000):08d}.jpg"
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        write_atomically(file, data.tobytes())
+        files.append(file)
+    return files
+
+
+def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
+    """At most `limit` items spread evenly, the first and the last among them.
+
+    All items come back if they are no more than `limit`; a limit of 1 gives the middle one.
+
+    Raises:
+        ValueError: `limit` is below 1.
+    """
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
+    if len(items) <= limit:
+        return list(items)
+    if limit == 1:
+        return [items[len(items) // 2]]
+    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]

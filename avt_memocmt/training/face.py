@@ -1,0 +1,179 @@
+"""Stage 2 of the embedded recipe: the face CNN on the vote distributions of FER+."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from avt_memocmt.data.corpora import Faces, Part, ferplus_faces
+from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
+from avt_memocmt.features.face_cnn import FaceCNN
+from avt_memocmt.metrics import scores
+from avt_memocmt.preprocessing.face_detectors import YuNetDetector
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import crop_still
+from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
+
+EPOCHS = 8
+BATCH = 128
+LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 0.02
+BALANCE = 0.4
+"""Exponent of the inverse class frequency by which rows are drawn: 0 = as is, 1 = balanced."""
+ALIGNED_SHARE = 0.7
+"""Share of training pictures that went through detection and alignment, as in `predict`."""
+
+
+def aligned_pictures(faces: Faces, cache: Path) -> NDArray[np.uint8]:
+    """The pictures after the same detection and alignment that `predict` applies, [n, 48, 48].
+
+    Computed once and kept in `cache`.
+    """
+    if cache.is_file():
+        stored: NDArray[np.uint8] = np.load(cache, allow_pickle=False)
+        return stored
+    detector = YuNetDetector()
+    crops = np.empty((len(faces), FaceCNN.INPUT, FaceCNN.INPUT), dtype=np.uint8)
+    for row, picture in enumerate(faces.pictures):
+        observation, _ = crop_still(np.repeat(picture[:, :, None], 3, axis=2), detector)
+        crop = picture if observation is None else observation.crop[:, :, 0]
+        pixels = torch.from_numpy(crop.copy()).float()[None, None]
+        small = F.interpolate(
+            pixels, (FaceCNN.INPUT, FaceCNN.INPUT), mode="bilinear", antialias=True
+        )
+        crops[row] = small[0, 0].round().clamp(0, 255).byte().numpy()
+        if row % 5000 == 4999:
+            print(f"  aligned {row + 1} of {len(faces)} faces", flush=True)
+    partial = cache.with_suffix(".part.npy")
+    np.save(partial, crops)
+    partial.replace(cache)
+    return crops
+
+
+def augment(faces: Tensor) -> Tensor:
+    """Random crop, turn, scale, flip, light, blur, low resolution, noise and occlusion.
+
+    Args:
+        faces: [n, 1, 48, 48] grey in [0, 1].
+
+    Returns:
+        The same shape; each picture is changed on its own.
+    """
+    n, size = len(faces), faces.shape[-1]
+    angle = torch.empty(n).uniform_(-0.26, 0.26)
+    scale = torch.empty(n).uniform_(0.82, 1.15)
+    flip = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 1] = flip * angle.cos() * scale, -angle.sin() * scale
+    theta[:, 1, 0], theta[:, 1, 1] = flip * angle.sin() * scale, angle.cos() * scale
+    theta[:, :, 2] = torch.empty(n, 2).uniform_(-0.14, 0.14)
+    grid = F.affine_grid(theta, list(faces.shape), align_corners=False)
+    out = F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+    out = _low_resolution(out)
+    mean = out.mean(dim=(2, 3), keepdim=True)
+    contrast = torch.empty(n, 1, 1, 1).uniform_(0.5, 1.4)
+    light = torch.empty(n, 1, 1, 1).uniform_(-0.2, 0.2)
+    out = (out - mean) * contrast + mean + light
+    gamma = torch.empty(n, 1, 1, 1).uniform_(0.7, 1.4)
+    out = out.clamp(0, 1).clamp(min=1e-3) ** gamma
+    noisy = (torch.rand(n, 1, 1, 1) < 0.3).float()
+    out = out + noisy * 0.04 * torch.randn_like(out)
+    return _occlude(out, size).clamp(0, 1)
+
+
+def _low_resolution(faces: Tensor) -> Tensor:
+    """A third of the pictures lose detail, down to 16 pixels, as small film faces do."""
+    blurred = faces.clone()
+    chosen = torch.rand(len(faces)) < 0.33
+    for side in (16, 24, 32):
+        pick = chosen & (torch.randint(3, (len(faces),)) == (16, 24, 32).index(side))
+        if pick.any():
+            small = F.interpolate(faces[pick], (side, side), mode="bilinear", antialias=True)
+            blurred[pick] = F.interpolate(small, faces.shape[-2:], mode="bilinear")
+    return blurred
+
+
+def _occlude(faces: Tensor, size: int) -> Tensor:
+    """A quarter of the pictures lose a random rectangle (random erasing, Zhong et al. 2020)."""
+    rows, columns = torch.arange(size)[None, :, None], torch.arange(size)[None, None, :]
+    n = len(faces)
+    height, width = (torch.randint(6, 18, (n, 1, 1)) for _ in range(2))
+    top, left = (torch.randint(0, size - 6, (n, 1, 1)) for _ in range(2))
+    inside = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + width)
+    hidden = inside & (torch.rand(n, 1, 1) < 0.25)
+    return torch.where(hidden[:, None], torch.rand(n, 1, 1, 1), faces)
+
+
+def to_input(pictures: NDArray[np.uint8]) -> Tensor:
+    """uint8 [n, 48, 48] -> float [n, 1, 48, 48] in [0, 1]."""
+    return torch.from_numpy(pictures).float()[:, None] / 255.0
+
+
+def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
+    """Train the face CNN and write `face_cnn.safetensors` (fp16) into `work`.
+
+    The epoch is chosen by the mean of accuracy and UAR on the select part of FER+'s train split.
+
+    Returns:
+        The select scores of the chosen epoch.
+    """
+    seed_everything(seed)
+    work.mkdir(parents=True, exist_ok=True)
+    train, aligned = _load(data, "train", work)
+    select, select_aligned = _load(data, "select", work)
+    known = np.flatnonzero(select.majority >= 0)
+    chances = _row_weights(train)
+    steps = -(-len(train) // BATCH)
+    model = FaceCNN()
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = Trainer(
+        model,
+        work / "face",
+        epochs=EPOCHS,
+        steps_per_epoch=steps,
+        learning_rate=LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+    )
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = np.random.default_rng(seed + epoch)
+        for _ in range(steps):
+            rows = generator.choice(len(train), BATCH, p=chances)
+            use_aligned = generator.random(BATCH) < ALIGNED_SHARE
+            pictures = np.where(use_aligned[:, None, None], aligned[rows], train.pictures[rows])
+            yield to_input(pictures), torch.from_numpy(train.votes[rows])
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        faces, votes = batch
+        inputs = augment(faces).contiguous(memory_format=torch.channels_last)
+        return F.cross_entropy(model(inputs), 0.95 * votes + 0.05 / votes.shape[1])
+
+    def evaluate() -> dict[str, float]:
+        guesses: list[int] = []
+        for first in range(0, len(known), 512):
+            rows = known[first : first + 512]
+            guesses += model(to_input(select_aligned[rows])).argmax(1).tolist()
+        found = scores(select.majority[known].tolist(), guesses)
+        return {**found, "criterion": (found["accuracy"] + found["uar"]) / 2}
+
+    best = trainer.run(batches, loss, evaluate, "criterion")
+    save_tensors(model.state_dict(), work / FACE_CNN_FILE, torch.float16)
+    return best
+
+
+def _load(data: Path, part: Part, work: Path) -> tuple[Faces, NDArray[np.uint8]]:
+    faces = ferplus_faces(data, part)
+    return faces, aligned_pictures(faces, work / f"ferplus_{part}_aligned.npy")
+
+
+def _row_weights(faces: Faces) -> NDArray[np.float64]:
+    """Chance of drawing each row: rarer votes are drawn more often (`BALANCE`)."""
+    frequency = faces.votes.sum(axis=0) / faces.votes.sum()
+    weights = faces.votes @ (frequency**-BALANCE)
+    chances: NDArray[np.float64] = weights.astype(np.float64) / weights.sum()
+    return chances / chances.sum()

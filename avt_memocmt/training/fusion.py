@@ -1,0 +1,199 @@
+"""Stage 3 of the embedded recipe: the fusion network on cached tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avt_memocmt.config import Config
+from avt_memocmt.data.corpora import Part
+from avt_memocmt.data.dialogue_batch import collate
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.metrics import scores
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Prediction
+from avt_memocmt.models.checkpoint import MODEL_FILE, build_model, token_dims
+from avt_memocmt.training.fusion_data import (
+    Example,
+    face_example,
+    load_faces,
+    load_speech,
+    load_text,
+    speech_example,
+    text_example,
+)
+from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
+from avt_memocmt.training.synthetic import PairSampler, Sources
+
+EPOCHS = 10
+LEARNING_RATE = 4e-4
+WEIGHT_DECAY = 0.05
+OPINION_WEIGHT = 0.3
+LABEL_SMOOTHING = 0.05
+SPOKEN_WORDS = 0.3
+"""Share of the speech clips with known words that keep them."""
+FACES_PER_EPOCH = 12_800
+PAIRS_PER_CLIP = 1
+BATCH_DIALOGUES, BATCH_CLIPS, BATCH_FACES = 16, 24, 128
+
+
+def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[str, float]:
+    """Train the fusion on the cached tokens and write `model.safetensors` (fp16) into `work`.
+
+    The epoch is chosen by the mean of four scores on the select parts: weighted F1 of MELD text,
+    UAR of RAVDESS sound, accuracy of FER+ faces, and UAR of synthetic matched pairs.
+
+    Returns:
+        The select scores of the chosen epoch.
+    """
+    train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
+    seed_everything(seed)
+    model = build_model(config)
+    dims = token_dims(config)
+    trainer = Trainer(
+        model,
+        work / "fusion",
+        epochs=EPOCHS,
+        steps_per_epoch=len(_plan(train, np.random.default_rng(0))),
+        learning_rate=LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+    )
+
+    def loss(examples: list[Example]) -> Tensor:
+        return example_loss(model(collate([e.turns for e in examples], dims)), examples)
+
+    def batches(epoch: int) -> Iterator[list[Example]]:
+        generator = np.random.default_rng(seed * 1000 + epoch)
+        pairs = PairSampler(train, generator, augmented=True)
+        for kind, rows in _plan(train, generator):
+            yield [_training_example(train, pairs, kind, int(row), generator) for row in rows]
+
+    best = trainer.run(batches, loss, lambda: select_scores(model, config, select), "criterion")
+    save_tensors(model.state_dict(), work / MODEL_FILE, torch.float16)
+    return best
+
+
+def load_sources(data: Path, part: Part, config: Config, work: Path) -> Sources:
+    """The three corpora of one part, encoded."""
+    return Sources(
+        load_speech(data, part, config, work),
+        load_faces(data, part, config, work),
+        load_text(data, part, config, work),
+    )
+
+
+def example_loss(prediction: Prediction, examples: Sequence[Example]) -> Tensor:
+    """Cross entropy of the fused decision, plus that of each modality's own opinion.
+
+    Every turn of the batch counts alike; labels are distributions.
+    """
+    turns = [(row, column) for row, e in enumerate(examples) for column in range(len(e.turns))]
+    rows, columns = (torch.tensor(side) for side in zip(*turns, strict=True))
+    truth = torch.from_numpy(np.concatenate([e.labels for e in examples]))
+    total = _soft_cross_entropy(prediction.logits[rows, columns], truth)
+    for name, logits in prediction.opinions.items():
+        blank = [np.zeros_like(e.labels) for e in examples]
+        shown = torch.from_numpy(
+            np.concatenate([e.opinions.get(name, b) for e, b in zip(examples, blank, strict=True)])
+        )
+        present = shown.sum(dim=1) > 0
+        if present.any():
+            own = logits[rows, columns][present]
+            total = total + OPINION_WEIGHT * _soft_cross_entropy(own, shown[present])
+    return total
+
+
+def predict_examples(
+    model: AvtMemoCmt, config: Config, examples: Sequence[Example], batch: int = 64
+) -> tuple[list[int], list[int]]:
+    """(truth, predicted) over all turns; the truth is the largest entry of each label."""
+    truth: list[int] = []
+    guesses: list[int] = []
+    dims = token_dims(config)
+    with torch.no_grad():
+        for first in range(0, len(examples), batch):
+            part = examples[first : first + batch]
+            logits = model(collate([e.turns for e in part], dims)).logits
+            for row, example in enumerate(part):
+                guesses += logits[row, : len(example.turns)].argmax(1).tolist()
+                truth += example.labels.argmax(1).tolist()
+    return truth, guesses
+
+
+def select_scores(model: AvtMemoCmt, config: Config, part: Sources) -> dict[str, float]:
+    """Scores of each kind of input on one part, and their mean, "criterion"."""
+    found: dict[str, float] = {}
+    for name, examples in evaluation_examples(part).items():
+        result = scores(*predict_examples(model, config, examples))
+        found[f"{name}_accuracy"] = result["accuracy"]
+        found[f"{name}_weighted_f1"] = result["weighted_f1"]
+        found[f"{name}_uar"] = result["uar"]
+    chosen = ("text_weighted_f1", "audio_uar", "visual_accuracy", "pairs_uar")
+    found["criterion"] = sum(found[name] for name in chosen) / len(chosen)
+    return found
+
+
+def evaluation_examples(part: Sources) -> dict[str, list[Example]]:
+    """MELD dialogues, RAVDESS sound, FER+ faces with a majority, and one matched pair per clip."""
+    ravdess = [i for i, clip in enumerate(part.speech.clips) if clip.corpus == "ravdess"]
+    known = np.flatnonzero(part.faces.majority >= 0)
+    pairs = PairSampler(part, np.random.default_rng(0), augmented=False)
+    faces = []
+    for row in known:
+        example = face_example(part.faces, int(row), 0)
+        label = np.eye(len(EMOTIONS), dtype=np.float32)[part.faces.majority[row]][None]
+        faces.append(Example(example.turns, label, example.opinions))
+    return {
+        "text": [text_example(part.text, d) for d in range(len(part.text.dialogues))],
+        "audio": [speech_example(part.speech, row, 0, False) for row in ravdess],
+        "visual": faces,
+        "pairs": [pairs.matched(row) for row in ravdess],
+    }
+
+
+def _plan(train: Sources, generator: np.random.Generator) -> list[tuple[str, np.ndarray]]:
+    """The batches of one epoch in random order: (kind, rows)."""
+    known = np.flatnonzero(train.faces.votes.sum(axis=1) > 0)
+    frequency = train.faces.votes.mean(axis=0)
+    chances = train.faces.votes[known] @ (frequency**-0.4)
+    faces = generator.choice(known, FACES_PER_EPOCH, p=chances / chances.sum())
+    lengths = [len(rows) for rows in train.text.dialogues]
+    dialogues = np.argsort(np.array(lengths) + generator.uniform(0, 3, len(lengths)))
+    clips = np.argsort(
+        np.diff(train.speech.variants[0].offsets)
+        * generator.uniform(0.85, 1.15, len(train.speech.clips))
+    )
+    kinds = [
+        ("text", dialogues, BATCH_DIALOGUES),
+        ("audio", clips, BATCH_CLIPS),
+        ("visual", faces, BATCH_FACES),
+        *[("pairs", clips, BATCH_CLIPS)] * PAIRS_PER_CLIP,
+    ]
+    plan = [
+        (kind, rows[first : first + size])
+        for kind, rows, size in kinds
+        for first in range(0, len(rows), size)
+    ]
+    return [plan[i] for i in generator.permutation(len(plan))]
+
+
+def _training_example(
+    train: Sources, pairs: PairSampler, kind: str, row: int, generator: np.random.Generator
+) -> Example:
+    if kind == "text":
+        return text_example(train.text, row)
+    if kind == "visual":
+        return face_example(train.faces, row, int(generator.integers(len(train.faces.variants))))
+    if kind == "pairs":
+        return pairs.training_pair(row)
+    variant = int(generator.integers(len(train.speech.variants)))
+    with_text = generator.random() < SPOKEN_WORDS
+    return speech_example(train.speech, row, variant, with_text, generator.random())
+
+
+def _soft_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
+    return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)

@@ -1,0 +1,66 @@
+"""The recipe of the shipped embedded checkpoint, from corpora to a folder, in one command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from avt_memocmt.config import Config, load_config
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
+from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
+from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_model
+from avt_memocmt.training.face import train_face
+from avt_memocmt.training.fusion import load_sources, train_fusion
+from avt_memocmt.training.report import report_scores
+from avt_memocmt.training.text import train_text
+
+
+def embedded_config() -> Config:
+    """The settings of the embedded preset."""
+    with resources.as_file(resources.files(__package__) / "recipes" / "embedded.yaml") as path:
+        return load_config(path)
+
+
+def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
+    """Train text encoder, face network and fusion in turn, and assemble the checkpoint.
+
+    Every stage that is finished is skipped, and one that was stopped resumes at its last epoch.
+
+    Args:
+        data: folder with meld/, ravdess/, speech/ and ferplus/.
+        work: folder for caches, logs and states; the checkpoint lands in `work/checkpoint`.
+        seed: of every random choice.
+
+    Returns:
+        The checkpoint folder.
+
+    Raises:
+        AvtError: a corpus or an encoder's weights are missing.
+    """
+    config = embedded_config()
+    work.mkdir(parents=True, exist_ok=True)
+    selected = {
+        "text": train_text(data, work, config.text, seed),
+        "face": train_face(data, work, seed),
+        "fusion": train_fusion(data, work, config, seed),
+    }
+    folder = work / "checkpoint"
+    folder.mkdir(exist_ok=True)
+    for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
+        shutil.copyfile(work / name, folder / name)
+    with resources.as_file(resources.files(__package__) / "recipes" / "embedded.yaml") as path:
+        shutil.copyfile(path, folder / CONFIG_FILE)
+    model, _ = load_model(folder)
+    report = report_scores(model, config, load_sources(data, "report", config, work))
+    metrics = {
+        "labels": list(EMOTIONS),
+        "seed": seed,
+        "selection": "best epoch of each stage on the select parts (see data/corpora.py)",
+        "select": selected,
+        "report": report,
+    }
+    (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    return folder

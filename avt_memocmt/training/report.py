@@ -1,0 +1,66 @@
+"""Figures of a finished model on the report parts, which chose nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from avt_memocmt.config import Config
+from avt_memocmt.metrics import bootstrap_intervals, recall_per_class, scores
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.training.fusion import evaluation_examples, predict_examples
+from avt_memocmt.training.fusion_data import Example
+from avt_memocmt.training.synthetic import Sources, without
+
+MODALITIES_ALONE = (("audio",), ("visual",), ("text",))
+BOOTSTRAPS = 1000
+
+
+def report_scores(model: AvtMemoCmt, config: Config, part: Sources) -> dict[str, Any]:
+    """MELD text, RAVDESS sound, FER+ faces, and synthetic matched pairs fused and alone."""
+    examples = evaluation_examples(part)
+    found: dict[str, Any] = {}
+    for name, rows in examples.items():
+        truth, guesses = predict_examples(model, config, rows)
+        dialogue = [i for i, example in enumerate(rows) for _ in example.turns]
+        found[name] = {
+            "n": len(truth),
+            **scores(truth, guesses),
+            "intervals_95": bootstrap_intervals(truth, guesses, dialogue),
+            "recall": recall_per_class(truth, guesses),
+        }
+    found["pairs_against_best_single"] = pairs_against_singles(model, config, examples["pairs"])
+    return found
+
+
+def pairs_against_singles(
+    model: AvtMemoCmt, config: Config, pairs: list[Example]
+) -> dict[str, Any]:
+    """Fused UAR minus that of the best single modality on the same synthetic pairs.
+
+    The interval is a paired bootstrap over pairs.
+    """
+    truth, fused = (np.array(side) for side in predict_examples(model, config, pairs))
+    alone = {}
+    for kept in MODALITIES_ALONE:
+        _, guesses = predict_examples(model, config, [without(pair, kept) for pair in pairs])
+        alone[kept[0]] = np.array(guesses)
+    uar = {name: scores(truth.tolist(), g.tolist())["uar"] for name, g in alone.items()}
+    best = max(uar, key=lambda name: uar[name])
+    generator = np.random.default_rng(0)
+    gains = []
+    for _ in range(BOOTSTRAPS):
+        rows = generator.integers(len(truth), size=len(truth))
+        gains.append(
+            scores(truth[rows].tolist(), fused[rows].tolist())["uar"]
+            - scores(truth[rows].tolist(), alone[best][rows].tolist())["uar"]
+        )
+    fused_uar = scores(truth.tolist(), fused.tolist())["uar"]
+    return {
+        "fused_uar": fused_uar,
+        "single_uar": uar,
+        "best_single": best,
+        "gain": fused_uar - uar[best],
+        "gain_interval_95": [float(q) for q in np.percentile(gains, [2.5, 97.5])],
+    }

@@ -1,0 +1,74 @@
+"""Changes of a recording that leave its emotion alone: level, speed, room, channel, noise.
+
+They teach the model to ignore recording conditions, which otherwise give away the corpus.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.media.types import SAMPLE_RATE
+
+Samples = NDArray[np.float32]
+
+
+def augment_speech(samples: Samples, generator: np.random.Generator) -> Samples:
+    """One random variant of a waveform.
+
+    Args:
+        samples: float32 mono 16 kHz in [-1, 1].
+        generator: source of randomness.
+
+    Returns:
+        A waveform of a slightly different length, in [-1, 1].
+    """
+    out = samples
+    if generator.random() < 0.6:
+        out = resample(out, generator.uniform(0.9, 1.1))
+    if generator.random() < 0.4:
+        out = reverberate(out, generator.uniform(0.1, 0.6), generator)
+    if generator.random() < 0.4:
+        out = band_limit(out, generator.uniform(60, 300), generator.uniform(2500, 7500))
+    before, after = (int(generator.uniform(0, 0.5) * SAMPLE_RATE) for _ in range(2))
+    out = np.pad(out, (before, after))
+    if generator.random() < 0.6:
+        out = add_noise(out, generator.uniform(5, 35), generator)
+    peak = float(np.abs(out).max()) or 1.0
+    level: Samples = out * (10 ** (generator.uniform(-24, 0) / 20) / peak)
+    return level.astype(np.float32)
+
+
+def resample(samples: Samples, factor: float) -> Samples:
+    """Play `factor` times faster: speed and pitch change together (Ko et al. 2015)."""
+    positions = np.arange(0, len(samples) - 1, factor)
+    return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def reverberate(samples: Samples, decay: float, generator: np.random.Generator) -> Samples:
+    """Convolve with exponentially decaying noise (a diffuse room), `decay` = RT60 in seconds."""
+    length = int(decay * SAMPLE_RATE)
+    envelope = 10 ** (-3 * np.arange(length) / length)
+    response = generator.normal(size=length) * envelope * 0.05
+    response[0] = 1.0
+    size = len(samples) + length - 1
+    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
+    return wet[: len(samples)].astype(np.float32)
+
+
+def band_limit(samples: Samples, low: float, high: float) -> Samples:
+    """Keep `low` to `high` Hz with soft edges, as telephones and laptop microphones do."""
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    gain = 1 / (1 + (low / np.maximum(hertz, 1)) ** 4) / (1 + (hertz / high) ** 8)
+    return np.fft.irfft(spectrum * gain, len(samples)).astype(np.float32)
+
+
+def add_noise(samples: Samples, snr_db: float, generator: np.random.Generator) -> Samples:
+    """Add noise between white and brown at a signal-to-noise ratio in dB."""
+    spectrum = np.fft.rfft(generator.normal(size=len(samples)))
+    tilt = generator.uniform(0, 1)
+    noise = np.fft.irfft(spectrum / np.arange(1, len(spectrum) + 1) ** tilt, len(samples))
+    wanted = np.sqrt(np.mean(samples**2)) * 10 ** (-snr_db / 20)
+    scaled = noise * (wanted / max(float(np.sqrt(np.mean(noise**2))), 1e-9))
+    return (samples + scaled).astype(np.float32)

@@ -1,0 +1,133 @@
+"""Stage 1 of the embedded recipe: MiniLM fine-tuned on MELD's transcripts with dialogue context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avt_memocmt.config import TextConfig
+from avt_memocmt.data.corpora import Dialogue, meld_dialogues
+from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.features.extract_text_features import (
+    TEXT_ENCODER_FILE,
+    WORD_EMBEDDINGS,
+    ContextTurn,
+    TextEncoder,
+    TextInput,
+    make_text_encoder,
+)
+from avt_memocmt.metrics import scores
+from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
+
+Example = tuple[TextInput, int]
+
+EPOCHS = 3
+BATCH = 32
+LEARNING_RATE = 8e-5
+LABEL_SMOOTHING = 0.05
+DROP_CONTEXT = 0.15
+DROP_SPEAKERS = 0.3
+
+
+class TextClassifier(nn.Module):
+    """The encoder, the mean of the utterance's tokens, and a linear layer: for this stage alone."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(encoder.dim, NUM_EMOTIONS)
+
+    def forward(self, inputs: list[TextInput]) -> Tensor:
+        """Utterances -> logits [batch, 7]."""
+        tokens, mask = self.encoder(self.encoder.prepare(inputs))
+        weights = mask.float() / mask.sum(1, keepdim=True).clamp(min=1)
+        pooled = (tokens * weights[:, :, None]).sum(1)
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
+
+
+def dialogue_inputs(dialogue: Dialogue, context_turns: int) -> list[Example]:
+    """Each turn with the turns before it, tagged by whether the same person spoke them."""
+    examples = []
+    for position, turn in enumerate(dialogue.turns):
+        past = dialogue.turns[max(0, position - context_turns) : position]
+        context = tuple(ContextTurn(p.text, p.speaker == turn.speaker) for p in past)
+        examples.append((TextInput(turn.text, context), turn.emotion))
+    return examples
+
+
+def forget_at_random(item: TextInput, generator: np.random.Generator) -> TextInput:
+    """Drop the context, or who spoke, as happens with people's own videos."""
+    if generator.random() < DROP_CONTEXT:
+        return replace(item, context=())
+    if generator.random() < DROP_SPEAKERS:
+        return replace(item, context=tuple(ContextTurn(turn.text) for turn in item.context))
+    return item
+
+
+def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dict[str, float]:
+    """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into `work`.
+
+    The word embeddings stay frozen and are left out of the file. The epoch is chosen by weighted F1
+    on the select part of MELD's train split.
+
+    Returns:
+        The select scores of the chosen epoch.
+    """
+    seed_everything(seed)
+    encoder = make_text_encoder(config)
+    encoder.model.get_input_embeddings().weight.requires_grad_(False)
+    model = TextClassifier(encoder)
+    train = _examples(data, "train", config)
+    select = _examples(data, "select", config)
+    trainer = Trainer(
+        model,
+        work / "text",
+        epochs=EPOCHS,
+        steps_per_epoch=-(-len(train) // BATCH),
+        learning_rate=LEARNING_RATE,
+    )
+
+    def loss(batch: list[Example]) -> Tensor:
+        logits = model([item for item, _ in batch])
+        truth = torch.tensor([label for _, label in batch])
+        return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)
+
+    def evaluate() -> dict[str, float]:
+        guesses: list[int] = []
+        for first in range(0, len(select), 64):
+            guesses += model([item for item, _ in select[first : first + 64]]).argmax(1).tolist()
+        return scores([label for _, label in select], guesses)
+
+    best = trainer.run(lambda epoch: _batches(train, seed + epoch), loss, evaluate, "weighted_f1")
+    tensors = {k: v for k, v in encoder.model.state_dict().items() if k != WORD_EMBEDDINGS}
+    save_tensors(tensors, work / TEXT_ENCODER_FILE, torch.float16)
+    return best
+
+
+def _examples(data: Path, part: str, config: TextConfig) -> list[Example]:
+    return [
+        example
+        for dialogue in meld_dialogues(data, part)  # type: ignore[arg-type]
+        for example in dialogue_inputs(dialogue, config.context_turns)
+        if example[0].text
+    ]
+
+
+def _batches(examples: list[Example], seed: int) -> Iterator[list[Example]]:
+    """Shuffled batches of similar length, so that little is spent on padding."""
+    generator = np.random.default_rng(seed)
+    drawn = [(forget_at_random(item, generator), label) for item, label in examples]
+    size = [len(i.text) + sum(len(c.text) for c in i.context) for i, _ in drawn]
+    jitter = generator.uniform(0.8, 1.25, len(drawn))
+    order = np.argsort(np.array(size) * jitter)
+    chunks = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
+    for chunk in generator.permutation(len(chunks)):
+        yield [drawn[i] for i in chunks[chunk]]

@@ -1,0 +1,251 @@
+"""Invariants of the fusion model: masks, padding, order, causality, attention paths."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from avt_memocmt.config import ModelConfig
+from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.models.attention import Attention, record_attention
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling, TokenShape
+from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
+from avt_memocmt.models.encoders import time_encoding
+from avt_memocmt.models.temporal_transformer import TemporalTransformer
+
+SHAPES = {"audio": TokenShape(6, 3), "visual": TokenShape(10), "text": TokenShape(12)}
+DIMS = {name: shape.dim * shape.layers for name, shape in SHAPES.items()}
+SMALL = ModelConfig(
+    dim=32, heads=4, feed_forward=48, cross_modal_layers=2, temporal_layers=2, temporal_window=3
+)
+SUBSETS = [s for n in (1, 2, 3) for s in combinations(MODALITIES, n)]
+
+
+@pytest.fixture(scope="module")
+def model() -> AvtMemoCmt:
+    torch.manual_seed(0)
+    net = AvtMemoCmt(SHAPES, SMALL)
+    for parameter in net.parameters():  # far from linear, and nothing left at zero
+        nn.init.normal_(parameter, std=0.3)
+    return net.eval()
+
+
+def make_tokens(name: str, n: int, seed: int) -> Tokens:
+    generator = np.random.default_rng(seed)
+    edges = np.linspace(0, n * 0.1, n + 1, dtype=np.float32)
+    spans = np.stack([edges[:-1], edges[1:]], axis=1)
+    return Tokens(generator.normal(size=(n, DIMS[name])).astype(np.float32), spans)
+
+
+def make_dialogue(
+    turns: int, seed: int = 0, present: tuple[str, ...] = MODALITIES
+) -> list[TurnFeatures]:
+    return [
+        TurnFeatures(
+            {
+                m: make_tokens(m, 2 + (seed + t + i) % 4, seed * 100 + t * 10 + i)
+                for i, m in enumerate(present)
+            },
+            speaker_change=t % 3,
+        )
+        for t in range(turns)
+    ]
+
+
+def spoil_masked(part: ModalityBatch, filler: float) -> ModalityBatch:
+    hole = ~part.mask[..., None]
+    return ModalityBatch(
+        part.values.masked_fill(hole, filler), part.spans.masked_fill(hole, filler), part.mask
+    )
+
+
+@pytest.mark.parametrize("present", SUBSETS, ids="+".join)
+@pytest.mark.parametrize("filler", [1e4, float("nan")])
+def test_values_of_masked_tokens_cannot_change_the_output(
+    model: AvtMemoCmt, present: tuple[str, ...], filler: float
+) -> None:
+    batch = collate([make_dialogue(3, 1, present), make_dialogue(2, 5, present)], DIMS)
+    spoiled = {m: spoil_masked(part, filler) for m, part in batch.modalities.items()}
+    with torch.no_grad():
+        clean = model(batch).logits
+        changed = model(DialogueBatch(spoiled, batch.turn_mask, batch.speaker_change)).logits
+    assert torch.isfinite(clean).all()
+    assert torch.equal(clean[batch.turn_mask], changed[batch.turn_mask])
+
+
+def test_padding_by_longer_batch_mates_cannot_change_the_output(model: AvtMemoCmt) -> None:
+    short, long = make_dialogue(2, 3), make_dialogue(6, 4)
+    with torch.no_grad():
+        alone = model(collate([short], DIMS))
+        together = model(collate([short, long], DIMS))
+    assert torch.allclose(alone.logits[0], together.logits[0, :2], atol=1e-5)
+    assert torch.allclose(alone.weights[0], together.weights[0, :2], atol=1e-5)
+
+
+@pytest.mark.parametrize("present", SUBSETS, ids="+".join)
+def test_weights_are_shares_of_the_present_modalities(
+    model: AvtMemoCmt, present: tuple[str, ...]
+) -> None:
+    with torch.no_grad():
+        weights = model(collate([make_dialogue(2, 2, present)], DIMS)).weights[0]
+    for i, name in enumerate(MODALITIES):
+        assert bool((weights[:, i] > 0).all()) == (name in present)
+    assert torch.allclose(weights.sum(1), torch.ones(2), atol=1e-6)
+
+
+def test_a_turn_without_any_modality_is_refused(model: AvtMemoCmt) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        model(collate([[TurnFeatures({})]], DIMS))
+
+
+def test_token_order_matters(model: AvtMemoCmt) -> None:
+    for name in MODALITIES:
+        turn = TurnFeatures({m: make_tokens(m, 12, i) for i, m in enumerate(MODALITIES)})
+        tokens = turn.tokens[name]
+        swapped = Tokens(tokens.values[::-1].copy(), tokens.spans)
+        with torch.no_grad():
+            straight = model(collate([[turn]], DIMS)).logits
+            reverse = model(collate([[TurnFeatures({**turn.tokens, name: swapped})]], DIMS)).logits
+        assert (straight - reverse).abs().max() > 1e-4, name
+
+
+def turn_gradients(causal: bool) -> Tensor:
+    """[turns, turns]: how much the input of turn k (column) moves the output of turn q (row)."""
+    torch.manual_seed(1)
+    net = TemporalTransformer(16, 2, 2, 32, window=3, causal=causal, dropout=0.0).eval()
+    turns = torch.randn(1, 7, 16, requires_grad=True)
+    everyone = torch.ones(1, 7, dtype=torch.bool)
+    out = net(turns, everyone, torch.zeros(1, 7, dtype=torch.long))
+    rows = []
+    for q in range(7):
+        (gradient,) = torch.autograd.grad(out[0, q].sum() + out[0, q, 0], turns, retain_graph=True)
+        rows.append(gradient[0].abs().sum(1))
+    return torch.stack(rows)
+
+
+def test_past_only_mode_lets_no_gradient_flow_from_the_future() -> None:
+    gradients = turn_gradients(causal=True)
+    assert torch.equal(gradients.triu(1), torch.zeros(7, 7))
+    assert (gradients.diagonal(-1) > 0).all()
+
+
+def test_a_turn_is_reached_from_exactly_the_turns_within_reach() -> None:
+    gradients = turn_gradients(causal=True)
+    reach = TemporalTransformer(16, 2, 2, 32, 3, True, 0.0).reach
+    assert reach == 5
+    for q in range(7):
+        seen = gradients[q] > 0
+        assert seen.tolist() == [q - reach < k <= q for k in range(7)]
+
+
+def test_both_sides_mode_sees_the_future() -> None:
+    assert (turn_gradients(causal=False).diagonal(1) > 0).all()
+
+
+def test_reading_turn_by_turn_with_a_bounded_past_equals_the_whole_dialogue(
+    model: AvtMemoCmt,
+) -> None:
+    torch.manual_seed(2)
+    turns = torch.randn(1, 12, SMALL.dim)
+    change = torch.randint(0, 3, (1, 12))
+    everyone = torch.ones(1, 12, dtype=torch.bool)
+    reach = model.temporal.reach
+    with torch.no_grad():
+        whole = model.classify(turns, everyone, change)
+        for t in range(12):
+            first = max(0, t + 1 - reach)
+            window = slice(first, t + 1)
+            part = model.classify(turns[:, window], everyone[:, window], change[:, window])
+            assert torch.allclose(part[0, -1], whole[0, t], atol=1e-5)
+
+
+def test_padding_turns_cannot_change_the_output(model: AvtMemoCmt) -> None:
+    turns = torch.randn(1, 4, SMALL.dim)
+    padded = torch.cat([turns, torch.full((1, 3, SMALL.dim), 50.0)], dim=1)
+    mask = torch.tensor([[True] * 4 + [False] * 3])
+    change = torch.zeros(1, 7, dtype=torch.long)
+    with torch.no_grad():
+        short = model.classify(turns, mask[:, :4], change[:, :4])
+        long = model.classify(padded, mask, change)
+    assert torch.allclose(short[0], long[0, :4], atol=1e-5)
+
+
+def test_attention_equals_torch_multihead_attention() -> None:
+    torch.manual_seed(3)
+    ours = Attention(24, 4).eval()
+    reference = nn.MultiheadAttention(24, 4, batch_first=True).eval()
+    with torch.no_grad():
+        reference.in_proj_weight.copy_(
+            torch.cat([ours.query.weight, ours.key.weight, ours.value.weight])
+        )
+        reference.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key.bias, ours.value.bias]))
+        reference.out_proj.weight.copy_(ours.out.weight)
+        reference.out_proj.bias.copy_(ours.out.bias)
+    queries, keys = torch.randn(2, 5, 24), torch.randn(2, 7, 24)
+    allowed = torch.ones(2, 7, dtype=torch.bool)
+    allowed[0, 4:] = False
+    expected, expected_weights = reference(
+        queries, keys, keys, key_padding_mask=~allowed, average_attn_weights=False
+    )
+    fused = ours(queries, keys, allowed[:, None, None, :])
+    with record_attention(ours) as maps:
+        plain = ours(queries, keys, allowed[:, None, None, :])
+    assert torch.allclose(fused, expected, atol=1e-5)
+    assert torch.allclose(plain, fused, atol=1e-5)
+    assert torch.allclose(maps[""], expected_weights, atol=1e-5)
+
+
+def test_fused_and_recorded_attention_give_the_same_prediction(model: AvtMemoCmt) -> None:
+    batch = collate([make_dialogue(4, 8)], DIMS)
+    with torch.no_grad():
+        fused = model(batch).logits
+        with record_attention(model) as maps:
+            recorded = model(batch).logits
+    assert torch.allclose(fused, recorded, atol=1e-5)
+    directed = [name for name in maps if "_from_" in name]
+    assert len(directed) == len(DIRECTIONS) * SMALL.cross_modal_layers
+    for weights in maps.values():
+        assert torch.allclose(weights.sum(-1), torch.ones(weights.shape[:-1]), atol=1e-5)
+
+
+def test_recording_ends_also_after_an_error(model: AvtMemoCmt) -> None:
+    with pytest.raises(RuntimeError, match="stop"), record_attention(model):
+        raise RuntimeError("stop")
+    assert not any(m.recording for m in model.modules() if isinstance(m, Attention))
+
+
+def test_all_six_attentions_receive_gradient_when_every_modality_is_present() -> None:
+    torch.manual_seed(4)
+    net = AvtMemoCmt(SHAPES, SMALL).train()
+    net(collate([make_dialogue(2, 9)], DIMS)).logits.square().sum().backward()
+    for layer in net.cross_modal.layers:
+        for target, source in DIRECTIONS:
+            attention = layer.attentions[f"{target}_from_{source}"]
+            for name in ("query", "key", "value", "out"):
+                gradient = getattr(attention, name).weight.grad
+                assert gradient is not None, (target, source, name)
+                assert gradient.abs().sum() > 0, (target, source, name)
+
+
+def test_statistics_pooling_with_equal_scores_is_mean_and_deviation() -> None:
+    pool = StatisticsPooling(4)
+    nn.init.zeros_(pool.score[2].weight)
+    pool.project = nn.Identity()
+    tokens = torch.tensor([[[1.0, 2, 3, 4], [3.0, 2, 1, 0], [9.0, 9, 9, 9]]])
+    mask = torch.tensor([[True, True, False]])
+    pooled = pool(tokens, mask)[0]
+    assert torch.allclose(pooled[:4], torch.tensor([2.0, 2.0, 2.0, 2.0]))
+    assert torch.allclose(pooled[4:], torch.tensor([1.0, 0.0, 1.0, 2.0]), atol=4e-3)
+
+
+def test_time_encoding_matches_the_formula() -> None:
+    encoded = time_encoding(torch.tensor([0.0, 0.5]), 8)
+    assert torch.equal(encoded[0], torch.tensor([0.0] * 4 + [1.0] * 4))
+    position = 0.5 * 50
+    expected = np.sin(position / 10_000 ** (2 * np.arange(4) / 8))
+    assert np.allclose(encoded[1, :4].numpy(), expected, atol=1e-6)
