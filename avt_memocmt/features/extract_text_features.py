@@ -21,7 +21,7 @@ from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.hub import load_hub_model, load_hub_tokenizer
-from avt_memocmt.preprocessing.text_preprocess import clean_text
+from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
 from avt_memocmt.weights import PACKAGED, file_sha256, packaged_folder, packaged_path
 
 TEXT_ENCODER_FILE = "text_encoder.safetensors"
@@ -45,8 +45,8 @@ class TextInput:
         text: the words; empty means no text.
         context: earlier turns of the dialogue, oldest first.
         duration: seconds of the utterance, over which words without known times are spread.
-        word_spans: seconds [words, 2] from forced alignment, one row per word between
-            spaces of the cleaned text.
+        word_spans: seconds [words, 2] from forced alignment, one row per word of
+            `split_words(clean_text(text))`.
     """
 
     text: str
@@ -65,7 +65,7 @@ class TextBatch:
         mask: bool [batch, length], True at real word pieces.
         starts: position of the utterance's first word piece, per row.
         counts: word pieces of the utterance, per row.
-        words: per row, the word (between spaces of the cleaned text) of each of its word pieces.
+        words: per row, the word (index into `split_words`) of each of its word pieces.
     """
 
     ids: Tensor
@@ -153,7 +153,7 @@ class TextEncoder(nn.Module):
 
     def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
         """Ids of one input, where its utterance starts, and the word of each of its pieces."""
-        words = clean_text(item.text, lowercase=self.config.lowercase).split()
+        words = split_words(clean_text(item.text, lowercase=self.config.lowercase))
         pieces, owners = self._pieces(words)
         pieces, owners = pieces[: self.config.max_tokens], owners[: self.config.max_tokens]
         context = self._context(item.context)

@@ -38,7 +38,7 @@ NO_SPEECH_LOG_PROBABILITY = -1.0
 
 MIN_LOG_PROBABILITY = -1.2
 """Mean log probability per word piece below which text is discarded: there, English in noise had a
-word error rate of 1 or more; invented text for other languages mostly lies there too."""
+word error rate of 1 or more; about half of the text invented for other languages lies there too."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,6 @@ class Transcriber:
             parts.append(tokens)
         width = self.encoder.layers * self.encoder.dim
         return Transcription(" ".join(filter(None, texts)), join_tokens(parts, width))
-
-    def encode_and_transcribe(self, samples: NDArray[np.float32]) -> tuple[str, Tokens]:
-        """`transcribe` as a pair (text, tokens)."""
-        found = self.transcribe(samples)
-        return found.text, found.tokens
 
     def _piece(self, samples: NDArray[np.float32], first: int) -> tuple[str, Tokens]:
         device = self.encoder.positions.device

@@ -141,7 +141,7 @@ class WhisperTinyEncoder(nn.Module):
             AvtError: the clip is longer than 30 s.
         """
         keys = None if mask is None else mask[:, None, None, :]
-        return self._blocks(self._stem(mel, mask), keys)
+        return self._blocks(self._stem(mel), keys)
 
     def forward_with_silence(self, mel: Tensor, total: int) -> Tensor:
         """Hidden states of one clip and of the silence that a recogniser needs after it.
@@ -165,14 +165,15 @@ class WhisperTinyEncoder(nn.Module):
         keys[:tokens, tokens:] = False
         return self._blocks(stem, keys)
 
-    def _stem(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
+    def _stem(self, mel: Tensor) -> Tensor:
+        """[batch, 80, 2 * tokens] -> [batch, tokens, dim].
+
+        Token i sees frames 2i - 2 to 2i + 2, of which `log_mel` makes the one past a clip zero, and
+        the first convolution's outputs 2i - 1 to 2i + 1: so no padding reaches a clip's tokens.
+        """
         if mel.shape[2] > 2 * MAX_TOKENS:
             raise AvtError("Whisper's encoder takes at most 30 s of sound; cut the clip first.")
-        x = F.gelu(self.conv1(mel))
-        if mask is not None:
-            # The second convolution must find zeros beyond the clip, as it does in a clip alone.
-            x = x * mask.repeat_interleave(2, dim=1)[:, None, :]
-        return F.gelu(self.conv2(x)).transpose(1, 2)
+        return F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
 
     def _blocks(self, stem: Tensor, keys: Tensor | None) -> Tensor:
         """All hidden states, from [batch, tokens, dim]; `keys` as in `WhisperBlock`."""

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""The folder that results are written into."""
 
 from __future__ import annotations
 
@@ -25,17 +25,3 @@ def writable_folder(path: Path) -> Path:
         ) from error
     return path
 
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file by atomic rename.
-
-    Raises:
-        AvtError: the disk is full or the place cannot be written to.
-    """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise AvtError(f"cannot write {path} ({error.strerror}).") from error

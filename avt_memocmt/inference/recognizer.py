@@ -13,6 +13,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.transcriber import Transcriber
+from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
 from avt_memocmt.inference.dialogue import DialogueReader, Encoders, load_encoders
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.inference.transcript_placing import place_transcript, with_match_warning
@@ -29,7 +30,7 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import checkpoint_folder, load_model
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
-from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker, crop_still
 
 
@@ -48,7 +49,6 @@ class EmotionRecognizer:
         self.config = config
         self.encoders = encoders
         self._detector = make_detector(config.visual.detector)
-        self._transcriber: Transcriber | None = None
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = "embedded") -> EmotionRecognizer:
@@ -141,12 +141,9 @@ class EmotionRecognizer:
         """
         if utterance.samples is None or not utterance.is_speech:
             return "", None
-        if self._transcriber is None:
-            audio = self.encoders.audio
-            shared = isinstance(audio, WhisperAudioEncoder)
-            self._transcriber = Transcriber(audio.encoder if shared else None)
-        text, tokens = self._transcriber.encode_and_transcribe(utterance.samples)
-        return text, tokens if isinstance(self.encoders.audio, WhisperAudioEncoder) else None
+        found = self._transcriber.transcribe(utterance.samples)
+        shared = isinstance(self.encoders.audio, WhisperAudioEncoder)
+        return found.text, found.tokens if shared else None
 
     def _predict_turns(
         self,
@@ -171,7 +168,8 @@ class EmotionRecognizer:
     ) -> Iterator[Utterance]:
         tracker = self.new_tracker()
         if transcript and all(cue.start is not None for cue in transcript):
-            return cue_media(reader, tracker, self.config, transcript, progress)
+            cues = merge_cues(list(transcript))
+            return cue_media(reader, tracker, self.config, cues, progress)
         found = segment_media(reader, tracker, self.config, progress)
         if transcript:
             return iter(place_transcript(list(found), transcript, self._aligner))
@@ -187,6 +185,13 @@ class EmotionRecognizer:
         text, tokens = self.listen(utterance)
         heard = replace(utterance, text=text)
         return dialogue.read(heard, "asr" if text else "none", tokens)
+
+    @cached_property
+    def _transcriber(self) -> Transcriber:
+        audio = self.encoders.audio
+        if isinstance(audio, WhisperAudioEncoder):
+            return Transcriber(audio.encoder)
+        return Transcriber(WhisperTinyEncoder())
 
     @cached_property
     def _aligner(self) -> Aligner:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, WordSpan, mismatch
@@ -36,17 +37,28 @@ def place_transcript(
         if out:
             out[target] = replace(out[target], text=text)
         return out
-    for index, words in zip(spoken, _divide(text, [out[i] for i in spoken], aligner), strict=True):
+    try:
+        parts = _divide(text, [out[i] for i in spoken], aligner)
+    except AvtError:  # more words than the sound can hold: nobody can tell where they belong
+        out[spoken[0]] = _warned(replace(out[spoken[0]], text=text))
+        return out
+    for index, words in zip(spoken, parts, strict=True):
         out[index] = replace(out[index], text=words)
     return out
 
 
 def with_match_warning(utterance: Utterance, aligner: Aligner) -> Utterance:
     """The utterance, warned of where its given words do not fit its sound."""
-    if utterance.samples is None or not utterance.text:
+    if utterance.samples is None or not utterance.text or MISMATCH in utterance.warnings:
         return utterance
-    if not mismatch(aligner.align(utterance.samples, utterance.text)):
-        return utterance
+    try:
+        fits = not mismatch(aligner.align(utterance.samples, utterance.text))
+    except AvtError:  # more words than the sound can hold
+        fits = False
+    return utterance if fits else _warned(utterance)
+
+
+def _warned(utterance: Utterance) -> Utterance:
     return replace(utterance, warnings=(*utterance.warnings, MISMATCH))
 
 

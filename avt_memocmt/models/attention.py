@@ -64,7 +64,8 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=False
             )
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        # Joined by cat: a view of the transpose depends on strides, which exporters get wrong.
+        out: Tensor = self.out(torch.cat(mixed.unbind(dim=1), dim=-1))
         return out
 
     def _split(self, x: Tensor) -> Tensor:

@@ -58,6 +58,8 @@ class PhonemeModel(AcousticModel):
 
     def __init__(self) -> None:
         weights = packaged_path("hama-ctc")
+        for name in ("hama-g2p-encoder", "hama-g2p-decoder", "hama-g2p-vocabulary"):
+            packaged_path(name)
         from hama.asr import ASRModel
         from hama.inference import G2PModel
 

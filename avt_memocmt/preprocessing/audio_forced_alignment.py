@@ -26,11 +26,16 @@ PAPER_MODEL = "facebook/wav2vec2-base-960h"
 PAPER_REVISION = "22aad52d435eb6dbaf354bdad9b0da84ce7d6156"
 
 MISMATCH_LOG_SCORE = -3.5
-"""Mean log score of a transcript below which its words are not those that are said."""
+"""Mean log score of a transcript below which its words are not those that are said.
+
+On 231 GRID, TESS and RAVDESS clips none was below with its own words, also at 10 and 5 dB of white
+noise (61 clips); one in 231 was above with a random line of MELD of as many words.
+"""
 
 _WINDOW, _MARGIN = 1000, 100  # frames: 20 s at a time, of which 2 s at each inner edge are dropped
 # A CTC model marks a sound by a spike inside it, so a word begins before its first spike and ends
-# after its last. Measured on 250 spliced RAVDESS and TESS clips with known bounds.
+# after its last. Set on spliced RAVDESS and TESS clips: the median error at 200 known bounds is
+# 61 ms with the packaged model, about twice that without widening.
 _ATTACK, _RELEASE = 0.10, 0.12  # seconds
 
 

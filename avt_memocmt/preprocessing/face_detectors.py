@@ -68,9 +68,9 @@ class YuNetDetector:
         picture, scale = _bounded(image, max_side)
         # OpenCV 4.14 answers at random, from unset memory, where a side is 32 pixels or less.
         below, right = (max(0, _YUNET_MIN_SIDE - side) for side in picture.shape[:2])
-        picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
-        self._net.setInputSize(picture.shape[1::-1])
-        _, rows = self._net.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
+        self._net.setInputSize(padded.shape[1::-1])
+        _, rows = self._net.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))
         if rows is None:
             return []
         faces = [_yunet_face(row).scaled(1 / scale) for row in rows if np.isfinite(row).all()]

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -139,7 +140,7 @@ def _captions(path: Path, lines: list[str]) -> list[Cue]:
         timings = [index for index, line in enumerate(block) if "-->" in line]
         if not timings and not webvtt:
             _continue_caption(path, first, block, cues)
-        for index, following in zip(timings, [*timings[1:], len(block)], strict=True):
+        for index, following in pairwise([*timings, len(block)]):
             start, end = _times(path, first + index, block[index])
             text = block[index + 1 : following]
             if following < len(block) and text and text[-1].strip().isdigit():

@@ -1,0 +1,215 @@
+"""The training recipe on tiny made-up sources: labels, losses, gradients, resuming, augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from avt_memocmt.config import ModelConfig
+from avt_memocmt.data.corpora import SpeechClip
+from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Prediction, TokenShape
+from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
+from avt_memocmt.training.face import augment
+from avt_memocmt.training.fusion import example_loss
+from avt_memocmt.training.fusion_data import (
+    Example,
+    FacePart,
+    SpeechPart,
+    TextPart,
+    one_hot,
+    speaker_changes,
+    text_example,
+)
+from avt_memocmt.training.loop import Trainer, cosine_with_warmup
+from avt_memocmt.training.speech_augment import add_noise, augment_speech, band_limit, resample
+from avt_memocmt.training.synthetic import PairSampler, Sources, without
+from avt_memocmt.training.token_cache import TokenCache, cached_tokens
+
+DIMS = {"audio": 8, "visual": 256, "text": 6}
+
+
+def make_cache(lengths: list[int], dim: int) -> TokenCache:
+    total = sum(lengths)
+    generator = np.random.default_rng(total)
+    return TokenCache(
+        generator.normal(size=(total, dim)).astype(np.float16),
+        np.zeros((total, 2), np.float32),
+        np.cumsum([0, *lengths]),
+    )
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    clips = [SpeechClip(Path(), "ravdess", "a", "", e, "train") for e in range(7)]
+    emotions = [0, 1, 2, 3, 4, 5, 6, 0]
+    text = make_cache([3, 4, 5, 3, 4, 5, 3, 0], DIMS["text"])
+    votes = np.eye(7, dtype=np.float32)
+    return Sources(
+        SpeechPart(clips, [make_cache([60] * 7, DIMS["audio"])] * 2, {}),
+        FacePart([np.zeros((7, 256), np.float16)] * 2, votes, np.arange(7)),
+        TextPart([[0, 1, 2, 3], [4, 5, 6, 7]], [[0, 2, 2, 1], [0, 0, 0, 0]], emotions, text, text),
+    )
+
+
+def make_model() -> AvtMemoCmt:
+    torch.manual_seed(0)
+    shapes = {"audio": TokenShape(4, 2), "visual": TokenShape(256), "text": TokenShape(6)}
+    return AvtMemoCmt(shapes, ModelConfig(dim=16, heads=2, feed_forward=16, temporal_window=4))
+
+
+def test_matched_pairs_agree_in_all_three_modalities(sources: Sources) -> None:
+    sampler = PairSampler(sources, np.random.default_rng(0), augmented=False)
+    for row in range(7):
+        pair = sampler.matched(row)
+        assert set(pair.turns[0].tokens) == {"audio", "visual", "text"}
+        assert pair.labels.tolist() == [one_hot(row).tolist()]
+        assert all(labels.argmax() == row for labels in pair.opinions.values())
+
+
+def test_training_pairs_mix_modalities_and_soften_mismatched_labels(sources: Sources) -> None:
+    sampler = PairSampler(sources, np.random.default_rng(1), augmented=True)
+    pairs = [sampler.training_pair(3) for _ in range(300)]
+    kinds = {tuple(sorted(pair.turns[0].tokens)) for pair in pairs}
+    assert len(kinds) == 4
+    soft = [pair for pair in pairs if pair.labels.max() < 0.99]
+    assert 0.1 < len(soft) / len(pairs) < 0.4
+    for pair in pairs:
+        assert pair.labels.sum() == pytest.approx(1, abs=1e-5)
+        shown = {int(labels.argmax()) for labels in pair.opinions.values()}
+        assert set(np.flatnonzero(pair.labels[0])) == shown
+
+
+def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
+    model = make_model().train()
+    sampler = PairSampler(sources, np.random.default_rng(2), augmented=True)
+    batch = [sampler.training_pair(row) for row in range(7)]
+    example_loss(model(collate([e.turns for e in batch], DIMS)), batch).backward()
+    for layer in model.cross_modal.layers:
+        for target, source in DIRECTIONS:
+            weight = layer.attentions[f"{target}_from_{source}"].value.weight
+            assert weight.grad is not None, (target, source)
+            assert weight.grad.abs().sum() > 0, (target, source)
+
+
+def test_loss_is_fused_cross_entropy_plus_a_share_of_each_present_opinion() -> None:
+    torch.manual_seed(0)
+    logits, audio, text = torch.randn(2, 2, 7), torch.randn(2, 2, 7), torch.randn(2, 2, 7)
+    labels = np.stack([one_hot(1), one_hot(4)])
+    two_turns = Example((TurnFeatures(), TurnFeatures()), labels, {"text": labels})
+    one_turn = Example((TurnFeatures(),), labels[:1], {"audio": labels[:1]})
+    prediction = Prediction(logits, torch.zeros(2, 2, 3), {"audio": audio, "text": text})
+    found = example_loss(prediction, [two_turns, one_turn])
+
+    def entropy(x: torch.Tensor, y: list[int]) -> torch.Tensor:
+        return F.cross_entropy(x, torch.tensor(y), label_smoothing=0.05)
+
+    fused = entropy(torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]]), [1, 4, 1])
+    expected = fused + 0.3 * (entropy(text[0], [1, 4]) + entropy(audio[1, :1], [1]))
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_text_dialogues_leave_out_turns_without_words(sources: Sources) -> None:
+    example = text_example(sources.text, 1)
+    assert len(example.turns) == len(example.labels) == 3
+
+
+def test_without_keeps_the_named_modalities(sources: Sources) -> None:
+    pair = PairSampler(sources, np.random.default_rng(0), augmented=False).matched(2)
+    alone = without(pair, ("visual",))
+    assert set(alone.turns[0].tokens) == set(alone.opinions) == {"visual"}
+
+
+def test_speaker_changes() -> None:
+    assert speaker_changes(["Ann", "Ann", "Bob", None, "Bob"]) == [0, 1, 2, 0, 0]
+    assert speaker_changes([]) == []
+
+
+def make_trainer(folder: Path, epochs: int) -> tuple[nn.Linear, Trainer]:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    return model, Trainer(model, folder, epochs=epochs, steps_per_epoch=4, learning_rate=0.1)
+
+
+def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = None) -> None:
+    def batches(epoch: int) -> list[torch.Tensor]:
+        if stop_after is not None and epoch == stop_after:
+            raise KeyboardInterrupt
+        generator = torch.Generator().manual_seed(epoch)
+        return list(torch.randn(4, 8, 3, generator=generator))
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return ((model(x)[:, 0] - x.sum(1)) ** 2).mean()
+
+    trainer.run(batches, loss, lambda: {"score": float(trainer.epoch)}, "score")
+
+
+def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    whole, trainer = make_trainer(tmp_path / "whole", 4)
+    run_trainer(whole, trainer)
+    model, trainer = make_trainer(tmp_path / "stopped", 4)
+    with pytest.raises(KeyboardInterrupt):
+        run_trainer(model, trainer, stop_after=2)
+    model, trainer = make_trainer(tmp_path / "stopped", 4)
+    assert trainer.epoch == 2
+    run_trainer(model, trainer)
+    assert torch.equal(model.weight, whole.weight)
+
+
+def test_schedule_rises_then_falls_to_zero() -> None:
+    factors = [cosine_with_warmup(step, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == factors[9] == 1.0
+    assert factors[55] == pytest.approx(0.5, abs=0.01)
+    assert factors[100] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_token_cache_is_computed_once(tmp_path: Path) -> None:
+    spans = np.array([[0, 1], [1, 2]], np.float32)
+    made = [
+        Tokens(np.ones((2, 3), np.float32), spans),
+        Tokens(np.zeros((0, 3), np.float32), spans[:0]),
+    ]
+    first = cached_tokens(tmp_path / "cache", lambda: made)
+    again = cached_tokens(tmp_path / "cache", lambda: pytest.fail("computed twice"))
+    assert len(first) == len(again) == 2
+    assert np.array_equal(again.tokens(0).values, made[0].values)
+    assert len(again.tokens(1)) == 0
+
+
+def test_noise_has_the_ratio_asked_for() -> None:
+    generator = np.random.default_rng(0)
+    tone = np.sin(np.arange(16_000) / 5).astype(np.float32)
+    noise = add_noise(tone, 10.0, generator) - tone
+    assert 10 * np.log10((tone**2).mean() / (noise**2).mean()) == pytest.approx(10.0, abs=0.01)
+
+
+def test_resampling_moves_the_pitch_and_band_limit_removes_it() -> None:
+    time = np.arange(16_000) / 16_000
+    tone = np.sin(2 * np.pi * 1000 * time).astype(np.float32)
+    faster = resample(tone, 1.1)
+    peak = np.fft.rfftfreq(len(faster), 1 / 16_000)[np.abs(np.fft.rfft(faster)).argmax()]
+    assert peak == pytest.approx(1100, abs=2)
+    assert np.abs(band_limit(tone, 3000, 7000)).max() < 0.02
+
+
+def test_augmented_speech_and_faces_stay_in_range() -> None:
+    generator = np.random.default_rng(3)
+    voice = generator.normal(size=8000).astype(np.float32) / 5
+    for _ in range(20):
+        out = augment_speech(voice, generator)
+        assert out.dtype == np.float32
+        assert 0.8 * len(voice) < len(out) < 1.2 * len(voice) + 16_000
+        assert 0 < np.abs(out).max() <= 1.0
+    torch.manual_seed(0)
+    faces = torch.rand(64, 1, 48, 48)
+    changed = augment(faces)
+    assert changed.shape == faces.shape
+    assert 0 <= changed.min() <= changed.max() <= 1
+    assert (changed - faces).abs().mean(dim=(1, 2, 3)).min() > 0.01

@@ -1,0 +1,145 @@
+"""The packaged recogniser: real speech, silence, and the tokens of the same pass."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.transcriber import Transcriber
+from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
+from avt_memocmt.preprocessing.audio_preprocess import load_audio
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+GRID_WORDS: tuple[dict[str, str], ...] = (
+    {"b": "bin", "l": "lay", "p": "place", "s": "set"},
+    {"b": "blue", "g": "green", "r": "red", "w": "white"},
+    {"a": "at", "b": "by", "i": "in", "w": "with"},
+    {},
+    {"z": "zero", **{str(i): word for i, word in enumerate(DIGITS)}},
+    {"a": "again", "n": "now", "p": "please", "s": "soon"},
+)
+# Only names of single letters and digits, which sound the same however they are spelt.
+HOMOPHONES = {
+    **{"be": "b", "bee": "b", "see": "c", "sea": "c", "gee": "g", "eye": "i", "jay": "j"},
+    **{"kay": "k", "oh": "o", "pea": "p", "are": "r", "tea": "t", "tee": "t", "you": "u"},
+    **{"ex": "x", "why": "y", "won": "one", "to": "two", "too": "two", "for": "four"},
+    **{"ate": "eight"},
+}
+
+
+@pytest.fixture(scope="module")
+def transcriber() -> Transcriber:
+    return Transcriber(WhisperTinyEncoder(), threads=1)
+
+
+def grid_words(name: str) -> list[str]:
+    """bbaf2n -> bin blue at f two now."""
+    return [words.get(letter, letter) for letter, words in zip(name, GRID_WORDS, strict=True)]
+
+
+def normalized(text: str) -> list[str]:
+    """Lower-case words, digits one by one and in words, letter names as letters."""
+    spaced = re.sub(r"(\d)", r" \1 ", text.lower())
+    words = re.sub(r"[^a-z0-9']", " ", spaced).split()
+    words = [DIGITS[int(word)] if word.isdigit() else word for word in words]
+    return [HOMOPHONES.get(word, word) for word in words]
+
+
+def word_errors(wanted: Sequence[str], found: Sequence[str]) -> int:
+    """Levenshtein distance: words substituted, left out or invented."""
+    row = list(range(len(found) + 1))
+    for i, a in enumerate(wanted, 1):
+        previous, row[0] = row[0], i
+        for j, b in enumerate(found, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+    return row[-1]
+
+
+def noise(seconds: float, level: float) -> NDArray[np.float32]:
+    samples = np.random.default_rng(0).standard_normal(int(16_000 * seconds))
+    return (level * samples).astype(np.float32)
+
+
+def test_word_errors_on_known_answers() -> None:
+    assert grid_words("bbaf2n") == ["bin", "blue", "at", "f", "two", "now"]
+    assert normalized("Lay white, by S0 again.") == ["lay", "white", "by", "s", "zero", "again"]
+    assert word_errors(["a", "b", "c"], ["a", "x", "c", "d"]) == 2
+    assert word_errors(["a", "b"], []) == 2
+
+
+def test_word_error_rate_on_grid(transcriber: Transcriber, data_dir: Path) -> None:
+    clips = sorted((data_dir / "grid").glob("*.mpg"))
+    assert len(clips) == 11
+    errors = 0
+    for clip in clips:
+        text = transcriber.transcribe(load_audio(clip)).text
+        errors += word_errors(grid_words(clip.stem.split("_")[-1]), normalized(text))
+    assert errors / (6 * len(clips)) <= 0.25
+
+
+def test_acted_emotional_speech(transcriber: Transcriber, data_dir: Path) -> None:
+    clips = sorted((data_dir / "ravdess").glob("03-01-0?-01-0?-01-*.flac"))[::30]
+    wanted = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
+    errors = words = 0
+    for clip in clips:
+        sentence = wanted[clip.stem.split("-")[4]].split()
+        words += len(sentence)
+        errors += word_errors(sentence, normalized(transcriber.transcribe(load_audio(clip)).text))
+    assert words >= 24
+    assert errors / words <= 0.3
+
+
+def test_the_decoder_does_not_loop(transcriber: Transcriber, data_dir: Path) -> None:
+    # Without its guard the decoder says these two sentences three times.
+    names = ("03-01-06-02-01-01-01", "03-01-06-02-02-02-07")
+    clips = [load_audio(data_dir / "ravdess" / f"{name}.flac") for name in names]
+    text = transcriber.transcribe(np.concatenate(clips)).text
+    assert 6 <= len(text.split()) <= 14
+
+
+@pytest.mark.parametrize("seconds", [0.5, 4.0])
+@pytest.mark.parametrize("level", [0.0, 1e-4, 0.05, 0.3])
+def test_no_words_are_invented_for_silence_and_noise(
+    transcriber: Transcriber, seconds: float, level: float
+) -> None:
+    assert transcriber.transcribe(noise(seconds, level)).text == ""
+
+
+@pytest.mark.parametrize("seconds", [0.05, 2.5, 31.0])
+def test_tokens_are_those_of_the_audio_encoder(transcriber: Transcriber, seconds: float) -> None:
+    clip = noise(seconds, 0.1)
+    tokens = transcriber.transcribe(clip).tokens
+    wanted = WhisperAudioEncoder(transcriber.encoder).encode([clip])[0]
+    scale = np.abs(wanted.values).max()
+    np.testing.assert_allclose(tokens.values / scale, wanted.values / scale, atol=1e-5)
+    np.testing.assert_array_equal(tokens.spans, wanted.spans)
+    assert tokens.spans[-1, 1] == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("samples", "count"), [(0, 0), (1, 1)])
+def test_hardly_any_sound(transcriber: Transcriber, samples: int, count: int) -> None:
+    found = transcriber.transcribe(np.zeros(samples, np.float32))
+    text, tokens = found.text, found.tokens
+    assert text == ""
+    assert tokens.values.shape == (count, 5 * 384)
+
+
+def test_without_ctranslate2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = WhisperTinyEncoder()
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    monkeypatch.setitem(sys.modules, "ctranslate2.models", None)
+    with pytest.raises(AvtError, match=r"avt-memocmt\[embedded\]"):
+        Transcriber(encoder)
+
+
+def test_an_unknown_compute_type_is_one_sentence(transcriber: Transcriber) -> None:
+    with pytest.raises(AvtError, match="int3"):
+        Transcriber(transcriber.encoder, compute_type="int3")
