@@ -5,5 +5,6 @@ import sys
 from avt_memocmt.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:] = ["predict", *(a for a in sys.argv[1:] if a != "--video")]
+    given = (argument.removeprefix("--video=") for argument in sys.argv[1:])
+    sys.argv[1:] = ["predict", *(argument for argument in given if argument != "--video")]
     main()

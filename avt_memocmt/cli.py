@@ -7,17 +7,28 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from avt_memocmt import __version__
 from avt_memocmt.cli_preprocess import app as preprocess_app
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.results import MediaPrediction
+    from avt_memocmt.preprocessing.transcripts import Cue
 
 app = typer.Typer(
     name="avt-memocmt",
@@ -82,36 +93,26 @@ def predict(
     """Say what is felt, and when, in videos, recordings and pictures."""
     from avt_memocmt.explainability.report import write_report
     from avt_memocmt.inference.outputs import writable_folder
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
-    from avt_memocmt.inference.results import MediaPrediction, to_json
+    from avt_memocmt.inference.results import to_json
     from avt_memocmt.media.reader import find_media
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    failures: list[tuple[str, str]] = []
     if out is not None:
         writable_folder(out)
     cues = load_transcript(transcript) if transcript else None
+    failures: list[tuple[str, str]] = []
     files = _collect(media, find_media, failures)
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
-    recognizer = EmotionRecognizer.from_pretrained(checkpoint) if files else None
     results: list[MediaPrediction] = []
-    for path in files:
-        assert recognizer is not None
-        try:
-            with _progress(str(path)) as advance:
-                result = recognizer.predict(path, cues, transcribe=transcribe, progress=advance)
-        except AvtError as error:
-            failures.append((str(path), str(error)))
-            continue
+    for result in _predictions(files, checkpoint, cues, transcribe, failures):
         results.append(result)
         if as_json:
             print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
         else:
             _print_timeline(result)
     if out is not None:
-        objects = [to_json(result) for result in results]
-        text = json.dumps(objects, indent=2, ensure_ascii=False)
+        text = json.dumps([to_json(result) for result in results], indent=2, ensure_ascii=False)
         write_atomically(out / "predictions.json", text.encode())
         write_report(results, failures, out / "report.html")
         log.print(f"wrote {out / 'predictions.json'} and {out / 'report.html'}", markup=False)
@@ -188,7 +189,7 @@ def doctor() -> None:
     table = Table(show_header=False, box=None)
     for fact in gather_facts():
         mark = {True: "[green]ok[/]", False: "[red]missing[/]", None: ""}[fact.ok]
-        table.add_row(mark, fact.name, fact.value + (f"\n{fact.hint}" if fact.hint else ""))
+        table.add_row(mark, fact.name, escape(fact.value))
     Console(highlight=False).print(table)
 
 
@@ -203,11 +204,34 @@ def _collect(media: list[str], find: Any, failures: list[tuple[str, str]]) -> li
     return files
 
 
+def _predictions(
+    files: list[Path],
+    checkpoint: str,
+    cues: list[Cue] | None,
+    transcribe: bool,
+    failures: list[tuple[str, str]],
+) -> Iterator[MediaPrediction]:
+    """Predict file by file; one that cannot be predicted becomes a failure."""
+    if not files:
+        return
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+
+    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    for path in files:
+        try:
+            with _progress(str(path)) as advance:
+                result = recognizer.predict(path, cues, transcribe=transcribe, progress=advance)
+        except AvtError as error:
+            failures.append((str(path), str(error)))
+        else:
+            yield result
+
+
 def _bar() -> Progress:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=log, transient=True, disable=not log.is_terminal)
@@ -215,14 +239,13 @@ def _bar() -> Progress:
 
 @contextmanager
 def _progress(name: str) -> Iterator[Any]:
-    """A bar on a terminal while one file is read; the media's length is not always known."""
-    columns = (TextColumn("{task.description} {task.completed:.0f} s", markup=False),)
-    with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as bar:
+    """A bar on a terminal while one file is read, in seconds of media."""
+    with _bar() as bar:
         task = bar.add_task(name, total=None)
-        yield lambda seconds: bar.update(task, completed=seconds)
+        yield lambda seconds, total: bar.update(task, completed=seconds, total=total)
 
 
-def _print_timeline(result: Any) -> None:
+def _print_timeline(result: MediaPrediction) -> None:
     table = Table(title=result.media, title_justify="left", box=None)
     for heading in ("start", "end", "emotion", "confidence", "text", "warnings"):
         table.add_column(heading)

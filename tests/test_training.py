@@ -1,4 +1,4 @@
-"""The training recipe on tiny made-up sources: labels, losses, gradients, resuming, augmentation."""
+"""The training recipe on tiny made-up sources: labels, losses, gradients, resuming."""
 
 from __future__ import annotations
 

@@ -24,4 +24,3 @@ def writable_folder(path: Path) -> Path:
             f"cannot write into {path} ({error.strerror}); give another output folder."
         ) from error
     return path
-

@@ -70,7 +70,7 @@ class EmotionRecognizer:
         transcript: Sequence[Cue] | None = None,
         *,
         transcribe: bool = True,
-        progress: Progress = lambda seconds: None,
+        progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """The emotion timeline of one file, read once from start to end in bounded memory.
 
@@ -81,7 +81,7 @@ class EmotionRecognizer:
             media: a video, audio or image file.
             transcript: cues from `load_transcript`; with none, the packaged recogniser listens.
             transcribe: False leaves the words out where no transcript is given.
-            progress: called with the seconds read so far.
+            progress: called with the seconds read so far and those in all, if known.
 
         Raises:
             AvtError: the file cannot be read, or holds nothing to judge: no sound, face or words.

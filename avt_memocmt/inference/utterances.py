@@ -26,7 +26,8 @@ SHORT = 0.25
 VIDEO_LAG = 5.0
 """Seconds of sound read beyond an utterance's end before its pictures are no longer waited for."""
 
-Progress = Callable[[float], None]
+Progress = Callable[[float, float | None], None]
+"""Called with the seconds read so far and those in all, None where the file does not say."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def segment_media(
         reader: a video or audio file, not read yet.
         tracker: follows the face; reset before use.
         config: of the checkpoint.
-        progress: called with the seconds read so far.
+        progress: see `Progress`.
     """
     info = reader.info
     builder = UtteranceBuilder(config, info.has_audio, info.has_video)
@@ -140,7 +141,7 @@ def segment_media(
     clock = _Clock(info.has_audio, info.has_video)
     for event in reader.events():
         clock.advance(event)
-        progress(clock.latest)
+        progress(clock.latest, info.duration)
         if isinstance(event, VideoFrame):
             builder.see(tracker.push(event))
             if not info.has_audio:
@@ -182,7 +183,7 @@ def cue_media(
 
     for event in reader.events():
         clock.advance(event)
-        progress(clock.latest)
+        progress(clock.latest, reader.info.duration)
         if isinstance(event, VideoFrame):
             builder.see(tracker.push(event))
         else:

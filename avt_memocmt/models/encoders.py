@@ -16,8 +16,8 @@ class TokenProjection(nn.Module):
 
     The hidden states of several encoder layers are normalised and mixed by learned weights (as in
     ELMo, Peters et al. 2018, equation 1), projected, and given a modality embedding and a
-    sinusoidal encoding of their time. One state token is put first: learned, always attendable, and different
-    for "present" and "absent". So no attention row is ever fully masked.
+    sinusoidal encoding of their time. One state token is put first: learned, always attendable, and
+    different for "present" and "absent". So no attention row is ever fully masked.
 
     Args:
         encoder_dim: width of one encoder layer.

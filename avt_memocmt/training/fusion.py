@@ -29,7 +29,7 @@ from avt_memocmt.training.fusion_data import (
 from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
 from avt_memocmt.training.synthetic import PairSampler, Sources
 
-EPOCHS = 8
+EPOCHS = 6
 LEARNING_RATE = 4e-4
 WEIGHT_DECAY = 0.05
 OPINION_WEIGHT = 0.3

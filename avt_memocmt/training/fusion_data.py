@@ -152,7 +152,9 @@ def load_faces(data: Path, part: Part, config: Config, work: Path) -> FacePart:
     pictures = aligned_pictures(faces, work / f"ferplus_{part}_aligned.npy")
     encoder = make_visual_encoder(config.visual.encoder, work)
     if not isinstance(encoder, FaceCnnEncoder):
-        raise AvtError("the recipe trains on FER+ with the face CNN; set visual.encoder to face-cnn.")
+        raise AvtError(
+            "the recipe trains on FER+ with the face CNN; set visual.encoder to face-cnn."
+        )
     network = encoder.network
     count = FACE_VARIANTS if part == "train" else 0
     variants = []
