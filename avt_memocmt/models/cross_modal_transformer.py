@@ -33,7 +33,7 @@ class CrossModalLayer(nn.Module):
         super().__init__()
         self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
         self.attentions = nn.ModuleDict(
-            {f"{t}_from_{s}": Attention(dim, heads, dropout) for t, s in DIRECTIONS}
+            {f"{t}_from_{s}": Attention(dim, heads) for t, s in DIRECTIONS}
         )
         self.forward_norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
         self.feed_forwards = nn.ModuleDict(

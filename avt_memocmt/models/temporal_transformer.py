@@ -21,7 +21,7 @@ class TemporalLayer(nn.Module):
         super().__init__()
         self.window = window
         self.norm = nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads, dropout)
+        self.attention = Attention(dim, heads)
         self.distance_bias = nn.Parameter(torch.zeros(heads, 2 * window - 1))
         self.forward_norm = nn.LayerNorm(dim)
         self.feed_forward = FeedForward(dim, feed_forward, dropout)

@@ -17,6 +17,7 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Prediction
 from avt_memocmt.models.checkpoint import MODEL_FILE, build_model, token_dims
+from avt_memocmt.training.audio_branch import warm_up_audio
 from avt_memocmt.training.fusion_data import (
     Example,
     face_example,
@@ -29,16 +30,16 @@ from avt_memocmt.training.fusion_data import (
 from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
 from avt_memocmt.training.synthetic import PairSampler, Sources
 
-EPOCHS = 6
+EPOCHS = 3
 LEARNING_RATE = 4e-4
 WEIGHT_DECAY = 0.05
 OPINION_WEIGHT = 0.3
 LABEL_SMOOTHING = 0.05
 SPOKEN_WORDS = 0.3
 """Share of the speech clips with known words that keep them."""
-FACES_PER_EPOCH = 12_800
-PAIRS_PER_CLIP = 1
-BATCH_DIALOGUES, BATCH_CLIPS, BATCH_FACES = 16, 24, 128
+DIALOGUES_PER_EPOCH, CLIPS_PER_EPOCH, FACES_PER_EPOCH = 320, 1200, 3840
+"""Each clip is also the voice of one synthetic pair an epoch."""
+BATCH_DIALOGUES, BATCH_CLIPS, BATCH_FACES = 8, 24, 128
 
 
 def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[str, float]:
@@ -53,6 +54,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
     seed_everything(seed)
     model = build_model(config)
+    warm_up_audio(model, train.speech, select.speech, work / "audio_branch")
     dims = token_dims(config)
     trainer = Trainer(
         model,
@@ -163,15 +165,17 @@ def _plan(train: Sources, generator: np.random.Generator) -> list[tuple[str, np.
     faces = generator.choice(known, FACES_PER_EPOCH, p=chances / chances.sum())
     lengths = [len(rows) for rows in train.text.dialogues]
     dialogues = np.argsort(np.array(lengths) + generator.uniform(0, 3, len(lengths)))
+    dialogues = dialogues[np.sort(generator.permutation(len(dialogues))[:DIALOGUES_PER_EPOCH])]
     clips = np.argsort(
         np.diff(train.speech.variants[0].offsets)
         * generator.uniform(0.85, 1.15, len(train.speech.clips))
     )
+    some_clips = clips[np.sort(generator.permutation(len(clips))[:CLIPS_PER_EPOCH])]
     kinds = [
         ("text", dialogues, BATCH_DIALOGUES),
-        ("audio", clips, BATCH_CLIPS),
+        ("audio", some_clips, BATCH_CLIPS),
         ("visual", faces, BATCH_FACES),
-        *[("pairs", clips, BATCH_CLIPS)] * PAIRS_PER_CLIP,
+        ("pairs", clips, BATCH_CLIPS),
     ]
     plan = [
         (kind, rows[first : first + size])
