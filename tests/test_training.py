@@ -16,6 +16,7 @@ from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Prediction, TokenShape
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
+from avt_memocmt.training.audio_branch import warm_up_audio
 from avt_memocmt.training.face import augment
 from avt_memocmt.training.fusion import example_loss
 from avt_memocmt.training.fusion_data import (
@@ -96,6 +97,16 @@ def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
             weight = layer.attentions[f"{target}_from_{source}"].value.weight
             assert weight.grad is not None, (target, source)
             assert weight.grad.abs().sum() > 0, (target, source)
+
+
+def test_the_audio_branch_learns_alone(sources: Sources, tmp_path: Path) -> None:
+    model = make_model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    warm_up_audio(model, sources.speech, sources.speech, tmp_path)
+    moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+    branch = ("projections.audio.", "opinion_pools.audio.", "opinion_heads.audio.")
+    assert moved
+    assert all(name.startswith(branch) for name in moved)
 
 
 def test_loss_is_fused_cross_entropy_plus_a_share_of_each_present_opinion() -> None:

@@ -126,15 +126,19 @@ class AvtMemoCmt(nn.Module):
         return Prediction(logits, fused.weights.view(size, turns, -1), opinions)
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
-        """Token level: one vector per utterance; the parts hold [batch, tokens, ...] tensors."""
-        tokens, masks, opinions = {}, {}, {}
+        """Token level: one vector per utterance; the parts hold [batch, tokens, ...] tensors.
+
+        A modality's share of that vector is pooled after the Cross-Modal Transformer and, as a
+        residual, before it: what one modality shows alone need not pass through the others.
+        """
+        tokens, masks, own, opinions = {}, {}, {}, {}
         for m in MODALITIES:
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
-            own = self.opinion_pools[m](tokens[m], masks[m])
-            opinions[m] = self.opinion_heads[m](own)
+            own[m] = self.opinion_pools[m](tokens[m], masks[m])
+            opinions[m] = self.opinion_heads[m](own[m])
         crossed = self.cross_modal(tokens, masks)
-        pooled = [self.pools[m](crossed[m], masks[m]) for m in MODALITIES]
+        pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in MODALITIES]
         present = torch.stack([parts[m].mask.any(dim=1) for m in MODALITIES], dim=1)
         scores = self.gate(torch.cat(pooled, dim=1)).masked_fill(~present, -1e4)
         weights = scores.softmax(dim=1)
