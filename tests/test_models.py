@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import combinations
 
 import numpy as np
@@ -103,15 +104,33 @@ def test_a_turn_without_any_modality_is_refused(model: AvtMemoCmt) -> None:
         model(collate([[TurnFeatures({})]], DIMS))
 
 
-def test_token_order_matters(model: AvtMemoCmt) -> None:
+def exact_logits(model: AvtMemoCmt, turn: TurnFeatures) -> Tensor:
+    """Logits of one turn in double precision, where rounding stays below 1e-12."""
+    batch = collate([[turn]], DIMS)
+    parts = {
+        m: ModalityBatch(part.values.double(), part.spans.double(), part.mask)
+        for m, part in batch.modalities.items()
+    }
+    with torch.no_grad():
+        return (
+            copy.deepcopy(model)
+            .double()(DialogueBatch(parts, batch.turn_mask, batch.speaker_change))
+            .logits
+        )
+
+
+def test_token_order_matters_and_is_told_by_their_times_alone(model: AvtMemoCmt) -> None:
     for name in MODALITIES:
         turn = TurnFeatures({m: make_tokens(m, 12, i) for i, m in enumerate(MODALITIES)})
         tokens = turn.tokens[name]
-        swapped = Tokens(tokens.values[::-1].copy(), tokens.spans)
-        with torch.no_grad():
-            straight = model(collate([[turn]], DIMS)).logits
-            reverse = model(collate([[TurnFeatures({**turn.tokens, name: swapped})]], DIMS)).logits
-        assert (straight - reverse).abs().max() > 1e-4, name
+        backwards = Tokens(tokens.values[::-1].copy(), tokens.spans)
+        relisted = Tokens(tokens.values[::-1].copy(), tokens.spans[::-1].copy())
+        straight = exact_logits(model, turn)
+        for other, changes in ((backwards, True), (relisted, False)):
+            found = exact_logits(model, TurnFeatures({**turn.tokens, name: other}))
+            difference = (found - straight).abs().max().item()
+            assert (difference > 1e-6) == changes, (name, difference)
+            assert changes or difference < 1e-12, (name, difference)
 
 
 def turn_gradients(causal: bool) -> Tensor:
