@@ -19,6 +19,7 @@ from media_factory import (
     write_wav,
 )
 from PIL import Image
+from test_transcriber import grid_words, normalized, word_errors
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.cli import main
@@ -66,6 +67,7 @@ def test_real_clips_give_one_utterance_with_face_voice_and_words(
 ) -> None:
     clips = sorted((data_dir / "grid").glob("*.mpg"))
     assert len(clips) == 11
+    errors = 0
     for clip in clips:
         item = to_json(recognizer.predict(clip))
         check_contract(item)
@@ -76,6 +78,8 @@ def test_real_clips_give_one_utterance_with_face_voice_and_words(
         assert turn["text_source"] == "asr", clip.name
         assert 1.0 < turn["end"] - turn["start"] <= 3.0
         assert turn["warnings"] == []
+        errors += word_errors(grid_words(clip.stem.split("_")[-1]), normalized(turn["text"]))
+    assert errors / (6 * len(clips)) <= 0.25
 
 
 def make_inputs(folder: Path) -> dict[str, Path]:
