@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Modality = Literal["audio", "visual", "text"]
+ModelKind = Literal["avt-memocmt", "text-only", "audio-text-memocmt", "avt-late-fusion"]
 
 
 class _Section(BaseModel):
@@ -105,21 +109,27 @@ class ModelConfig(_Section):
     """The network after the encoders.
 
     Attributes:
+        kind: the proposed network or one of the baselines in `models/baselines.py`.
+        modalities: those the network hears; the others are absent in training and afterwards.
         dim: width of every token after projection.
         heads: attention heads of both transformers; must divide dim.
         feed_forward: inner width of the feed-forward blocks.
-        cross_modal_layers: layers of the Cross-Modal Transformer.
-        temporal_layers: layers of the Temporal Transformer.
+        cross_modal_layers: layers of the Cross-Modal Transformer; 0 = none (an ablation).
+        temporal_layers: layers of the Temporal Transformer; 0 = none (an ablation).
+        pooling: how Audio-Text MemoCMT reads its fused tokens (Khan et al. 2025).
         temporal_window: turns that one turn can attend to on one side, itself included.
         causal: True = past turns only (streaming); False = past and future turns (offline).
         dropout: probability in both transformers while training.
     """
 
+    kind: ModelKind = "avt-memocmt"
+    modalities: Annotated[tuple[Modality, ...], Field(min_length=1)] = ("audio", "visual", "text")
     dim: Positive = 256
     heads: Positive = 4
     feed_forward: Positive = 1024
-    cross_modal_layers: Positive = 2
-    temporal_layers: Positive = 2
+    cross_modal_layers: Annotated[int, Field(ge=0)] = 2
+    temporal_layers: Annotated[int, Field(ge=0)] = 2
+    pooling: Literal["cls", "mean", "max", "min"] = "mean"
     temporal_window: Positive = 16
     causal: bool = True
     dropout: Probability = 0.1
@@ -131,18 +141,118 @@ class ModelConfig(_Section):
         return self
 
 
+class FeatureShape(_Section):
+    """What one stored token of a modality holds.
+
+    Attributes:
+        dim: width of one hidden state; 1 for named measurements.
+        layers: hidden states concatenated in one token.
+        names: of the tokens, where each stands for one named measurement and not for a moment;
+            such a modality always has len(names) tokens of width 1, NaN where not measured.
+    """
+
+    dim: Positive
+    layers: Positive = 1
+    names: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _named_values_are_scalars(self) -> FeatureShape:
+        if self.names is not None and (self.dim != 1 or self.layers != 1):
+            raise ValueError("named tokens hold one value each: dim and layers must be 1")
+        return self
+
+
+class TrainingConfig(_Section):
+    """How a network is trained on the dialogues of a feature store.
+
+    Attributes:
+        seed: of every random choice.
+        epochs: passes over the train split at most.
+        patience: epochs without a better dev weighted F1 after which training stops.
+        learning_rate: peak of the cosine schedule, of everything but the text encoder.
+        encoder_learning_rate: the same, of a text encoder that is fine-tuned.
+        weight_decay: of AdamW.
+        warmup: share of the steps over which the learning rate rises.
+        clip: largest gradient norm.
+        token_budget: tokens of all modalities, padding included, in one batch of dialogues.
+        modality_dropout: chance that a present modality is hidden from a turn, the last one never.
+        class_balance: exponent of the inverse class frequency that weighs the loss; 0 = none, 1 =
+            every class weighs the same.
+        label_smoothing: of the loss.
+        auxiliary_weight: of the loss of each modality's own decision.
+        precision: bf16 runs the network in autocast.
+        text_encoder: frozen reads stored tokens; fine-tuned trains the encoder along, on the text.
+        frozen_layers: lowest layers of a fine-tuned text encoder that stay as they are.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    epochs: Positive = 20
+    patience: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    encoder_learning_rate: Annotated[float, Field(gt=0)] = 3e-5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup: Probability = 0.1
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    token_budget: Positive = 8192
+    modality_dropout: Probability = 0.1
+    class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0
+    label_smoothing: Probability = 0.05
+    auxiliary_weight: Annotated[float, Field(ge=0)] = 0.3
+    precision: Literal["fp32", "bf16"] = "fp32"
+    text_encoder: Literal["frozen", "fine-tuned"] = "frozen"
+    frozen_layers: Annotated[int, Field(ge=0)] = 0
+
+
+class PathsConfig(_Section):
+    """Where the research commands read and write, relative to the working folder.
+
+    Attributes:
+        meld: the MELD release, in any of its layouts.
+        features: the feature store.
+        checkpoint: the trained network.
+        experiments: results.csv and pictures.
+    """
+
+    meld: Path = Path("data/MELD")
+    features: Path = Path("features/meld")
+    checkpoint: Path = Path("checkpoints/meld")
+    experiments: Path = Path("experiments")
+
+
 class Config(_Section):
-    """Everything a checkpoint needs to be run again."""
+    """Everything a checkpoint needs to be run again.
+
+    Attributes:
+        labels: names of the classes in the order of the logits; only the order of `EMOTIONS` runs.
+        features: what the stored tokens hold that the network was trained on; None where they are
+            those of the configured encoders.
+    """
 
     preset: Literal["paper", "embedded"]
+    labels: tuple[str, ...] = EMOTIONS
     audio: AudioConfig
     visual: VisualConfig
     text: TextConfig
     model: ModelConfig = ModelConfig()
+    features: dict[Modality, FeatureShape] | None = None
+    training: TrainingConfig = TrainingConfig()
+    paths: PathsConfig = PathsConfig()
+
+    @model_validator(mode="after")
+    def _labels_are_ours(self) -> Config:
+        if self.labels != EMOTIONS:
+            raise ValueError(
+                f"labels are {', '.join(self.labels)}, but this program's are {', '.join(EMOTIONS)}"
+            )
+        return self
 
 
-def load_config(path: str | Path) -> Config:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read and validate a config.yaml.
+
+    Args:
+        path: the file.
+        overrides: "section.key=value" each, value in YAML; they replace what the file says.
 
     Raises:
         AvtError: the file is missing, is not YAML, or has an unknown key or a value out of range;
@@ -157,6 +267,8 @@ def load_config(path: str | Path) -> Config:
         raise AvtError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(raw, dict):
         raise AvtError(f"{path} holds no settings; start from the project's config.yaml.")
+    for override in overrides:
+        _apply(raw, override)
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -172,6 +284,23 @@ def save_config(config: Config, path: str | Path) -> None:
     """Write a config.yaml that `load_config` reads back to an equal object."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     Path(path).write_text(text, encoding="utf-8")
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    """Put one "section.key=value" into the settings."""
+    name, equals, text = override.partition("=")
+    *sections, key = name.strip().split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise AvtError(f"{override!r}: the value is not valid YAML.") from error
+    if not equals or not key:
+        raise AvtError(f"{override!r} is no setting; write it as training.epochs=5.")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            raise AvtError(f"{override!r}: {section} is a single value, not a section.")
+    raw[key] = value
 
 
 def _explain(kind: str, message: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from avt_memocmt.config import load_config, save_config
 from avt_memocmt.errors import AvtError
-from avt_memocmt.training.recipe import embedded_config
+from avt_memocmt.training.recipe import EMBEDDED_RECIPE
 
 PAPER = Path(__file__).parents[1] / "config.yaml"
 
@@ -21,7 +21,7 @@ def test_the_paper_config_names_the_papers_encoders() -> None:
 
 
 def test_writing_and_reading_gives_an_equal_config(tmp_path: Path) -> None:
-    for config in (load_config(PAPER), embedded_config()):
+    for config in (load_config(PAPER), load_config(EMBEDDED_RECIPE)):
         save_config(config, tmp_path / "config.yaml")
         assert load_config(tmp_path / "config.yaml") == config
 

@@ -10,9 +10,9 @@ from media_factory import speech_like, write_wav
 from test_predict import run
 
 from avt_memocmt import EmotionRecognizer
+from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.evaluation import evaluate_manifest
-from avt_memocmt.inference.manifest import read_manifest
 
 HEADER = "path,text,emotion,dialogue_id,utterance_id,speaker,start,end\n"
 

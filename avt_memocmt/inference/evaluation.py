@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from avt_memocmt.data.manifest import ManifestRow
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.dialogue import DialogueReader
-from avt_memocmt.inference.manifest import ManifestRow
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib import resources
 from pathlib import Path
 
-from avt_memocmt.config import Config, load_config
+from avt_memocmt.config import load_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
@@ -17,11 +16,8 @@ from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text import train_text
 
-
-def embedded_config() -> Config:
-    """The settings of the embedded preset."""
-    with resources.as_file(resources.files(__package__) / "recipes" / "embedded.yaml") as path:
-        return load_config(path)
+EMBEDDED_RECIPE = Path(__file__).parent / "recipes" / "embedded.yaml"
+"""The settings of the embedded preset."""
 
 
 def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
@@ -40,7 +36,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     Raises:
         AvtError: a corpus or an encoder's weights are missing.
     """
-    config = embedded_config()
+    config = load_config(EMBEDDED_RECIPE)
     work.mkdir(parents=True, exist_ok=True)
     selected = {
         "text": train_text(data, work, config.text, seed),
@@ -51,8 +47,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
         shutil.copyfile(work / name, folder / name)
-    with resources.as_file(resources.files(__package__) / "recipes" / "embedded.yaml") as path:
-        shutil.copyfile(path, folder / CONFIG_FILE)
+    shutil.copyfile(EMBEDDED_RECIPE, folder / CONFIG_FILE)
     model, _ = load_model(folder)
     report = report_scores(model, config, load_sources(data, "report", config, work))
     metrics = {

@@ -1,0 +1,24 @@
+"""`avt-memocmt make-weights`: the shipped weights again, from the corpora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avt_memocmt.commands.console import log
+
+
+def make_weights(
+    data: Annotated[Path, typer.Option(help="Folder with meld/, ravdess/, speech/ and ferplus/.")],
+    work: Annotated[
+        Path, typer.Option(help="Folder for caches, logs and the finished checkpoint.")
+    ] = Path("work/embedded"),
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+) -> None:
+    """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
+    from avt_memocmt.training.recipe import train_embedded
+
+    folder = train_embedded(data, work, seed)
+    log.print(f"the checkpoint is in {folder}", markup=False)

@@ -1,0 +1,116 @@
+"""`avt-memocmt predict`: media in, emotion timelines out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from avt_memocmt.commands.console import Checkpoint, log, media_progress
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import writable_folder, write_atomically
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.results import MediaPrediction
+    from avt_memocmt.preprocessing.transcripts import Cue
+
+
+def predict(
+    media: Annotated[list[str], typer.Argument(help="Videos, recordings, pictures or folders.")],
+    transcript: Annotated[
+        str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for predictions.json and report.html.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON Lines on stdout, one object per input.")
+    ] = False,
+    transcribe: Annotated[
+        bool, typer.Option(help="Let the packaged recogniser listen where no transcript is given.")
+    ] = True,
+    checkpoint: Checkpoint = "embedded",
+) -> None:
+    """Say what is felt, and when, in videos, recordings and pictures."""
+    from avt_memocmt.explainability.report import write_report
+    from avt_memocmt.inference.results import to_json
+    from avt_memocmt.media.reader import find_media
+    from avt_memocmt.preprocessing.transcripts import load_transcript
+
+    if out is not None:
+        writable_folder(out)
+    cues = load_transcript(transcript) if transcript else None
+    failures: list[tuple[str, str]] = []
+    files = _collect(media, find_media, failures)
+    if cues and len(files) > 1:
+        raise AvtError("--transcript belongs to one input; give a single file with it.")
+    results: list[MediaPrediction] = []
+    for result in _predictions(files, checkpoint, cues, transcribe, failures):
+        results.append(result)
+        if as_json:
+            print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
+        else:
+            _print_timeline(result)
+    if out is not None:
+        text = json.dumps([to_json(result) for result in results], indent=2, ensure_ascii=False)
+        write_atomically(out / "predictions.json", text.encode())
+        write_report(results, failures, out / "report.html")
+        log.print(f"wrote {out / 'predictions.json'} and {out / 'report.html'}", markup=False)
+    for _, reason in failures:
+        log.print(f"failed: {reason}", style="red", markup=False)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _collect(media: list[str], find: Any, failures: list[tuple[str, str]]) -> list[Path]:
+    """Files of all arguments; an argument that leads to none becomes a failure."""
+    files: list[Path] = []
+    for argument in media:
+        try:
+            files += find(argument)
+        except AvtError as error:
+            failures.append((argument, str(error)))
+    return files
+
+
+def _predictions(
+    files: list[Path],
+    checkpoint: str,
+    cues: list[Cue] | None,
+    transcribe: bool,
+    failures: list[tuple[str, str]],
+) -> Iterator[MediaPrediction]:
+    """Predict file by file; one that cannot be predicted becomes a failure."""
+    if not files:
+        return
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+
+    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    for path in files:
+        try:
+            with media_progress(str(path)) as advance:
+                result = recognizer.predict(path, cues, transcribe=transcribe, progress=advance)
+        except AvtError as error:
+            failures.append((str(path), str(error)))
+        else:
+            yield result
+
+
+def _print_timeline(result: MediaPrediction) -> None:
+    table = Table(title=result.media, title_justify="left", box=None)
+    for heading in ("start", "end", "emotion", "confidence", "text", "warnings"):
+        table.add_column(heading)
+    for turn in result.utterances:
+        table.add_row(
+            f"{turn.start:.2f}",
+            f"{turn.end:.2f}",
+            turn.emotion,
+            f"{turn.confidence:.2f}",
+            turn.text,
+            " ".join(turn.warnings),
+        )
+    Console(highlight=False, markup=False).print(table)

@@ -1,0 +1,75 @@
+"""Where a research command's settings come from: a file, a preset, a folder, single overrides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avt_memocmt.config import Config, load_config
+from avt_memocmt.errors import AvtError
+from avt_memocmt.training.recipe import EMBEDDED_RECIPE
+
+ConfigFile = Annotated[
+    Path, typer.Option("--config", help="The settings; the paper's are in config.yaml.")
+]
+Preset = Annotated[
+    str | None, typer.Option(help="embedded: encoders that come with the packages, no hub.")
+]
+Encoders = Annotated[
+    Path | None,
+    typer.Option(help="Folder with audio/, visual/ and text/ written by save_pretrained."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting, as training.epochs=5; may be repeated."),
+]
+
+DEFAULT_CONFIG = Path("config.yaml")
+
+
+def resolve_config(
+    config: Path = DEFAULT_CONFIG,
+    preset: str | None = None,
+    encoders: Path | None = None,
+    overrides: list[str] | None = None,
+) -> Config:
+    """The settings of a command.
+
+    Args:
+        config: the settings file; not read with `preset="embedded"`.
+        preset: "embedded", "paper" (what `config` says) or None (the same).
+        encoders: folder with audio/, visual/ and text/, which replace the configured encoders.
+        overrides: "section.key=value" each; they win over everything else.
+
+    Raises:
+        AvtError: the file, the preset, an encoder folder or an override is wrong.
+    """
+    if preset not in (None, "paper", "embedded"):
+        raise AvtError(f"unknown preset {preset!r}; the presets are paper and embedded.")
+    changes = list(overrides or ())
+    if encoders is not None:
+        changes = [*_encoder_overrides(encoders), *changes]
+    if preset == "embedded":
+        return load_config(EMBEDDED_RECIPE, changes)
+    if not config.is_file():
+        raise AvtError(
+            f"{config} is missing; run the command where the project's config.yaml lies, name it "
+            "with --config, or use --preset embedded."
+        )
+    return load_config(config, changes)
+
+
+def _encoder_overrides(folder: Path) -> list[str]:
+    found = []
+    for modality in ("audio", "visual", "text"):
+        encoder = (folder / modality).resolve()
+        if not (encoder / "config.json").is_file():
+            raise AvtError(
+                f"{folder} lacks {modality}/config.json; --encoders needs the folders audio, "
+                "visual and text, each written by save_pretrained."
+            )
+        found += [f"{modality}.encoder.name={json.dumps(str(encoder))}", f"{modality}.encoder.revision=null"]
+    return found

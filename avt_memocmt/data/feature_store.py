@@ -1,0 +1,290 @@
+"""The feature store: Parquet shards of encoder tokens, and a manifest that says what made them.
+
+One row per utterance. Shards appear by atomic rename, so whatever is in the folder is whole; which
+shard holds which utterance is up to the writer, so that an interrupted run can go on.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from avt_memocmt.config import FeatureShape, Modality
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.files import writable_folder, write_atomically
+
+MANIFEST_FILE = "manifest.json"
+FORMAT = 1
+"""Version of the layout of a store."""
+
+
+class StoreManifest(BaseModel):
+    """What the tokens of a store are and what made them.
+
+    Attributes:
+        format: version of the layout.
+        package_version: of the program that wrote it.
+        labels: names that the emotion column counts.
+        modalities: shape of the stored tokens; a modality that is not here is in no row.
+        extractor: per modality what made its tokens: weights' name and SHA-256 or revision, rate,
+            or the file they were imported from.
+        preprocessing: the settings that shaped the input of the encoders.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    package_version: str
+    labels: tuple[str, ...] = EMOTIONS
+    modalities: dict[Modality, FeatureShape]
+    extractor: dict[Modality, dict[str, Any]]
+    preprocessing: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """The stored features of one utterance.
+
+    Attributes:
+        key: (split, dialogue_id, utterance_id).
+        speaker: or None.
+        text: its words, "" where there are none.
+        emotion: index into `EMOTIONS`, or `index.UNLABELLED`.
+        duration: seconds of the utterance.
+        tokens: per modality that is present; float16 on disk.
+        warnings: what was noticed while extracting ("no_face", "silent_audio", ...).
+    """
+
+    key: UtteranceKey
+    speaker: str | None
+    text: str
+    emotion: int
+    duration: float
+    tokens: dict[str, Tokens] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class FeatureStore:
+    """A folder of shards under one manifest; made by `create` or `open`."""
+
+    def __init__(self, folder: Path, manifest: StoreManifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @classmethod
+    def create(cls, folder: Path, manifest: StoreManifest) -> FeatureStore:
+        """Start a store, or go on with one that has the same manifest.
+
+        Raises:
+            AvtError: the folder holds a store with another manifest (the differing keys are named)
+                or cannot be written.
+        """
+        if (folder / MANIFEST_FILE).is_file():
+            store = cls.open(folder)
+            store.require(manifest)
+            return store
+        writable_folder(folder)
+        text = manifest.model_dump_json(indent=2) + "\n"
+        write_atomically(folder / MANIFEST_FILE, text.encode())
+        return cls(folder, manifest)
+
+    @classmethod
+    def open(cls, folder: Path) -> FeatureStore:
+        """Open a store for reading.
+
+        Raises:
+            AvtError: the folder is no feature store, or one of another version or label order.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            manifest = StoreManifest.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise AvtError(
+                f"{folder} is no feature store (it has no {MANIFEST_FILE}); make one with "
+                "avt-memocmt extract or import-pack."
+            ) from error
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
+            raise AvtError(f"{path} is damaged; extract the features again.") from error
+        if manifest.format != FORMAT:
+            raise AvtError(
+                f"{folder} has the store format {manifest.format}, this version reads {FORMAT}; "
+                "extract the features again."
+            )
+        if manifest.labels != EMOTIONS:
+            raise AvtError(
+                f"{folder} has the labels {', '.join(manifest.labels)}, this program's are "
+                f"{', '.join(EMOTIONS)}; extract the features again."
+            )
+        return cls(folder, manifest)
+
+    def require(self, manifest: StoreManifest) -> None:
+        """Check that this store was made as `manifest` says.
+
+        Raises:
+            AvtError: it was not; the differing keys are named.
+        """
+        ours, theirs = (flatten(json.loads(m.model_dump_json())) for m in (self.manifest, manifest))
+        different = sorted(
+            key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)
+        )
+        if different:
+            shown = "; ".join(
+                f"{key} is {ours.get(key)!r} there and {theirs.get(key)!r} here"
+                for key in different[:5]
+            )
+            raise AvtError(
+                f"{self.folder} was made by another extractor: {shown}. Give another folder, or "
+                "the configuration that made it."
+            )
+
+    def shard_path(self, number: int) -> Path:
+        """Where shard `number` lies."""
+        return self.folder / f"part-{number:05d}.parquet"
+
+    def shards(self) -> list[Path]:
+        """The finished shards in order."""
+        return sorted(self.folder.glob("part-[0-9]*.parquet"))
+
+    def write_shard(self, number: int, rows: Sequence[FeatureRow]) -> None:
+        """Write one shard, whole or not at all; the same rows give the same bytes.
+
+        Raises:
+            AvtError: tokens do not have the manifest's shape or are not finite (the row is named),
+                or the disk is full.
+        """
+        for row in rows:
+            self._check(row)
+        buffer = io.BytesIO()
+        pq.write_table(self._table(rows), buffer, compression="zstd")
+        write_atomically(self.shard_path(number), buffer.getvalue())
+
+    def rows(
+        self, split: str | None = None, modalities: Sequence[str] | None = None
+    ) -> Iterator[FeatureRow]:
+        """Read rows in the order of writing, one shard in memory at a time.
+
+        Args:
+            split: only this one.
+            modalities: only these tokens are read.
+
+        Raises:
+            AvtError: a shard is damaged.
+        """
+        names = [m for m in self.manifest.modalities if modalities is None or m in modalities]
+        for path in self.shards():
+            try:
+                table = pq.read_table(path, columns=_columns(names))
+            except (OSError, pa.ArrowException) as error:
+                raise AvtError(
+                    f"{path} is damaged; delete it and run the extraction again."
+                ) from error
+            for row in self._read(table, names):
+                if split is None or row.key.split == split:
+                    yield row
+
+    def keys(self) -> set[UtteranceKey]:
+        """The utterances that are stored."""
+        return {row.key for row in self.rows(modalities=())}
+
+    def _check(self, row: FeatureRow) -> None:
+        for name, tokens in row.tokens.items():
+            shape = self.manifest.modalities.get(name)  # type: ignore[call-overload]
+            if shape is None:
+                raise AvtError(f"{row.key} has {name} tokens, but the store's manifest has none.")
+            if tokens.values.shape[1] != shape.dim * shape.layers:
+                raise AvtError(
+                    f"{row.key}: its {name} tokens are {tokens.values.shape[1]} wide, the store's "
+                    f"{shape.dim * shape.layers}."
+                )
+            if shape.names is None and not np.isfinite(tokens.values).all():
+                raise AvtError(f"{row.key}: its {name} tokens hold values that are not finite.")
+            if shape.names is not None and len(tokens) != len(shape.names):
+                raise AvtError(
+                    f"{row.key}: {len(tokens)} {name} values, but {len(shape.names)} names."
+                )
+
+    def _table(self, rows: Sequence[FeatureRow]) -> pa.Table:
+        columns: dict[str, Any] = {
+            "split": pa.array([row.key.split for row in rows], pa.string()),
+            "dialogue_id": pa.array([row.key.dialogue_id for row in rows], pa.int64()),
+            "utterance_id": pa.array([row.key.utterance_id for row in rows], pa.int64()),
+            "speaker": pa.array([row.speaker for row in rows], pa.string()),
+            "text": pa.array([row.text for row in rows], pa.string()),
+            "emotion": pa.array([row.emotion for row in rows], pa.int8()),
+            "duration": pa.array([row.duration for row in rows], pa.float64()),
+            "warnings": pa.array([list(row.warnings) for row in rows], pa.list_(pa.string())),
+        }
+        for name in self.manifest.modalities:
+            found = [row.tokens.get(name) for row in rows]
+            values = [None if t is None else t.values.astype(np.float16).ravel() for t in found]
+            spans = [None if t is None else t.spans.astype(np.float32).ravel() for t in found]
+            columns[f"{name}_values"] = pa.array(values, pa.list_(pa.float16()))
+            columns[f"{name}_spans"] = pa.array(spans, pa.list_(pa.float32()))
+        return pa.table(columns)
+
+    def _read(self, table: pa.Table, names: Sequence[str]) -> Iterator[FeatureRow]:
+        plain = {name: table[name].to_pylist() for name in _PLAIN}
+        lists = {
+            name: table[name].combine_chunks()
+            for modality in names
+            for name in (f"{modality}_values", f"{modality}_spans")
+        }
+        for i in range(len(table)):
+            tokens = {}
+            for name in names:
+                values, spans = (lists[f"{name}_{part}"][i] for part in ("values", "spans"))
+                if values.is_valid:
+                    shape = self.manifest.modalities[name]  # type: ignore[index]
+                    width = shape.dim * shape.layers
+                    tokens[name] = Tokens(
+                        values.values.to_numpy(zero_copy_only=False).reshape(-1, width),
+                        spans.values.to_numpy(zero_copy_only=False).reshape(-1, 2),
+                    )
+            yield FeatureRow(
+                UtteranceKey(plain["split"][i], plain["dialogue_id"][i], plain["utterance_id"][i]),
+                plain["speaker"][i],
+                plain["text"][i],
+                plain["emotion"][i],
+                plain["duration"][i],
+                tokens,
+                tuple(plain["warnings"][i]),
+            )
+
+
+_PLAIN = (
+    "split",
+    "dialogue_id",
+    "utterance_id",
+    "speaker",
+    "text",
+    "emotion",
+    "duration",
+    "warnings",
+)
+
+
+def _columns(names: Iterable[str]) -> list[str]:
+    return [*_PLAIN, *(f"{name}_{part}" for name in names for part in ("values", "spans"))]
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,126 @@
+"""The index: one record per utterance of a corpus, whatever form the corpus has."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import write_atomically
+
+UNLABELLED = -1
+"""Emotion of an utterance whose label is not known."""
+
+
+class UtteranceKey(NamedTuple):
+    """What names one utterance; MELD's ids restart in every split."""
+
+    split: str
+    dialogue_id: int
+    utterance_id: int
+
+    def __str__(self) -> str:
+        return f"{self.split} dia{self.dialogue_id}_utt{self.utterance_id}"
+
+
+@dataclass(frozen=True)
+class UtteranceRecord:
+    """One utterance of a corpus.
+
+    Attributes:
+        split: "train", "dev", "test", or another name.
+        dialogue_id: what the turns of one dialogue share within a split.
+        utterance_id: order within the dialogue; ids may have gaps.
+        speaker: or None.
+        text: cleaned words, "" where none are known.
+        emotion: index into `EMOTIONS`, or `UNLABELLED`.
+        path: absolute path of the media file, or None where there is none to be read.
+        start: seconds into the media where the utterance begins.
+        end: seconds where it ends, or None for the end of the media.
+        flags: names of known faults ("missing", "undecodable", "too_short", ...).
+    """
+
+    split: str
+    dialogue_id: int
+    utterance_id: int
+    speaker: str | None
+    text: str
+    emotion: int
+    path: str | None = None
+    start: float = 0.0
+    end: float | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> UtteranceKey:
+        """(split, dialogue_id, utterance_id)."""
+        return UtteranceKey(self.split, self.dialogue_id, self.utterance_id)
+
+
+_SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("dialogue_id", pa.int64()),
+        ("utterance_id", pa.int64()),
+        ("speaker", pa.string()),
+        ("text", pa.string()),
+        ("emotion", pa.int8()),
+        ("path", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("flags", pa.list_(pa.string())),
+    ]
+)
+
+
+def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
+    """Write an index as Parquet, whole or not at all.
+
+    Raises:
+        AvtError: the folder cannot be written.
+    """
+    rows = [{**asdict(record), "flags": list(record.flags)} for record in records]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_index(path: Path) -> list[UtteranceRecord]:
+    """Read an index that `write_index` wrote.
+
+    Raises:
+        AvtError: the file is missing, damaged, or no index.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise AvtError(
+            f"cannot read the index {path}; make it with avt-memocmt prepare."
+        ) from error
+    missing = {field.name for field in fields(UtteranceRecord)} - set(table.column_names)
+    if missing:
+        raise AvtError(
+            f"{path} is no index: it lacks the column {', '.join(sorted(missing))}; make it with "
+            "avt-memocmt prepare."
+        )
+    rows = table.select(_SCHEMA.names).to_pylist()
+    return [UtteranceRecord(**{**row, "flags": tuple(row["flags"] or ())}) for row in rows]
+
+
+def group_dialogues(records: Iterable[UtteranceRecord]) -> list[list[UtteranceRecord]]:
+    """Dialogues in the order of their first record, each in the order of its utterance ids."""
+    found: dict[tuple[str, int], list[UtteranceRecord]] = {}
+    for record in records:
+        found.setdefault((record.split, record.dialogue_id), []).append(record)
+    return [sorted(turns, key=lambda turn: turn.utterance_id) for turns in found.values()]
+
+
+def past_turns(dialogue: Sequence[UtteranceRecord], position: int) -> Sequence[UtteranceRecord]:
+    """The turns before one turn that have words."""
+    return [turn for turn in dialogue[:position] if turn.text]
