@@ -12,8 +12,12 @@ from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.console import log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
+from avt_memocmt.commands.extract import extract
 from avt_memocmt.commands.make_weights import make_weights
 from avt_memocmt.commands.predict import predict
+from avt_memocmt.commands.prepare import prepare
+from avt_memocmt.commands.reproduce import reproduce
+from avt_memocmt.commands.train import train
 from avt_memocmt.errors import AvtError
 
 app = typer.Typer(
@@ -23,7 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (predict, evaluate, make_weights, doctor):
+COMMANDS = (
+    predict,
+    prepare,
+    extract,
+    train,
+    evaluate,
+    reproduce,
+    make_weights,
+    doctor,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(preprocess.app, name="preprocess")
 

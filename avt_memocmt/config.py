@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
+from avt_memocmt.files import write_atomically
 
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -59,14 +60,17 @@ class AudioConfig(_Section):
     """Attributes:
     encoder: HuBERT, wav2vec2 or the packaged Whisper encoder.
     trim_silence: drop leading and trailing silence of a clip before encoding.
-    trim_threshold_db: level below the clip's peak that counts as silence, dB.
-    max_seconds: sound beyond this length of one utterance is not encoded.
-    segmentation: how long audio is cut into utterances.
+    trim_threshold_db: level below the clip's loudest 20 ms that counts as silence, dB.
+    voice_activity: encode only the stretches in which somebody speaks, for noisy recordings; a
+        clip in which nobody is heard is encoded whole, with the warning "no_speech".
+    max_seconds: what lies beyond this length of one utterance is not encoded.
+    segmentation: how voice activity is found, and how long audio is cut into utterances.
     """
 
     encoder: EncoderConfig
     trim_silence: bool = False
     trim_threshold_db: Annotated[float, Field(gt=0, le=90)] = 40.0
+    voice_activity: bool = False
     max_seconds: Seconds = 30.0
     segmentation: SegmentationConfig = SegmentationConfig()
 
@@ -96,6 +100,10 @@ class TextConfig(_Section):
     max_tokens: word pieces of the utterance itself that are kept.
     context_turns: past turns put before the utterance in the encoder's input; 0 = none.
     context_tokens: word pieces of that context that are kept, the latest ones.
+    fine_tuned: a checkpoint's own text_encoder.safetensors replaces the encoder's weights.
+    align_words: find out when each word is said (forced alignment, English), so that word pieces
+        carry their own times; without it, or with the warning "transcript_mismatch", they divide
+        the utterance evenly.
     """
 
     encoder: EncoderConfig
@@ -103,6 +111,8 @@ class TextConfig(_Section):
     max_tokens: Annotated[int, Field(ge=8, le=512)] = 96
     context_turns: Annotated[int, Field(ge=0, le=32)] = 0
     context_tokens: Annotated[int, Field(ge=0, le=384)] = 0
+    fine_tuned: bool = False
+    align_words: bool = False
 
 
 class ModelConfig(_Section):
@@ -175,6 +185,7 @@ class TrainingConfig(_Section):
         warmup: share of the steps over which the learning rate rises.
         clip: largest gradient norm.
         token_budget: tokens of all modalities, padding included, in one batch of dialogues.
+        turn_budget: turns in one batch of dialogues, padding included.
         modality_dropout: chance that a present modality is hidden from a turn, the last one never.
         class_balance: exponent of the inverse class frequency that weighs the loss; 0 = none, 1 =
             every class weighs the same.
@@ -183,6 +194,7 @@ class TrainingConfig(_Section):
         precision: bf16 runs the network in autocast.
         text_encoder: frozen reads stored tokens; fine-tuned trains the encoder along, on the text.
         frozen_layers: lowest layers of a fine-tuned text encoder that stay as they are.
+        encoder_dropout: inside a fine-tuned text encoder.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
@@ -194,6 +206,7 @@ class TrainingConfig(_Section):
     warmup: Probability = 0.1
     clip: Annotated[float, Field(gt=0)] = 1.0
     token_budget: Positive = 8192
+    turn_budget: Positive = 64
     modality_dropout: Probability = 0.1
     class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     label_smoothing: Probability = 0.05
@@ -201,6 +214,7 @@ class TrainingConfig(_Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     text_encoder: Literal["frozen", "fine-tuned"] = "frozen"
     frozen_layers: Annotated[int, Field(ge=0)] = 0
+    encoder_dropout: Probability = 0.1
 
 
 class PathsConfig(_Section):
@@ -268,25 +282,24 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(raw, dict):
         raise AvtError(f"{path} holds no settings; start from the project's config.yaml.")
     for override in overrides:
-        _apply(raw, override)
+        apply_override(raw, override)
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'top level'}: "
-            f"{_explain(item['type'], item['msg'])}"
-            for item in error.errors()
-        )
-        raise AvtError(f"{path}: {problems}.") from error
+        raise AvtError(f"{path}: {validation_problems(error)}.") from error
 
 
 def save_config(config: Config, path: str | Path) -> None:
-    """Write a config.yaml that `load_config` reads back to an equal object."""
+    """Write a config.yaml, whole or not at all, that `load_config` reads back to an equal object.
+
+    Raises:
+        AvtError: it cannot be written.
+    """
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    Path(path).write_text(text, encoding="utf-8")
+    write_atomically(Path(path), text.encode())
 
 
-def _apply(raw: dict[str, Any], override: str) -> None:
+def apply_override(raw: dict[str, Any], override: str) -> None:
     """Put one "section.key=value" into the settings."""
     name, equals, text = override.partition("=")
     *sections, key = name.strip().split(".")
@@ -301,6 +314,14 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         if not isinstance(raw, dict):
             raise AvtError(f"{override!r}: {section} is a single value, not a section.")
     raw[key] = value
+
+
+def validation_problems(error: ValidationError) -> str:
+    """What is wrong with which key of a settings file."""
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc'])) or 'top level'}: {_explain(item['type'], item['msg'])}"
+        for item in error.errors()
+    )
 
 
 def _explain(kind: str, message: str) -> str:

@@ -23,6 +23,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise AvtError(f"cannot write {path}: {error.strerror}.") from error
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Remove what writers that were killed left behind; nobody may be writing there."""
+    for pattern in (".*.part", ".write-test-*"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
 def writable_folder(path: Path) -> Path:
     """Create a folder for results and check, before any long work, that files can be put there.
 

@@ -1,18 +1,19 @@
-"""Scores of a classifier over the seven emotions, with intervals over dialogues."""
+"""Scores of a classifier over the seven emotions, all computed from one table of counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, f1_score
+from numpy.typing import ArrayLike, NDArray
 
 from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 
 FAILED = NUM_EMOTIONS
 """Predicted "class" of a row that could not be predicted: an error whatever the truth is."""
+
+MAIN_SCORES = ("accuracy", "weighted_f1", "macro_f1", "uar")
+"""The keys of `scores`."""
 
 
 def scores(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
@@ -25,65 +26,77 @@ def scores(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
         truth: indices into `EMOTIONS`, not empty.
         predicted: the same, or `FAILED`.
     """
-    true, guess = np.asarray(truth), np.asarray(predicted)
-    present = np.unique(true)
+    found = scores_of_counts(outcome_counts(truth, predicted))
+    return {name: float(value) for name, value in found.items()}
+
+
+def outcome_counts(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
+    """Counts [7, 8] of (truth, prediction); the last column counts failed rows."""
+    columns = NUM_EMOTIONS + 1
+    cells = np.asarray(truth, np.int64) * columns + np.asarray(predicted, np.int64)
+    return np.bincount(cells, minlength=NUM_EMOTIONS * columns).reshape(NUM_EMOTIONS, columns)
+
+
+def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
+    """The scores of many tables at once.
+
+    Args:
+        counts: [..., 7, 8] as of `outcome_counts`, none of them empty.
+
+    Returns:
+        Per name of `MAIN_SCORES` an array [...].
+    """
+    support, recall, f1 = _per_class(counts)
+    present = support > 0
+    classes = present.sum(axis=-1)
+    rows = support.sum(axis=-1)
     return {
-        "accuracy": float((true == guess).mean()),
-        "weighted_f1": _f1(true, guess, present, "weighted"),
-        "macro_f1": _f1(true, guess, present, "macro"),
-        "uar": float(np.mean([(guess[true == label] == label).mean() for label in present])),
+        "accuracy": _hits(counts).sum(axis=-1) / rows,
+        "weighted_f1": (support * f1).sum(axis=-1) / rows,
+        "macro_f1": (f1 * present).sum(axis=-1) / classes,
+        "uar": (recall * present).sum(axis=-1) / classes,
     }
 
 
 def recall_per_class(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
     """Recall of each class that occurs in `truth`."""
-    true, guess = np.asarray(truth), np.asarray(predicted)
-    return {
-        EMOTIONS[label]: float((guess[true == label] == label).mean()) for label in np.unique(true)
-    }
+    support, recall, _ = _per_class(outcome_counts(truth, predicted))
+    return _named(recall, support)
+
+
+def f1_per_class(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+    """F1 of each class that occurs in `truth`."""
+    support, _, f1 = _per_class(outcome_counts(truth, predicted))
+    return _named(f1, support)
 
 
 def confusion(truth: Sequence[int], predicted: Sequence[int]) -> list[list[int]]:
     """Counts [7, 7]: rows are the truth, columns the prediction; failed rows are left out."""
-    pairs = [(t, p) for t, p in zip(truth, predicted, strict=True) if p != FAILED]
-    if not pairs:
-        return [[0] * NUM_EMOTIONS for _ in range(NUM_EMOTIONS)]
-    true, guess = zip(*pairs, strict=True)
-    counts: list[list[int]] = confusion_matrix(true, guess, labels=range(NUM_EMOTIONS)).tolist()
+    counts: list[list[int]] = outcome_counts(truth, predicted)[:, :NUM_EMOTIONS].tolist()
     return counts
 
 
-def bootstrap_intervals(
-    truth: Sequence[int],
-    predicted: Sequence[int],
-    groups: Sequence[Any],
-    samples: int = 1000,
-    seed: int = 0,
-) -> dict[str, list[float]]:
-    """95 % percentile intervals of `scores`, drawing whole groups (dialogues) with replacement.
-
-    Args:
-        groups: the dialogue of each row; turns of one dialogue are not independent.
-        samples: bootstrap replicates.
-        seed: of the draws.
-    """
-    true, guess = np.asarray(truth), np.asarray(predicted)
-    _, owner = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
-    members = [np.flatnonzero(owner == group) for group in range(owner.max() + 1)]
-    generator = np.random.default_rng(seed)
-    drawn: list[dict[str, float]] = []
-    for _ in range(samples):
-        rows = np.concatenate(
-            [members[i] for i in generator.integers(len(members), size=len(members))]
-        )
-        drawn.append(scores(true[rows], guess[rows]))
-    return {
-        name: [float(q) for q in np.percentile([draw[name] for draw in drawn], [2.5, 97.5])]
-        for name in drawn[0]
-    }
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n - 1), which a single value does not have."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return float(np.mean(values)), deviation
 
 
-def _f1(
-    true: NDArray[np.int64], guess: NDArray[np.int64], present: NDArray[np.int64], average: str
-) -> float:
-    return float(f1_score(true, guess, labels=present, average=average, zero_division=0.0))
+def _hits(counts: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
+
+
+def _per_class(
+    counts: NDArray[np.generic],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Support, recall and F1, each [..., 7]; F1 = 2 hits / (support + predictions)."""
+    hits = _hits(counts)
+    support = counts.sum(axis=-1).astype(np.float64)
+    predictions = counts[..., :NUM_EMOTIONS].sum(axis=-2)
+    recall = hits / np.maximum(support, 1)
+    f1 = 2 * hits / np.maximum(support + predictions, 1)
+    return support, recall, f1
+
+
+def _named(values: NDArray[np.float64], support: NDArray[np.float64]) -> dict[str, float]:
+    return {EMOTIONS[i]: float(values[i]) for i in np.flatnonzero(support)}

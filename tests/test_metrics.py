@@ -1,43 +1,90 @@
-"""Scores against values worked out by hand and against scikit-learn."""
+"""Scores against values worked out by hand, scikit-learn, and slow forms of the same definition."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+)
 
-from avt_memocmt.metrics import FAILED, bootstrap_intervals, confusion, recall_per_class, scores
+from avt_memocmt.calibration import calibration_error
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.intervals import bootstrap_intervals, paired_differences
+from avt_memocmt.metrics import (
+    FAILED,
+    confusion,
+    f1_per_class,
+    mean_and_deviation,
+    recall_per_class,
+    scores,
+)
+
+
+def noisy(truth: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """The truth, or any class with the given chance."""
+    generator = np.random.default_rng(seed)
+    return np.where(
+        generator.random(len(truth)) < share, generator.integers(7, size=len(truth)), truth
+    )
 
 
 def test_scores_by_hand() -> None:
     # class 0: 3 of 4 right; class 4: 1 of 2 right; one class-0 row goes to class 6, absent in truth
-    found = scores([0, 0, 0, 0, 4, 4], [0, 0, 0, 6, 4, 0])
+    truth, guess = [0, 0, 0, 0, 4, 4], [0, 0, 0, 6, 4, 0]
+    found = scores(truth, guess)
     assert found["accuracy"] == pytest.approx(4 / 6)
     assert found["uar"] == pytest.approx((3 / 4 + 1 / 2) / 2)
     f1_0, f1_4 = 2 * 3 / (4 + 4), 2 * 1 / (2 + 1)
     assert found["macro_f1"] == pytest.approx((f1_0 + f1_4) / 2)
     assert found["weighted_f1"] == pytest.approx((4 * f1_0 + 2 * f1_4) / 6)
+    assert f1_per_class(truth, guess) == pytest.approx({"neutral": f1_0, "joy": f1_4})
+    assert recall_per_class(truth, guess) == pytest.approx({"neutral": 3 / 4, "joy": 1 / 2})
 
 
-def test_scores_agree_with_scikit_learn_when_all_classes_occur() -> None:
+@pytest.mark.parametrize("classes", [range(7), (0, 4, 6), (3,)])
+def test_scores_agree_with_scikit_learn(classes) -> None:
     generator = np.random.default_rng(0)
-    truth = np.concatenate([np.arange(7), generator.integers(7, size=200)])
-    guess = np.where(generator.random(207) < 0.5, truth, generator.integers(7, size=207))
+    truth = np.concatenate([classes, generator.choice(list(classes), size=200)])
+    guess = noisy(truth, 0.5, 1)
+    present = sorted(set(truth))
     found = scores(truth.tolist(), guess.tolist())
-    assert found["uar"] == pytest.approx(balanced_accuracy_score(truth, guess))
-    assert found["weighted_f1"] == pytest.approx(f1_score(truth, guess, average="weighted"))
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, guess))
+    for name, average in (("weighted_f1", "weighted"), ("macro_f1", "macro")):
+        expected = f1_score(truth, guess, labels=present, average=average, zero_division=0)
+        assert found[name] == pytest.approx(expected)
+    recalls = recall_score(truth, guess, labels=present, average=None)
+    assert found["uar"] == pytest.approx(recalls.mean())
+    if len(present) == 7:
+        assert found["uar"] == pytest.approx(balanced_accuracy_score(truth, guess))
+    names = [EMOTIONS[label] for label in present]
+    assert recall_per_class(truth, guess) == pytest.approx(dict(zip(names, recalls, strict=True)))
+    f1 = f1_score(truth, guess, labels=present, average=None)
+    assert f1_per_class(truth, guess) == pytest.approx(dict(zip(names, f1, strict=True)))
+    assert confusion(truth, guess) == confusion_matrix(truth, guess, labels=range(7)).tolist()
 
 
 def test_a_failed_row_is_an_error() -> None:
     assert scores([1, 1], [1, FAILED])["accuracy"] == 0.5
     assert recall_per_class([1, 1], [1, FAILED]) == {"surprise": 0.5}
+    assert f1_per_class([1, 1], [1, FAILED]) == pytest.approx({"surprise": 2 / 3})
     assert sum(map(sum, confusion([1, 1], [1, FAILED]))) == 1
+    assert scores([1, 2], [FAILED, FAILED]) == dict.fromkeys(scores([1], [1]), 0.0)
 
 
 def test_confusion_rows_are_the_truth() -> None:
     counts = confusion([2, 2, 5], [2, 3, 5])
     assert counts[2][2] == counts[2][3] == counts[5][5] == 1
     assert sum(map(sum, counts)) == 3
+
+
+def test_mean_and_deviation_over_seeds() -> None:
+    assert mean_and_deviation([1.0, 2.0, 3.0, 6.0]) == pytest.approx((3.0, np.sqrt(14 / 3)))
+    assert mean_and_deviation([0.5]) == (0.5, None)
 
 
 def test_bootstrap_draws_whole_dialogues() -> None:
@@ -47,3 +94,110 @@ def test_bootstrap_draws_whole_dialogues() -> None:
     assert (low, high) == (0.0, 1.0)
     low, high = bootstrap_intervals(truth, guess, list(range(20)))["accuracy"]
     assert 0.2 < low < 0.5 < high < 0.8
+
+
+def slow_draws(truth, predicted, groups, samples, seed):
+    """The definition: rows of the drawn dialogues put together, then scored."""
+    _, owner = np.unique([str(group) for group in groups], return_inverse=True)
+    members = [np.flatnonzero(owner == group) for group in range(owner.max() + 1)]
+    generator = np.random.default_rng(seed)
+    for _ in range(samples):
+        drawn = generator.integers(len(members), size=len(members))
+        rows = np.concatenate([members[i] for i in drawn])
+        yield [scores(truth[rows], guess[rows]) for guess in predicted]
+
+
+def dialogues(turns: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, two predictions (one with failed rows) and dialogues of uneven length."""
+    generator = np.random.default_rng(3)
+    truth = generator.choice(7, size=turns, p=[0.45, 0.13, 0.02, 0.1, 0.15, 0.02, 0.13])
+    first, second = noisy(truth, 0.4, 4), noisy(truth, 0.5, 5)
+    second[::50] = FAILED
+    return truth, first, second, generator.integers(40, size=turns) ** 2
+
+
+def test_bootstrap_equals_the_slow_form_draw_by_draw() -> None:
+    truth, _, guess, groups = dialogues()
+    found = bootstrap_intervals(truth, guess, groups, samples=60, seed=7)
+    slow = [draw[0] for draw in slow_draws(truth, [guess], groups, 60, 7)]
+    for name, interval in found.items():
+        expected = np.percentile([draw[name] for draw in slow], [2.5, 97.5])
+        assert interval == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+def test_paired_differences_equal_the_slow_form() -> None:
+    truth, first, second, groups = dialogues()
+    found = paired_differences(truth, first, second, groups, samples=60, seed=7)
+    slow = list(slow_draws(truth, [first, second], groups, 60, 7))
+    for name, difference in found.items():
+        gains = np.array([a[name] - b[name] for a, b in slow])
+        assert difference.interval_95 == pytest.approx(np.percentile(gains, [2.5, 97.5]), abs=1e-12)
+        assert difference.share_not_better == (gains <= 0).mean()
+        whole = scores(truth, first)[name] - scores(truth, second)[name]
+        assert difference.difference == pytest.approx(whole)
+
+
+def test_the_pairing_removes_what_both_have_in_common() -> None:
+    # The second is the first with one more error in every dialogue: the gain hardly varies, while
+    # the two intervals by themselves overlap.
+    truth = np.zeros(400, int)
+    groups = np.arange(400) // 10
+    first = np.where(np.arange(400) % 10 < groups % 8, 1, 0)
+    second = np.where(np.arange(400) % 10 < groups % 8 + 1, 1, 0)
+    apart = [bootstrap_intervals(truth, guess, groups)["accuracy"] for guess in (first, second)]
+    assert apart[1][1] > apart[0][0]
+    gain = paired_differences(truth, first, second, groups)["accuracy"]
+    assert gain.difference == pytest.approx(0.1)
+    assert gain.interval_95 == pytest.approx((0.1, 0.1))
+    assert gain.share_not_better == 0.0
+
+
+def test_no_difference_is_not_better() -> None:
+    truth, first, _, groups = dialogues()
+    for difference in paired_differences(truth, first, first, groups, samples=20).values():
+        assert difference.difference == 0.0
+        assert difference.interval_95 == (0.0, 0.0)
+        assert difference.share_not_better == 1.0
+
+
+def stated(confidence: np.ndarray) -> np.ndarray:
+    """[n, 7] with the given probability of class 0 and the rest spread evenly."""
+    rest = np.repeat(((1 - confidence) / 6)[:, None], 6, axis=1)
+    return np.concatenate([confidence[:, None], rest], axis=1)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two bins of two rows: |1/2 - 0.55| and |2/2 - 0.85|, each with half of the rows.
+    probabilities = stated(np.array([0.9, 0.5, 0.8, 0.6]))
+    truth = np.array([0, 0, 0, 1])
+    assert calibration_error(truth, probabilities, bins=2) == pytest.approx((0.05 + 0.15) / 2)
+
+
+def test_bins_have_equal_mass() -> None:
+    # Bins of equal width put all of these rows into one, in which 58 of 60 right is 0.965 stated.
+    confidence = np.linspace(0.94, 0.99, 60)
+    truth = np.zeros(60, int)
+    truth[:2] = 1
+    expected = sum(
+        abs((truth[part] == 0).sum() - confidence[part].sum())
+        for part in np.array_split(np.arange(60), 15)
+    )
+    found = calibration_error(truth, stated(confidence))
+    assert found == pytest.approx(expected / 60)
+    assert found > 20 * abs(58 / 60 - confidence.mean())
+
+
+def test_calibration_error_does_not_depend_on_the_order_of_rows() -> None:
+    generator = np.random.default_rng(0)
+    probabilities = stated(generator.choice([0.5, 0.7, 0.9], size=100))
+    truth = generator.integers(2, size=100)
+    order = generator.permutation(100)
+    assert calibration_error(truth, probabilities) == pytest.approx(
+        calibration_error(truth[order], probabilities[order])
+    )
+
+
+def test_one_confidence_that_is_right_on_average_is_calibrated() -> None:
+    truth = np.array([0] * 8 + [3] * 2)
+    assert calibration_error(truth, stated(np.full(10, 0.8))) == pytest.approx(0.0)
+    assert calibration_error(truth, stated(np.full(10, 0.5))) == pytest.approx(0.3)

@@ -99,9 +99,71 @@ def test_weights_are_shares_of_the_present_modalities(
     assert torch.allclose(weights.sum(1), torch.ones(2), atol=1e-6)
 
 
-def test_a_turn_without_any_modality_is_refused(model: AvtMemoCmt) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        model(collate([[TurnFeatures({})]], DIMS))
+def test_a_turn_without_any_modality_is_judged_from_its_dialogue(model: AvtMemoCmt) -> None:
+    silent = TurnFeatures({})
+    with torch.no_grad():
+        alone = model(collate([[silent]], DIMS))
+        after = model(collate([[*make_dialogue(2), silent]], DIMS))
+    assert torch.isfinite(alone.logits).all()
+    assert torch.equal(alone.weights, torch.zeros(1, 1, 3))
+    assert not torch.allclose(alone.logits[0, 0], after.logits[0, 2], atol=1e-3)
+
+
+@pytest.mark.parametrize("heard", SUBSETS, ids="+".join)
+def test_a_network_uses_the_modalities_of_its_config_alone(heard: tuple[str, ...]) -> None:
+    net = AvtMemoCmt(SHAPES, SMALL.model_copy(update={"modalities": heard})).eval()
+    left = {m: dim for m, dim in DIMS.items() if m in heard}
+    turns = make_dialogue(3, 7)
+    with torch.no_grad():
+        everything, needed = net(collate([turns], DIMS)), net(collate([turns], left))
+    assert torch.equal(everything.logits, needed.logits)
+    assert set(everything.opinions) == set(heard)
+    for i, name in enumerate(MODALITIES):
+        assert bool((everything.weights[..., i] > 0).all()) == (name in heard)
+    names = {name for name, _ in net.named_parameters()}
+    assert not any(m in name for name in names for m in set(MODALITIES) - set(heard))
+
+
+def dialogue_gradients(turns: int, **settings: object) -> Tensor:
+    """[turns, turns]: how much the tokens of turn k (column) move the logits of turn q (row)."""
+    torch.manual_seed(5)
+    net = AvtMemoCmt(SHAPES, SMALL.model_copy(update=settings)).eval()
+    batch = collate([make_dialogue(turns, 11)], DIMS)
+    inputs = [part.values.requires_grad_() for part in batch.modalities.values()]
+    logits = net(batch).logits
+    rows = []
+    for q in range(turns):
+        found = torch.autograd.grad(logits[0, q, 0], inputs, retain_graph=True)
+        rows.append(torch.stack([g[0].abs().flatten(1).sum(1) for g in found]).sum(0))
+    return torch.stack(rows)
+
+
+def test_the_whole_network_is_causal_or_sees_both_sides() -> None:
+    past_only, both = (dialogue_gradients(3, causal=causal) for causal in (True, False))
+    assert torch.equal(past_only > 0, torch.ones(3, 3).tril().bool())
+    assert (both > 0).all()
+
+
+def test_without_temporal_layers_a_turn_is_judged_by_itself() -> None:
+    gradients = dialogue_gradients(3, temporal_layers=0, causal=False)
+    assert torch.equal(gradients > 0, torch.eye(3).bool())
+
+
+def test_without_cross_modal_layers_modalities_do_not_meet_before_the_gate() -> None:
+    net = AvtMemoCmt(SHAPES, SMALL.model_copy(update={"cross_modal_layers": 0})).eval()
+    parts = collate([make_dialogue(1, 12)], DIMS).modalities
+    values = parts["audio"].values.requires_grad_()
+    with record_attention(net.cross_modal) as maps:
+        logits = net(collate([make_dialogue(1, 12)], DIMS)).logits
+    assert not maps
+    assert torch.isfinite(logits).all()
+    tokens, masks = {}, {}
+    for m, part in parts.items():
+        flat = part.flatten_turns()
+        tokens[m], masks[m] = net.projections[m](flat.values, flat.spans, flat.mask)
+    crossed = net.cross_modal(tokens, masks)
+    (gradient,) = torch.autograd.grad(crossed["text"].sum(), values, allow_unused=True)
+    assert gradient is None
 
 
 def exact_logits(model: AvtMemoCmt, turn: TurnFeatures) -> Tensor:

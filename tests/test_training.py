@@ -28,7 +28,7 @@ from avt_memocmt.training.fusion_data import (
     speaker_changes,
     text_example,
 )
-from avt_memocmt.training.loop import Trainer, cosine_with_warmup
+from avt_memocmt.training.loop import Schedule, Trainer, cosine_with_warmup
 from avt_memocmt.training.speech_augment import add_noise, augment_speech, band_limit, resample
 from avt_memocmt.training.synthetic import PairSampler, Sources, without
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
@@ -145,7 +145,7 @@ def test_speaker_changes() -> None:
 def make_trainer(folder: Path, epochs: int) -> tuple[nn.Linear, Trainer]:
     torch.manual_seed(0)
     model = nn.Linear(3, 1)
-    return model, Trainer(model, folder, epochs=epochs, steps_per_epoch=4, learning_rate=0.1)
+    return model, Trainer(model, folder, Schedule(epochs, 4, 0.1))
 
 
 def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = None) -> None:
@@ -155,7 +155,7 @@ def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = Non
         generator = torch.Generator().manual_seed(epoch)
         return list(torch.randn(4, 8, 3, generator=generator))
 
-    def loss(x: torch.Tensor) -> torch.Tensor:
+    def loss(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
         return ((model(x)[:, 0] - x.sum(1)) ** 2).mean()
 
     trainer.run(batches, loss, lambda: {"score": float(trainer.epoch)}, "score")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -12,9 +12,12 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 log = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -23,12 +26,21 @@ Checkpoint = Annotated[
 ]
 
 
-def progress_bar() -> Progress:
+class RateColumn(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of the last half minute."""
+        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+
+
+def progress_bar(*more: ProgressColumn) -> Progress:
     """A bar with counts and the time left; silent where stderr is no terminal."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        *more,
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=log, transient=True, disable=not log.is_terminal)
@@ -40,3 +52,17 @@ def media_progress(name: str) -> Iterator[Any]:
     with progress_bar() as bar:
         task = bar.add_task(name, total=None)
         yield lambda seconds, total: bar.update(task, completed=seconds, total=total)
+
+
+@contextmanager
+def counted_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal while many things are done; called with those done and those in all."""
+    with progress_bar(RateColumn()) as bar:
+
+        def show(done: int, total: int) -> None:
+            # What was there before the first call took no time and is no part of the rate.
+            if not bar.tasks:
+                bar.add_task(name, total=total, completed=done)
+            bar.update(bar.tasks[0].id, completed=done)
+
+        yield show

@@ -9,15 +9,16 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.data.meld_csv import read_meld_table
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES, emotion_index
 from avt_memocmt.errors import AvtError
-from avt_memocmt.preprocessing.text_preprocess import clean_text
 
 Part = Literal["train", "select", "report"]
 
@@ -107,28 +108,15 @@ def read_meld_csv(path: Path) -> list[Dialogue]:
     """Read one `*_sent_emo.csv` of the MELD release.
 
     Raises:
-        AvtError: the file or a column is missing.
+        AvtError: as `read_meld_table`.
     """
-    if not path.is_file():
-        raise AvtError(f"{path} is missing; give a folder with the MELD transcripts.")
-    dialogues: dict[int, list[Turn]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        needed = {"Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"}
-        absent = needed - set(rows.fieldnames or ())
-        if absent:
-            raise AvtError(f"{path} lacks the column {', '.join(sorted(absent))}.")
-        for row in rows:
-            turn = Turn(
-                int(row["Utterance_ID"]),
-                clean_text(row["Speaker"]),
-                clean_text(row["Utterance"]),
-                emotion_index(row["Emotion"]),
-            )
-            dialogues.setdefault(int(row["Dialogue_ID"]), []).append(turn)
+    rows = read_meld_table(path, path.name.partition("_")[0])
     return [
-        Dialogue(number, tuple(sorted(turns, key=lambda turn: turn.utterance_id)))
-        for number, turns in sorted(dialogues.items())
+        Dialogue(
+            number,
+            tuple(Turn(row.key.utterance_id, row.speaker, row.text, row.emotion) for row in turns),
+        )
+        for number, turns in groupby(rows, lambda row: row.key.dialogue_id)
     ]
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from avt_memocmt.features.base import Tokens
+
+SPEAKER_UNKNOWN, SPEAKER_SAME, SPEAKER_CHANGED = 0, 1, 2
+"""Whether a turn's speaker is that of the turn before it."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,17 @@ class ModalityBatch:
             self.values.flatten(0, 1), self.spans.flatten(0, 1), self.mask.flatten(0, 1)
         )
 
+    def to(self, device: torch.device) -> ModalityBatch:
+        """The same tensors on another device."""
+        return ModalityBatch(self.values.to(device), self.spans.to(device), self.mask.to(device))
+
 
 @dataclass(frozen=True)
 class TurnFeatures:
     """Tokens of one turn by modality name; a modality that is not in it is absent."""
 
     tokens: dict[str, Tokens] = field(default_factory=dict)
-    speaker_change: int = 0
+    speaker_change: int = SPEAKER_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -47,18 +56,36 @@ class DialogueBatch:
     Attributes:
         modalities: per modality name [batch, turns, tokens, ...].
         turn_mask: bool [batch, turns], True at real turns; padding comes last.
-        speaker_change: int64 [batch, turns], see `temporal_transformer.SPEAKER_*`.
+        speaker_change: int64 [batch, turns], one of the `SPEAKER_*` constants.
     """
 
     modalities: dict[str, ModalityBatch]
     turn_mask: Tensor
     speaker_change: Tensor
 
+    def to(self, device: torch.device) -> DialogueBatch:
+        """The same batch on another device."""
+        modalities = {name: part.to(device) for name, part in self.modalities.items()}
+        return DialogueBatch(modalities, self.turn_mask.to(device), self.speaker_change.to(device))
+
+
+def speaker_changes(speakers: Sequence[str | None]) -> list[int]:
+    """For each turn of a dialogue whether its speaker is that of the turn before (`SPEAKER_*`)."""
+    changes = [SPEAKER_UNKNOWN]
+    for before, now in pairwise(speakers):
+        if before is None or now is None:
+            changes.append(SPEAKER_UNKNOWN)
+        else:
+            changes.append(SPEAKER_SAME if before == now else SPEAKER_CHANGED)
+    return changes[: len(speakers)]
+
 
 def collate(
     dialogues: Sequence[Sequence[TurnFeatures]], token_dims: dict[str, int]
 ) -> DialogueBatch:
     """Pad dialogues into one batch.
+
+    A token that holds NaN (a named value that was not measured) is masked, like padding.
 
     Args:
         dialogues: turns in order, per dialogue.
@@ -82,14 +109,14 @@ def _pad(
         (len(turn.tokens[name]) for d in dialogues for turn in d if name in turn.tokens), default=0
     )
     shape = (len(dialogues), turns, max(1, longest))
-    values, spans = torch.zeros(*shape, dim), torch.zeros(*shape, 2)
-    mask = torch.zeros(shape, dtype=torch.bool)
+    values, spans = np.zeros((*shape, dim), np.float32), np.zeros((*shape, 2), np.float32)
+    mask = np.zeros(shape, np.bool_)
     for row, dialogue in enumerate(dialogues):
         for column, turn in enumerate(dialogue):
             found = turn.tokens.get(name)
-            if found is not None and len(found):
-                n = len(found)
-                values[row, column, :n] = torch.from_numpy(found.values)
-                spans[row, column, :n] = torch.from_numpy(found.spans)
-                mask[row, column, :n] = True
-    return ModalityBatch(values, spans, mask)
+            if found is not None:
+                place = (row, column, slice(len(found)))
+                mask[place] = ~np.isnan(found.values).any(axis=1)
+                values[place] = np.where(mask[place][:, None], found.values, 0.0)
+                spans[place] = found.spans
+    return ModalityBatch(torch.from_numpy(values), torch.from_numpy(spans), torch.from_numpy(mask))

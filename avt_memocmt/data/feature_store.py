@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avt_memocmt.config import FeatureShape, Modality
@@ -165,7 +166,7 @@ class FeatureStore:
                 or the disk is full.
         """
         for row in rows:
-            self._check(row)
+            self.check(row)
         buffer = io.BytesIO()
         pq.write_table(self._table(rows), buffer, compression="zstd")
         write_atomically(self.shard_path(number), buffer.getvalue())
@@ -198,7 +199,12 @@ class FeatureStore:
         """The utterances that are stored."""
         return {row.key for row in self.rows(modalities=())}
 
-    def _check(self, row: FeatureRow) -> None:
+    def check(self, row: FeatureRow) -> None:
+        """Check that a row can be stored.
+
+        Raises:
+            AvtError: its tokens do not have the manifest's shape, or are not finite as float16.
+        """
         for name, tokens in row.tokens.items():
             shape = self.manifest.modalities.get(name)  # type: ignore[call-overload]
             if shape is None:
@@ -208,8 +214,10 @@ class FeatureStore:
                     f"{row.key}: its {name} tokens are {tokens.values.shape[1]} wide, the store's "
                     f"{shape.dim * shape.layers}."
                 )
-            if shape.names is None and not np.isfinite(tokens.values).all():
-                raise AvtError(f"{row.key}: its {name} tokens hold values that are not finite.")
+            if shape.names is None and not np.isfinite(_half(tokens.values)).all():
+                raise AvtError(
+                    f"{row.key}: its {name} tokens hold values that are not finite as float16."
+                )
             if shape.names is not None and len(tokens) != len(shape.names):
                 raise AvtError(
                     f"{row.key}: {len(tokens)} {name} values, but {len(shape.names)} names."
@@ -228,7 +236,7 @@ class FeatureStore:
         }
         for name in self.manifest.modalities:
             found = [row.tokens.get(name) for row in rows]
-            values = [None if t is None else t.values.astype(np.float16).ravel() for t in found]
+            values = [None if t is None else _half(t.values).ravel() for t in found]
             spans = [None if t is None else t.spans.astype(np.float32).ravel() for t in found]
             columns[f"{name}_values"] = pa.array(values, pa.list_(pa.float16()))
             columns[f"{name}_spans"] = pa.array(spans, pa.list_(pa.float32()))
@@ -273,6 +281,11 @@ _PLAIN = (
     "duration",
     "warnings",
 )
+
+
+def _half(values: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16)
 
 
 def _columns(names: Iterable[str]) -> list[str]:

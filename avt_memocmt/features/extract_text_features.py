@@ -75,6 +75,20 @@ class TextBatch:
     counts: list[int]
     words: list[list[int]]
 
+    @property
+    def lengths(self) -> Tensor:
+        """Word pieces of each row, context and special ones included, int64 [batch]."""
+        return self.mask.sum(dim=1)
+
+    def rows(self, indices: Sequence[int]) -> TextBatch:
+        """Some of the rows, padded no further than they need."""
+        longest = int(self.lengths[indices].max())
+        ids, types, mask = (part[indices, :longest] for part in (self.ids, self.types, self.mask))
+        starts, counts, words = (
+            [part[i] for i in indices] for part in (self.starts, self.counts, self.words)
+        )
+        return TextBatch(ids, types, mask, starts, counts, words)
+
 
 class TextEncoder(nn.Module):
     """A transformers text model that yields the tokens of the utterance at hand.
@@ -97,6 +111,36 @@ class TextEncoder(nn.Module):
         self.identity = identity
         self.dim = int(model.config.hidden_size)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def freeze(self, layers: int) -> None:
+        """Keep the embeddings and the lowest transformer layers as they are while training.
+
+        Raises:
+            AvtError: the encoder has fewer layers.
+        """
+        blocks = self.model.encoder.layer
+        if layers > len(blocks):
+            raise AvtError(
+                f"training.frozen_layers is {layers}, but the text encoder has {len(blocks)} "
+                "layers; give a smaller number."
+            )
+        for part in (self.model.embeddings, *blocks[:layers]):
+            part.requires_grad_(False)
+
+    def set_dropout(self, chance: float) -> None:
+        """Use this dropout everywhere while training, attention weights included."""
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = chance
+
+    def tuned_tensors(self) -> dict[str, Tensor]:
+        """All weights but the word embeddings, which are never trained: what a checkpoint keeps."""
+        return {k: v for k, v in self.model.state_dict().items() if k != WORD_EMBEDDINGS}
+
     def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
         """Tokenize; utterances and contexts that are too long lose their far ends."""
         rows = [self._row(item) for item in inputs]
@@ -114,7 +158,7 @@ class TextEncoder(nn.Module):
 
     def embed(self, batch: TextBatch) -> Tensor:
         """Word embeddings [batch, length, embedding], where Integrated Gradients starts."""
-        return self.model.get_input_embeddings()(batch.ids)
+        return self.model.get_input_embeddings()(batch.ids.to(self.device))
 
     def forward(self, batch: TextBatch, embeddings: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encode the utterances' word pieces.
@@ -126,15 +170,15 @@ class TextEncoder(nn.Module):
         Returns:
             Tokens [batch, pieces, dim] and a bool mask [batch, pieces], True at real pieces.
         """
+        device = self.device
         source = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
-        hidden = self.model(
-            **source, attention_mask=batch.mask.long(), **self._types(batch)
-        ).last_hidden_state
-        longest = max(batch.counts, default=0)
-        offsets = torch.arange(longest)
-        index = (torch.tensor(batch.starts)[:, None] + offsets).clamp(max=hidden.shape[1] - 1)
+        inputs = {**source, "attention_mask": batch.mask.long(), **self._types(batch)}
+        hidden = self.model(**{k: v.to(device) for k, v in inputs.items()}).last_hidden_state
+        offsets = torch.arange(max(batch.counts, default=0), device=device)
+        starts, counts = (torch.tensor(n, device=device) for n in (batch.starts, batch.counts))
+        index = (starts[:, None] + offsets).clamp(max=hidden.shape[1] - 1)
         tokens = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2]))
-        return tokens, offsets < torch.tensor(batch.counts)[:, None]
+        return tokens, offsets < counts[:, None]
 
     @torch.no_grad()
     def encode(self, inputs: Sequence[TextInput], batch_size: int = 32) -> list[Tokens]:
@@ -147,7 +191,7 @@ class TextEncoder(nn.Module):
             batch = self.prepare([inputs[i] for i in part])
             values, _ = self(batch)
             for row, i in enumerate(part):
-                kept = values[row, : batch.counts[row]].float().numpy()
+                kept = values[row, : batch.counts[row]].float().cpu().numpy()
                 found[i] = Tokens(kept, piece_spans(inputs[i], batch.words[row]))
         return [found[i] for i in range(len(inputs))]
 
@@ -200,23 +244,21 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
 
     Args:
         config: its `encoder.name` is "minilm-l6" (packaged) or a hub id or folder.
-        checkpoint: folder with the fine-tuned weights of the packaged encoder, or None for the
-            weights as they come.
+        checkpoint: folder with the weights that a config with `fine_tuned` asks for, or None for
+            the weights as they come.
 
     Raises:
         AvtError: weights are missing or not the pinned ones.
     """
-    name = config.encoder.name
-    if name not in PACKAGED:
-        model = load_hub_model(name, config.encoder.revision)
-        tokenizer = load_hub_tokenizer(name, config.encoder.revision)
-        identity = {"name": name, "revision": config.encoder.revision or ""}
-        return TextEncoder(model, tokenizer, config, identity)
-    weights = packaged_path(name)
-    folder = str(packaged_folder(name))
-    model, tokenizer = load_hub_model(folder, None), load_hub_tokenizer(folder, None)
-    identity = {"name": name, "sha256": file_sha256(weights)}
-    if checkpoint is not None:
+    name, revision = config.encoder.name, config.encoder.revision
+    if name in PACKAGED:
+        identity = {"name": name, "sha256": file_sha256(packaged_path(name))}
+        source, revision = str(packaged_folder(name)), None
+    else:
+        identity = {"name": name, "revision": revision or ""}
+        source = name
+    model, tokenizer = load_hub_model(source, revision), load_hub_tokenizer(source, revision)
+    if checkpoint is not None and config.fine_tuned:
         tuned = checkpoint / TEXT_ENCODER_FILE
         load_tuned(model, tuned)
         identity["tuned_sha256"] = file_sha256(tuned)

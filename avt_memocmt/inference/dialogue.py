@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from avt_memocmt.config import Config
-from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
-from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_audio_features import AudioEncoder, make_audio_encoder
-from avt_memocmt.features.extract_text_features import (
-    ContextTurn,
-    TextEncoder,
-    TextInput,
-    make_text_encoder,
-)
-from avt_memocmt.features.extract_visual_features import VisualEncoder, make_visual_encoder
-from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
-from avt_memocmt.inference.utterances import Utterance
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
-from avt_memocmt.models.temporal_transformer import (
+from avt_memocmt.data.dialogue_batch import (
     SPEAKER_CHANGED,
     SPEAKER_SAME,
     SPEAKER_UNKNOWN,
+    TurnFeatures,
+    collate,
 )
-
-
-@dataclass(frozen=True)
-class Encoders:
-    """The three encoders of a checkpoint, in evaluation mode."""
-
-    audio: AudioEncoder
-    visual: VisualEncoder
-    text: TextEncoder
-
-
-def load_encoders(config: Config, checkpoint: Path) -> Encoders:
-    """Load the encoders that a checkpoint was trained with.
-
-    Raises:
-        AvtError: weights are missing or not the pinned ones.
-    """
-    return Encoders(
-        make_audio_encoder(config.audio.encoder),
-        make_visual_encoder(config.visual.encoder, checkpoint),
-        make_text_encoder(config.text, checkpoint),
-    )
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.extract_text_features import ContextTurn
+from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
+from avt_memocmt.inference.utterance_tokens import Encoders, encode_utterance
+from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
+from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
 class DialogueReader:
@@ -65,7 +36,9 @@ class DialogueReader:
         self._model = model
         self._encoders = encoders
         self._config = config
-        self._dims = {m: getattr(encoders, m).dim * getattr(encoders, m).layers for m in MODALITIES}
+        self._dims = {
+            m: getattr(encoders, m).dim * getattr(encoders, m).layers for m in model.modalities
+        }
         self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach)
         self._changes: deque[int] = deque(maxlen=model.temporal.reach)
         self._lines: deque[tuple[str, str | None]] = deque(maxlen=max(1, config.text.context_turns))
@@ -74,19 +47,22 @@ class DialogueReader:
 
     @torch.no_grad()
     def read(
-        self, utterance: Utterance, text_source: str, audio_tokens: Tokens | None = None
+        self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
     ) -> UtterancePrediction:
         """Predict the next turn.
 
         Args:
             utterance: with at least one modality.
             text_source: "given", "asr" or "none".
-            audio_tokens: of its sound, where they were computed already.
+            known_audio: tokens of its whole sound, where they were computed already.
         """
-        tokens = self._tokens(utterance, audio_tokens)
+        context = self._context(utterance.speaker)
+        tokens, warnings = encode_utterance(
+            self._encoders, self._config, utterance, context, known_audio
+        )
         features = TurnFeatures(tokens, self._speaker_change(utterance.speaker))
         batch = collate([[features]], self._dims)
-        fused = self._model.fuse({m: batch.modalities[m].flatten_turns() for m in MODALITIES})
+        fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         self._vectors.append(fused.utterances[0])
         self._changes.append(features.speaker_change)
         logits = self._model.classify(
@@ -105,24 +81,8 @@ class DialogueReader:
             text_source=text_source,
             probabilities=_probabilities(logits[0, -1]),
             modalities=_modality_use(tokens, fused),
-            warnings=utterance.warnings,
+            warnings=warnings,
         )
-
-    def _tokens(self, utterance: Utterance, audio_tokens: Tokens | None) -> dict[str, Tokens]:
-        tokens: dict[str, Tokens] = {}
-        if utterance.samples is not None:
-            tokens["audio"] = audio_tokens or self._encoders.audio.encode([utterance.samples])[0]
-        if utterance.faces:
-            period = 1 / self._config.visual.frames_per_second
-            tokens["visual"] = self._encoders.visual.encode(
-                [utterance.faces], [utterance.start], period
-            )[0]
-        if utterance.text:
-            item = TextInput(
-                utterance.text, self._context(utterance.speaker), utterance.end - utterance.start
-            )
-            tokens["text"] = self._encoders.text.encode([item])[0]
-        return {name: found for name, found in tokens.items() if len(found)}
 
     def _context(self, speaker: str | None) -> tuple[ContextTurn, ...]:
         return tuple(

@@ -1,118 +1,206 @@
-"""Measuring a checkpoint on anybody's labelled clips, given as a CSV manifest."""
+"""What a checkpoint answered on labelled utterances, and the figures that follow from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from avt_memocmt.data.manifest import ManifestRow
-from avt_memocmt.emotions import EMOTIONS
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.calibration import calibration_error
+from avt_memocmt.data.index import UNLABELLED, UtteranceKey
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
+from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.dialogue import DialogueReader
-from avt_memocmt.inference.recognizer import EmotionRecognizer
-from avt_memocmt.inference.results import UtterancePrediction
-from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.intervals import Difference, bootstrap_intervals, paired_differences
 from avt_memocmt.metrics import (
     FAILED,
-    bootstrap_intervals,
     confusion,
+    f1_per_class,
+    outcome_counts,
     recall_per_class,
     scores,
 )
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
-@dataclass
-class Evaluation:
-    """Truth and prediction of every row, and what went wrong.
+@dataclass(frozen=True)
+class FailedRow:
+    """An utterance that could not be predicted, which counts as an error.
 
     Attributes:
-        rows: the manifest, in the order of reading.
-        predicted: index into `EMOTIONS`, or `metrics.FAILED`, per row.
-        present: the modalities each row had, joined by "+"; "" where it failed.
-        failures: (line in the manifest, path, reason) of each failed row.
+        row: line in the manifest, the header being line 1; or the utterance's key in a corpus.
+        path: its media file, "" for none.
+        reason: one sentence.
     """
 
-    rows: list[ManifestRow] = field(default_factory=list)
-    predicted: list[int] = field(default_factory=list)
-    present: list[str] = field(default_factory=list)
-    failures: list[tuple[int, str, str]] = field(default_factory=list)
+    row: int | str
+    path: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """ "line 7" or "dev dia3_utt4"."""
+        return f"line {self.row}" if isinstance(self.row, int) else self.row
+
+    def to_json(self) -> dict[str, Any]:
+        """A manifest's row has a "line", a corpus's an "utterance"."""
+        kind = "line" if isinstance(self.row, int) else "utterance"
+        return {kind: self.row, "path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Truth and answer of every labelled utterance, in the order of reading.
+
+    Attributes:
+        keys: name of each utterance.
+        truth: int64 [n], indices into `EMOTIONS`.
+        probabilities: float [n, 7]; NaN where the utterance could not be predicted.
+        groups: the dialogue of each utterance.
+        present: its modalities, joined by "+"; "" where it could not be predicted.
+        unlabelled: utterances without a label, which were context and nothing else.
+        failures: what could not be predicted.
+    """
+
+    keys: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.floating]
+    groups: tuple[str, ...]
+    present: tuple[str, ...]
+    unlabelled: int = 0
+    failures: tuple[FailedRow, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        dialogues: Sequence[LabelledDialogue],
+        probabilities: Sequence[NDArray[np.floating]],
+    ) -> Evaluation:
+        """What was answered on whole dialogues, less the turns without a label.
+
+        Args:
+            dialogues: from `load_dialogues`, at least one.
+            probabilities: [turns, 7] for each of them.
+
+        Raises:
+            AvtError: no turn has a label.
+        """
+        emotions = np.concatenate([dialogue.emotions for dialogue in dialogues])
+        kept = np.flatnonzero(emotions != UNLABELLED)
+        if not len(kept):
+            raise AvtError(
+                f"none of the {len(emotions)} utterances of the split {dialogues[0].split} has a "
+                "label, and figures need labels; predict needs none."
+            )
+        keys = [
+            UtteranceKey(dialogue.split, dialogue.dialogue_id, utterance_id)
+            for dialogue in dialogues
+            for utterance_id in dialogue.utterance_ids
+        ]
+        turns = [turn for dialogue in dialogues for turn in dialogue.turns]
+        return cls(
+            tuple(str(keys[i]) for i in kept),
+            emotions[kept],
+            np.concatenate(probabilities)[kept],
+            tuple(dialogue_name(keys[i]) for i in kept),
+            tuple("+".join(m for m in MODALITIES if m in turns[i].tokens) for i in kept),
+            unlabelled=len(emotions) - len(kept),
+        )
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """int64 [n]: the most probable class, or `metrics.FAILED`."""
+        answered = np.isfinite(self.probabilities).all(axis=1)
+        return np.where(answered, np.nan_to_num(self.probabilities).argmax(axis=1), FAILED)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """[7, 8] as of `metrics.outcome_counts`."""
+        return outcome_counts(self.truth, self.predicted)
+
+    @property
+    def ece(self) -> float | None:
+        """Calibration error of what was predicted; None where nothing was.
+
+        An utterance that could not be predicted is left out: it stated no confidence, and one of 0
+        would count as perfectly calibrated.
+        """
+        answered = self.predicted != FAILED
+        if not answered.any():
+            return None
+        return calibration_error(self.truth[answered], self.probabilities[answered])
 
     def report(self) -> dict[str, Any]:
-        """The figures, ready for JSON; see `metrics` for their definitions."""
-        truth = [row.emotion for row in self.rows]
-        groups = [row.dialogue for row in self.rows]
+        """The figures, ready for JSON; see `metrics`, `calibration` and `intervals`."""
+        truth, predicted = self.truth, self.predicted
         return {
-            "n": len(self.rows),
-            **scores(truth, self.predicted),
-            "intervals_95": bootstrap_intervals(truth, self.predicted, groups),
-            "recall": recall_per_class(truth, self.predicted),
-            "confusion": {"labels": list(EMOTIONS), "counts": confusion(truth, self.predicted)},
-            "subsets": self._subsets(truth),
-            "failed": [
-                {"line": line, "path": path, "reason": reason}
-                for line, path, reason in self.failures
-            ],
+            "n": len(truth),
+            **scores(truth, predicted),
+            "ece": self.ece,
+            "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
+            "recall": recall_per_class(truth, predicted),
+            "f1": f1_per_class(truth, predicted),
+            "confusion": {"labels": list(EMOTIONS), "counts": confusion(truth, predicted)},
+            "subsets": self._subsets(),
+            "unlabelled": self.unlabelled,
+            "failed": [failure.to_json() for failure in self.failures],
         }
 
-    def _subsets(self, truth: Sequence[int]) -> dict[str, Any]:
+    def with_failed(self, rows: Sequence[tuple[FailedRow, int, str]]) -> Evaluation:
+        """This evaluation and utterances that it could not be asked about, which are errors.
+
+        Args:
+            rows: what failed, its true class, its dialogue.
+        """
+        if not rows:
+            return self
+        failures, truth, groups = zip(*rows, strict=True)
+        return replace(
+            self,
+            keys=(*self.keys, *(failure.name for failure in failures)),
+            truth=np.concatenate([self.truth, np.array(truth, np.int64)]),
+            probabilities=np.concatenate(
+                [self.probabilities, np.full((len(rows), NUM_EMOTIONS), np.nan)]
+            ),
+            groups=(*self.groups, *groups),
+            present=(*self.present, *("" for _ in rows)),
+            failures=(*self.failures, *failures),
+        )
+
+    def differences(self, other: Evaluation) -> dict[str, Difference]:
+        """Each score of this checkpoint minus that of another one on the same utterances.
+
+        Raises:
+            AvtError: they were measured on different utterances or labels.
+        """
+        places = {key: place for place, key in enumerate(other.keys)}
+        lone = set(self.keys).symmetric_difference(places)
+        if lone:
+            raise AvtError(
+                f"only one of the two checkpoints was measured on {min(lone)}; give both the same "
+                "corpus and split."
+            )
+        order = np.array([places[key] for key in self.keys])
+        unlike = np.flatnonzero(other.truth[order] != self.truth)
+        if len(unlike):
+            raise AvtError(
+                f"{self.keys[unlike[0]]} has different labels in the two measurements; give both "
+                "the same corpus."
+            )
+        return paired_differences(self.truth, self.predicted, other.predicted[order], self.groups)
+
+    def _subsets(self) -> dict[str, Any]:
         found = {}
+        present = np.array(self.present)
         for name in sorted(set(self.present) - {""}):
-            index = [i for i, present in enumerate(self.present) if present == name]
-            picked = [truth[i] for i in index], [self.predicted[i] for i in index]
-            found[name] = {"n": len(index), **scores(*picked)}
+            rows = present == name
+            found[name] = {"n": int(rows.sum()), **scores(self.truth[rows], self.predicted[rows])}
         return found
 
 
-def evaluate_manifest(
-    recognizer: EmotionRecognizer,
-    dialogues: Iterable[Sequence[ManifestRow]],
-    *,
-    transcribe: bool = False,
-    progress: Callable[[], None] = lambda: None,
-) -> Evaluation:
-    """Predict every row, each dialogue from its first turn to its last with the past alone.
-
-    A row that cannot be predicted counts as an error and is listed; the rest goes on.
-
-    Args:
-        dialogues: from `read_manifest`.
-        transcribe: let the packaged recogniser listen where a row has no text.
-        progress: called after every row.
-    """
-    result = Evaluation()
-    for rows in dialogues:
-        dialogue = recognizer.new_dialogue()
-        for row in rows:
-            result.rows.append(row)
-            try:
-                found = _predict_row(recognizer, dialogue, row, transcribe)
-            except AvtError as error:
-                result.failures.append((row.line, str(row.path or ""), str(error)))
-                result.predicted.append(FAILED)
-                result.present.append("")
-            else:
-                result.predicted.append(EMOTIONS.index(found.emotion))
-                result.present.append(
-                    "+".join(m for m in MODALITIES if found.modalities[m].present)
-                )
-            progress()
-    return result
-
-
-def _predict_row(
-    recognizer: EmotionRecognizer, dialogue: DialogueReader, row: ManifestRow, transcribe: bool
-) -> UtterancePrediction:
-    if row.path is None:
-        utterance = Utterance(0.0, row.duration, None, (), is_speech=False)
-    else:
-        utterance = recognizer.read_whole(row.path, row.start, row.end)
-    utterance = replace(utterance, text=row.text, speaker=row.speaker)
-    source, tokens = ("given" if row.text else "none"), None
-    if transcribe and not row.text:
-        text, tokens = recognizer.listen(utterance)
-        utterance, source = replace(utterance, text=text), "asr" if text else "none"
-    if utterance.is_empty:
-        raise AvtError("nothing to judge: no audible sound, no face and no text.")
-    return dialogue.read(utterance, source, tokens)
+def dialogue_name(key: UtteranceKey) -> str:
+    """What the turns of one dialogue share."""
+    return f"{key.split} dia{key.dialogue_id}"

@@ -14,24 +14,19 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
-from avt_memocmt.inference.dialogue import DialogueReader, Encoders, load_encoders
+from avt_memocmt.inference.clips import read_clip, still_utterance
+from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.inference.transcript_placing import place_transcript, with_match_warning
-from avt_memocmt.inference.utterances import (
-    Progress,
-    Utterance,
-    cue_media,
-    segment_media,
-    whole_media,
-)
+from avt_memocmt.inference.utterance_tokens import Encoders, load_encoders
+from avt_memocmt.inference.utterances import Progress, Utterance, cue_media, segment_media
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.checkpoint import checkpoint_folder, load_model
+from avt_memocmt.models.checkpoint import checkpoint_folder, load_media_model
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker, crop_still
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker
 
 
 class EmotionRecognizer:
@@ -58,11 +53,12 @@ class EmotionRecognizer:
             name_or_path: "embedded", the one that ships, or a checkpoint folder.
 
         Raises:
-            AvtError: the checkpoint or an encoder's weights are missing or damaged.
+            AvtError: the checkpoint or an encoder's weights are missing or damaged, or the
+                checkpoint cannot read media.
         """
         folder = checkpoint_folder(name_or_path)
-        model, config = load_model(folder)
-        return cls(model, config, load_encoders(config, folder))
+        model, config = load_media_model(folder)
+        return cls(model, config, load_encoders(config, folder, model.modalities))
 
     def predict(
         self,
@@ -124,13 +120,7 @@ class EmotionRecognizer:
         Raises:
             AvtError: as in `predict`.
         """
-        limit = float("inf") if end is None else end
-        with MediaReader(
-            media, self.config.visual.frames_per_second, start=start, end=limit
-        ) as reader:
-            if reader.info.kind == "image":
-                return self._image_utterance(reader)
-            return whole_media(reader, self.new_tracker(), self.config, start, end)
+        return read_clip(media, self.config, self._detector, start, end)
 
     def listen(self, utterance: Utterance) -> tuple[str, Tokens | None]:
         """The words of an utterance by the packaged recogniser, and its audio tokens if they came
@@ -200,17 +190,9 @@ class EmotionRecognizer:
     def _predict_image(
         self, reader: MediaReader, transcript: Sequence[Cue] | None
     ) -> UtterancePrediction:
-        utterance = self._image_utterance(reader)
+        utterance = still_utterance(reader, self._detector)
         text = " ".join(cue.text for cue in transcript or ())
         utterance = replace(utterance, text=text)
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")
         return self.new_dialogue().read(utterance, "given" if text else "none")
-
-    def _image_utterance(self, reader: MediaReader) -> Utterance:
-        for event in reader.events():
-            if isinstance(event, VideoFrame):
-                face, warnings = crop_still(event.image, self._detector)
-                faces = () if face is None else (face,)
-                return Utterance(0.0, 0.0, None, faces, is_speech=False, warnings=tuple(warnings))
-        raise AvtError(f"{reader.path} holds no picture that can be decoded.")

@@ -196,32 +196,6 @@ def cue_media(
             yield finish(cue)
 
 
-def whole_media(
-    reader: MediaReader, tracker: FaceTracker, config: Config, start: float, end: float | None
-) -> Utterance:
-    """The media, or a window of it, as one utterance, however long its pauses are.
-
-    Args:
-        start: seconds; the reader was opened with the same window.
-        end: seconds, or None for the end of the media.
-    """
-    builder = UtteranceBuilder(config, reader.info.has_audio, reader.info.has_video)
-    clock = _Clock(reader.info.has_audio, reader.info.has_video)
-    limit = int((config.audio.max_seconds + 1.0) * SAMPLE_RATE)
-    parts: list[NDArray[np.float32]] = []
-    kept = 0
-    for event in reader.events():
-        clock.advance(event)
-        if isinstance(event, VideoFrame):
-            builder.see(tracker.push(event))
-        elif kept < limit:
-            parts.append(event.samples)
-            kept += len(event.samples)
-    last = clock.latest if end is None else min(end, max(clock.latest, start))
-    samples = np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
-    return builder.build(start, last, samples)
-
-
 class _Clock:
     """How far each stream has been read, in seconds."""
 

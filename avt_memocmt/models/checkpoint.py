@@ -1,21 +1,31 @@
-"""A checkpoint folder: the config, the fusion's weights, and the weights of encoders we trained."""
+"""A checkpoint folder: the config, a network's weights, and the weights of encoders we trained."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
+from torch import Tensor
 
-from avt_memocmt.config import Config, load_config
+from avt_memocmt.config import Config, load_config, save_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt, TokenShape
+from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.baselines import AudioTextMemoCmt, LateFusion, TextOnly
+from avt_memocmt.models.encoders import TokenShape
+from avt_memocmt.models.model_card import model_card
+from avt_memocmt.models.prediction import DialogueNetwork
 from avt_memocmt.weights import CHECKPOINTS
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
+CARD_FILE = "README.md"
 
 _EMBEDDED_SHAPES = {
     "whisper-tiny.en": TokenShape(384, 5),
@@ -25,27 +35,57 @@ _EMBEDDED_SHAPES = {
 
 
 def token_shapes(config: Config) -> dict[str, TokenShape]:
-    """What a token of each configured encoder holds, without loading its weights.
+    """What a token of each modality that the network hears holds.
+
+    That is what `config.features` says of the modality, or else what the configured encoder yields;
+    its weights are not loaded.
 
     Raises:
         AvtError: a hub encoder's configuration cannot be read.
     """
-    names = {
+    encoders = {
         "audio": config.audio.encoder,
         "visual": config.visual.encoder,
         "text": config.text.encoder,
     }
-    return {modality: _shape(e.name, e.revision) for modality, e in names.items()}
+    shapes: dict[str, TokenShape] = {}
+    for modality in config.model.modalities:
+        stored = (config.features or {}).get(modality)
+        if stored is not None:
+            shapes[modality] = TokenShape(stored.dim, stored.layers, stored.names)
+        else:
+            encoder = encoders[modality]
+            shapes[modality] = _encoder_shape(encoder.name, encoder.revision)
+    return shapes
 
 
 def token_dims(config: Config) -> dict[str, int]:
-    """Width of a whole token (all its layers) of each modality."""
-    return {m: shape.dim * shape.layers for m, shape in token_shapes(config).items()}
+    """Width of a whole token (all its layers) of each modality that the network hears."""
+    return {m: shape.width for m, shape in token_shapes(config).items()}
 
 
-def build_model(config: Config) -> AvtMemoCmt:
-    """A model with random weights for this config."""
-    return AvtMemoCmt(token_shapes(config), config.model)
+def build_model(config: Config) -> DialogueNetwork:
+    """A network with random weights, of the kind and for the modalities that the config names.
+
+    Raises:
+        AvtError: the kind needs a modality that `model.modalities` leaves out.
+    """
+    kind = config.model.kind
+    needed = _NEEDED.get(kind, ())
+    missing = [m for m in needed if m not in config.model.modalities]
+    if missing:
+        raise AvtError(
+            f"the network {kind} needs {' and '.join(needed)}, but model.modalities leaves out "
+            f"{' and '.join(missing)}; add it there, or choose another model.kind."
+        )
+    shapes = token_shapes(config)
+    if kind == "text-only":
+        return TextOnly(shapes["text"], config.model)
+    if kind == "audio-text-memocmt":
+        return AudioTextMemoCmt(shapes, config.model)
+    if kind == "avt-late-fusion":
+        return LateFusion(shapes, config.model)
+    return AvtMemoCmt(shapes, config.model)
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
@@ -63,11 +103,12 @@ def checkpoint_folder(name_or_path: str | Path) -> Path:
     )
 
 
-def load_model(folder: Path) -> tuple[AvtMemoCmt, Config]:
-    """Load the fusion network of a checkpoint folder, in evaluation mode.
+def load_model(folder: Path) -> tuple[DialogueNetwork, Config]:
+    """Load the network of a checkpoint folder, in evaluation mode.
 
     Raises:
-        AvtError: the weights are missing, damaged, or belong to another configuration.
+        AvtError: the weights are missing, damaged, or belong to another configuration, or the
+            checkpoint predicts other labels.
     """
     config = load_config(folder / CONFIG_FILE)
     model = build_model(config)
@@ -85,7 +126,67 @@ def load_model(folder: Path) -> tuple[AvtMemoCmt, Config]:
     return model.eval(), config
 
 
-def _shape(name: str, revision: str | None) -> TokenShape:
+def load_media_model(folder: Path) -> tuple[AvtMemoCmt, Config]:
+    """Load a network that can follow media turn by turn: AVT-MemoCMT on tokens of encoders.
+
+    Raises:
+        AvtError: the checkpoint holds a baseline, or was trained on named measurements, which no
+            encoder yields; or as in `load_model`.
+    """
+    model, config = load_model(folder)
+    named = [m for m, shape in token_shapes(config).items() if shape.names is not None]
+    if not isinstance(model, AvtMemoCmt) or named:
+        reason = f"reads imported {' and '.join(named)} values" if named else config.model.kind
+        raise AvtError(
+            f"{folder} cannot read media ({reason}); measure it on its features with avt-memocmt "
+            "evaluate --features, or give another checkpoint."
+        )
+    return model, config
+
+
+def save_checkpoint(
+    folder: Path,
+    model: DialogueNetwork,
+    config: Config,
+    metrics: Mapping[str, Any],
+    encoders: Mapping[str, Mapping[str, Tensor]] | None = None,
+) -> None:
+    """Write a checkpoint folder with a model card; each file appears whole or not at all.
+
+    Parameters are stored in half precision, statistics in single.
+
+    Args:
+        folder: created where it is missing.
+        model: from `build_model(config)`.
+        config: everything that `load_model` needs.
+        metrics: "model" (a name), "seed", "selection" (how the weights were chosen), "data", and
+            figures by the part they were measured on.
+        encoders: file name -> tensors of encoders that were trained along.
+
+    Raises:
+        AvtError: the folder cannot be written.
+    """
+    writable_folder(folder)
+    halves = {name: value.detach().half() for name, value in model.named_parameters()}
+    write_tensors(folder / MODEL_FILE, {**model.state_dict(), **halves})
+    for name, tensors in (encoders or {}).items():
+        write_tensors(folder / name, {key: value.half() for key, value in tensors.items()})
+    figures = json.dumps(metrics, indent=2) + "\n"
+    write_atomically(folder / CARD_FILE, model_card(model, config, metrics).encode())
+    write_atomically(folder / METRICS_FILE, figures.encode())
+    save_config(config, folder / CONFIG_FILE)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write safetensors, whole or not at all."""
+    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomically(path, save(ready))
+
+
+_NEEDED = {"text-only": ("text",), "audio-text-memocmt": ("audio", "text")}
+
+
+def _encoder_shape(name: str, revision: str | None) -> TokenShape:
     if name in _EMBEDDED_SHAPES:
         return _EMBEDDED_SHAPES[name]
     from avt_memocmt.features.hub import load_hub_config

@@ -27,29 +27,37 @@ class FeedForward(nn.Sequential):
 
 
 class CrossModalLayer(nn.Module):
-    """Six directed attentions, then a feed-forward block per modality; pre-norm residuals."""
+    """Directed attentions, then a feed-forward block per modality; pre-norm residuals."""
 
-    def __init__(self, dim: int, heads: int, feed_forward: int, dropout: float) -> None:
+    def __init__(
+        self,
+        modalities: tuple[str, ...],
+        dim: int,
+        heads: int,
+        feed_forward: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
-        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.directions = [pair for pair in DIRECTIONS if set(pair) <= set(modalities)]
+        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
         self.attentions = nn.ModuleDict(
-            {f"{t}_from_{s}": Attention(dim, heads) for t, s in DIRECTIONS}
+            {f"{t}_from_{s}": Attention(dim, heads) for t, s in self.directions}
         )
-        self.forward_norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.forward_norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
         self.feed_forwards = nn.ModuleDict(
-            {m: FeedForward(dim, feed_forward, dropout) for m in MODALITIES}
+            {m: FeedForward(dim, feed_forward, dropout) for m in modalities}
         )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
         """One layer; arguments as in `CrossModalTransformer.forward`."""
-        asked = {m: self.norms[m](tokens[m]) for m in MODALITIES}
+        asked = {m: norm(tokens[m]) for m, norm in self.norms.items()}
         out = dict(tokens)
-        for target, source in DIRECTIONS:
+        for target, source in self.directions:
             attention = self.attentions[f"{target}_from_{source}"]
             heard = attention(asked[target], asked[source], masks[source][:, None, None, :])
             out[target] = out[target] + self.dropout(heard)
-        for m in MODALITIES:
+        for m in out:
             out[m] = out[m] + self.dropout(self.feed_forwards[m](self.forward_norms[m](out[m])))
         return out
 
@@ -58,6 +66,7 @@ class CrossModalTransformer(nn.Module):
     """A stack of `CrossModalLayer` with a final layer norm per modality.
 
     Args:
+        modalities: those it joins, of `MODALITIES`; one alone has nothing to attend to.
         dim: token width.
         layers: number of layers.
         heads: attention heads.
@@ -66,16 +75,22 @@ class CrossModalTransformer(nn.Module):
     """
 
     def __init__(
-        self, dim: int, layers: int, heads: int, feed_forward: int, dropout: float
+        self,
+        modalities: tuple[str, ...],
+        dim: int,
+        layers: int,
+        heads: int,
+        feed_forward: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            CrossModalLayer(dim, heads, feed_forward, dropout) for _ in range(layers)
+            CrossModalLayer(modalities, dim, heads, feed_forward, dropout) for _ in range(layers)
         )
-        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
 
     def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Let each modality's tokens attend to the other two modalities' tokens.
+        """Let each modality's tokens attend to the other modalities' tokens.
 
         Args:
             tokens: per modality [batch, tokens, dim], the state token first.
@@ -86,4 +101,4 @@ class CrossModalTransformer(nn.Module):
         """
         for layer in self.layers:
             tokens = layer(tokens, masks)
-        return {m: self.norms[m](tokens[m]) for m in MODALITIES}
+        return {m: norm(tokens[m]) for m, norm in self.norms.items()}

@@ -1,14 +1,35 @@
-"""From encoder tokens to the model's width: layer mixing, projection, modality and time."""
+"""From encoder tokens or named measurements to tokens of the model's width."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 POSITIONS_PER_SECOND = 50.0
 """Time unit of the sinusoids: one step is 20 ms, the spacing of HuBERT's and Whisper's tokens."""
+
+
+@dataclass(frozen=True)
+class TokenShape:
+    """What one token of a modality holds.
+
+    Attributes:
+        dim: width of one hidden state; 1 for named measurements.
+        layers: hidden states concatenated in one token.
+        names: of the tokens, where each stands for one measurement and not for a moment.
+    """
+
+    dim: int
+    layers: int = 1
+    names: tuple[str, ...] | None = None
+
+    @property
+    def width(self) -> int:
+        """Numbers in one token."""
+        return self.dim * self.layers
 
 
 class TokenProjection(nn.Module):
@@ -55,20 +76,98 @@ class TokenProjection(nn.Module):
         tokens = self.norm(self.project(self._mix(values)))
         tokens = tokens + time_encoding(spans.mean(dim=2), tokens.shape[2]) + self.modality
         tokens = torch.where(keep, self.dropout(tokens), torch.zeros_like(tokens))
-        present = mask.any(dim=1)
-        state = torch.where(present[:, None], self.state[1], self.state[0]) + self.modality
-        first = torch.ones_like(present)[:, None]
-        return torch.cat([state[:, None], tokens], dim=1), torch.cat([first, mask], dim=1)
+        return with_state_token(tokens, mask, self.state + self.modality)
 
     def _mix(self, values: Tensor) -> Tensor:
-        if self.layers == 1:
-            mixed: Tensor = self.norms[0](values)
-            return mixed
         weights = self.layer_weights.softmax(dim=0)
         parts = values.chunk(self.layers, dim=2)
         return torch.stack(
             [w * norm(x) for w, norm, x in zip(weights, self.norms, parts, strict=True)]
         ).sum(dim=0)
+
+
+class NamedTokenProjection(nn.Module):
+    """Turn the named measurements of one modality into tokens of the model's width.
+
+    A token is its standardised value times the embedding of its name, plus a bias of its name (the
+    feature tokenizer of Gorishniy et al. 2021, section 3.3), plus the modality embedding. There is
+    no encoding of time: a measurement spans the utterance. A state token is put first, as in
+    `TokenProjection`.
+
+    Args:
+        modality: whose measurements these are.
+        names: of the measurements, in the order of the tokens.
+        dim: the model's width.
+        dropout: of the tokens while training.
+
+    Attributes:
+        mean, deviation: float [names], by which values are standardised; saved with the weights.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, modality: str, names: tuple[str, ...], dim: int, dropout: float) -> None:
+        super().__init__()
+        self.modality_name = modality
+        self.names = names
+        self.scale = nn.Parameter(torch.randn(len(names), dim) * dim**-0.5)
+        self.bias = nn.Parameter(torch.randn(len(names), dim) * dim**-0.5)
+        self.modality = nn.Parameter(torch.randn(dim) * 0.02)
+        self.state = nn.Parameter(torch.randn(2, dim) * 0.02)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("mean", torch.zeros(len(names)))
+        self.register_buffer("deviation", torch.ones(len(names)))
+
+    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
+        """Say what a measurement's mean and standard deviation (above 0) are, float [names]."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+    def forward(self, values: Tensor, spans: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed a batch of measurements.
+
+        Args:
+            values: [batch, names, 1], raw; anything, even NaN, where masked.
+            spans: [batch, names, 2], not used.
+            mask: bool [batch, names], True where measured.
+
+        Returns:
+            As `TokenProjection.forward`.
+        """
+        # A batch in which nobody has the modality holds one masked token instead of all names.
+        count = values.shape[1]
+        values = torch.where(mask, values.squeeze(2), self.mean[:count])
+        standard = (values - self.mean[:count]) / self.deviation[:count]
+        tokens = standard[:, :, None] * self.scale[:count] + self.bias[:count] + self.modality
+        tokens = torch.where(mask[:, :, None], self.dropout(tokens), torch.zeros_like(tokens))
+        return with_state_token(tokens, mask, self.state + self.modality)
+
+
+def make_projection(
+    modality: str, shape: TokenShape, dim: int, dropout: float
+) -> TokenProjection | NamedTokenProjection:
+    """What brings tokens of this shape to the width `dim`."""
+    if shape.names is not None:
+        return NamedTokenProjection(modality, shape.names, dim, dropout)
+    return TokenProjection(shape.dim, shape.layers, dim, dropout)
+
+
+def with_state_token(tokens: Tensor, mask: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    """Put the token that says whether a modality is present before its tokens.
+
+    Args:
+        tokens: [batch, tokens, dim].
+        mask: bool [batch, tokens].
+        states: [2, dim], the token of an absent and of a present modality.
+
+    Returns:
+        [batch, 1 + tokens, dim], and its mask, whose first column is all True.
+    """
+    present = mask.any(dim=1)
+    state = torch.where(present[:, None], states[1], states[0])
+    first = torch.ones_like(present)[:, None]
+    return torch.cat([state[:, None], tokens], dim=1), torch.cat([first, mask], dim=1)
 
 
 def time_encoding(seconds: Tensor, dim: int) -> Tensor:

@@ -8,9 +8,6 @@ from torch import Tensor, nn
 from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.cross_modal_transformer import FeedForward
 
-SPEAKER_UNKNOWN, SPEAKER_SAME, SPEAKER_CHANGED = 0, 1, 2
-"""Whether a turn's speaker is that of the turn before it."""
-
 
 class TemporalLayer(nn.Module):
     """Self-attention over turns with a learned bias per head and turn distance; pre-norm."""
@@ -84,7 +81,7 @@ class TemporalTransformer(nn.Module):
         Args:
             turns: [batch, turns, dim], utterance vectors in order.
             turn_mask: bool [batch, turns], True at real turns (padding last).
-            speaker_change: int64 [batch, turns], one of the `SPEAKER_*` constants.
+            speaker_change: int64 [batch, turns], one of `dialogue_batch.SPEAKER_*`.
 
         Returns:
             [batch, turns, dim].

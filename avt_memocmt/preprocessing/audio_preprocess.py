@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,17 @@ def load_audio(
         chunks = [event for event in reader.events() if isinstance(event, AudioChunk)]
     if not chunks:
         raise AvtError(f"{path} has no sound between {start:g} and {last:g} s; check the times.")
-    return _join(chunks, start, min(last, chunks[-1].end))
+    return join_chunks(chunks, start, min(last, chunks[-1].end))
+
+
+def join_chunks(chunks: Sequence[AudioChunk], start: float, end: float) -> NDArray[np.float32]:
+    """The sound between two times, seconds, as one waveform float32 [n]; holes are zero."""
+    joined = np.zeros(round((end - start) * SAMPLE_RATE), dtype=np.float32)
+    for chunk in chunks:
+        at = round((chunk.start - start) * SAMPLE_RATE)
+        samples = chunk.samples[max(0, -at) : len(joined) - at]
+        joined[max(0, at) : max(0, at) + len(samples)] = samples
+    return joined
 
 
 def trim_silence(
@@ -85,12 +96,3 @@ def save_wav(path: str | Path, samples: NDArray[np.float32]) -> None:
         sound.setframerate(SAMPLE_RATE)
         sound.writeframes(integers.tobytes())
     write_atomically(Path(path), data.getvalue())
-
-
-def _join(chunks: list[AudioChunk], start: float, end: float) -> NDArray[np.float32]:
-    joined = np.zeros(round((end - start) * SAMPLE_RATE), dtype=np.float32)
-    for chunk in chunks:
-        at = round((chunk.start - start) * SAMPLE_RATE)
-        samples = chunk.samples[max(0, -at) : len(joined) - at]
-        joined[max(0, at) : max(0, at) + len(samples)] = samples
-    return joined

@@ -18,7 +18,7 @@ from avt_memocmt.data.dialogue_batch import ModalityBatch, collate
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.training.fusion_data import Example, SpeechPart, speech_example
-from avt_memocmt.training.loop import Trainer
+from avt_memocmt.training.loop import Schedule, Trainer
 
 EPOCHS = 12
 BATCH = 32
@@ -59,15 +59,12 @@ def warm_up_audio(
     trainer = Trainer(
         branch,
         folder,
-        epochs=EPOCHS,
-        steps_per_epoch=-(-len(train.clips) // BATCH),
-        learning_rate=LEARNING_RATE,
-        weight_decay=WEIGHT_DECAY,
+        Schedule(EPOCHS, -(-len(train.clips) // BATCH), LEARNING_RATE, WEIGHT_DECAY),
     )
 
-    def logits_of(examples: Sequence[Example]) -> Tensor:
+    def logits_of(model: nn.Module, examples: Sequence[Example]) -> Tensor:
         batch = collate([e.turns for e in examples], {"audio": dim})
-        return branch(batch.modalities["audio"].flatten_turns())
+        return model(batch.modalities["audio"].flatten_turns())
 
     def batches(epoch: int) -> Iterator[list[Example]]:
         draw = np.random.default_rng(epoch)
@@ -80,15 +77,15 @@ def warm_up_audio(
                 for row in order[first : first + BATCH]
             ]
 
-    def loss(examples: list[Example]) -> Tensor:
+    def loss(model: nn.Module, examples: list[Example]) -> Tensor:
         truth = torch.from_numpy(np.concatenate([e.labels for e in examples]))
-        return F.cross_entropy(logits_of(examples), truth, label_smoothing=LABEL_SMOOTHING)
+        return F.cross_entropy(logits_of(model, examples), truth, label_smoothing=LABEL_SMOOTHING)
 
     def evaluate() -> dict[str, float]:
         examples = [speech_example(select, row, 0, False) for row in judged]
         guesses: list[int] = []
         for first in range(0, len(examples), 64):
-            guesses += logits_of(examples[first : first + 64]).argmax(1).tolist()
+            guesses += logits_of(branch, examples[first : first + 64]).argmax(1).tolist()
         return scores([select.clips[row].emotion for row in judged], guesses)
 
     return trainer.run(batches, loss, evaluate, "uar")

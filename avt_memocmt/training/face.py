@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.data.corpora import Faces, Part, ferplus_faces
@@ -17,7 +17,7 @@ from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.metrics import scores
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import crop_still
-from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
+from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 
 EPOCHS = 7
 BATCH = 128
@@ -134,10 +134,7 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
     trainer = Trainer(
         model,
         work / "face",
-        epochs=EPOCHS,
-        steps_per_epoch=steps,
-        learning_rate=LEARNING_RATE,
-        weight_decay=WEIGHT_DECAY,
+        Schedule(EPOCHS, steps, LEARNING_RATE, WEIGHT_DECAY, seed=seed),
     )
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -148,7 +145,7 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
             pictures = np.where(use_aligned[:, None, None], aligned[rows], train.pictures[rows])
             yield to_input(pictures), torch.from_numpy(train.votes[rows])
 
-    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         faces, votes = batch
         inputs = augment(faces).contiguous(memory_format=torch.channels_last)
         return F.cross_entropy(model(inputs), 0.95 * votes + 0.05 / votes.shape[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import Config
@@ -15,8 +15,9 @@ from avt_memocmt.data.corpora import Part
 from avt_memocmt.data.dialogue_batch import collate
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.metrics import scores
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Prediction
-from avt_memocmt.models.checkpoint import MODEL_FILE, build_model, token_dims
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.checkpoint import MODEL_FILE, token_dims, token_shapes
+from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.training.audio_branch import warm_up_audio
 from avt_memocmt.training.fusion_data import (
     Example,
@@ -27,7 +28,7 @@ from avt_memocmt.training.fusion_data import (
     speech_example,
     text_example,
 )
-from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
+from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 from avt_memocmt.training.synthetic import PairSampler, Sources
 
 EPOCHS = 3
@@ -53,19 +54,22 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     """
     train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
     seed_everything(seed)
-    model = build_model(config)
+    model = AvtMemoCmt(token_shapes(config), config.model)
     warm_up_audio(model, train.speech, select.speech, work / "audio_branch")
     dims = token_dims(config)
     trainer = Trainer(
         model,
         work / "fusion",
-        epochs=EPOCHS,
-        steps_per_epoch=len(_plan(train, np.random.default_rng(0))),
-        learning_rate=LEARNING_RATE,
-        weight_decay=WEIGHT_DECAY,
+        Schedule(
+            EPOCHS,
+            len(_plan(train, np.random.default_rng(0))),
+            LEARNING_RATE,
+            WEIGHT_DECAY,
+            seed=seed,
+        ),
     )
 
-    def loss(examples: list[Example]) -> Tensor:
+    def loss(model: nn.Module, examples: list[Example]) -> Tensor:
         return example_loss(model(collate([e.turns for e in examples], dims)), examples)
 
     def batches(epoch: int) -> Iterator[list[Example]]:

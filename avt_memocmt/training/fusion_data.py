@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.corpora import Part, SpeechClip, ferplus_faces, meld_dialogues, speech_clips
-from avt_memocmt.data.dialogue_batch import TurnFeatures
+from avt_memocmt.data.dialogue_batch import TurnFeatures, speaker_changes
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -28,7 +27,6 @@ from avt_memocmt.features.extract_audio_features import AudioEncoder, make_audio
 from avt_memocmt.features.extract_text_features import TextEncoder, TextInput, make_text_encoder
 from avt_memocmt.features.extract_visual_features import FaceCnnEncoder, make_visual_encoder
 from avt_memocmt.features.face_cnn import FaceCNN
-from avt_memocmt.models.temporal_transformer import SPEAKER_CHANGED, SPEAKER_SAME, SPEAKER_UNKNOWN
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.training.face import aligned_pictures, augment, to_input
 from avt_memocmt.training.speech_augment import augment_speech
@@ -114,17 +112,6 @@ def load_text(data: Path, part: Part, config: Config, work: Path) -> TextPart:
         cached_tokens(folder / f"text_{part}_context", lambda: encode(inputs)),
         cached_tokens(folder / f"text_{part}_alone", lambda: encode(lines)),
     )
-
-
-def speaker_changes(speakers: Sequence[str | None]) -> list[int]:
-    """For each turn whether its speaker is that of the turn before (`SPEAKER_*`)."""
-    changes = [SPEAKER_UNKNOWN]
-    for before, now in pairwise(speakers):
-        if before is None or now is None:
-            changes.append(SPEAKER_UNKNOWN)
-        else:
-            changes.append(SPEAKER_SAME if before == now else SPEAKER_CHANGED)
-    return changes[: len(speakers)]
 
 
 def load_speech(data: Path, part: Part, config: Config, work: Path) -> SpeechPart:

@@ -1,4 +1,4 @@
-"""What the three training stages share: seeds, schedule, resumable state, a log of every epoch."""
+"""The training loop of every network: Accelerate, cosine schedule, early stop, exact resume."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+_console = Console(stderr=True)
 
 
 def seed_everything(seed: int) -> None:
@@ -32,63 +41,111 @@ def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
 
 
+def make_accelerator(precision: str = "fp32") -> Accelerator:
+    """The processes and the device of this run, as `accelerate launch` set them up.
+
+    Args:
+        precision: "fp32" or "bf16" (autocast of the forward pass).
+    """
+    # A modality that no turn of a batch has leaves its weights without a gradient.
+    kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
+    mixed = "bf16" if precision == "bf16" else "no"
+    return Accelerator(mixed_precision=mixed, kwargs_handlers=[kwargs])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: passes at most.
+        steps_per_epoch: batches of one pass over all processes.
+        learning_rate: peak, of parameters without one of their own.
+        weight_decay: of AdamW.
+        warmup: share of the steps over which the learning rate rises.
+        clip: largest gradient norm.
+        patience: epochs without a better score after which training stops; None = never.
+        seed: every epoch starts from a seed that follows from this one.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    patience: int | None = None
+    seed: int = 0
+
+
 class Trainer:
-    """Runs epochs, keeps the best on the select part, resumes after a stop, logs JSON lines.
+    """Runs epochs, keeps the best on the select part, resumes after a stop, logs every epoch.
+
+    Every process of an `accelerate launch` takes its share of the batches; the first one writes.
 
     Args:
         model: trained in place; after `run` it holds the best epoch's weights.
-        folder: receives `state.pt` (resumable), `best.safetensors` and `log.jsonl`.
-        epochs: how many passes.
-        steps_per_epoch: optimiser steps of one pass, for the schedule.
-        learning_rate: peak of the cosine schedule.
-        weight_decay: of AdamW.
-        clip: largest gradient norm.
+        folder: receives `state.pt` (resumable), `best.safetensors`, `log.jsonl` and TensorBoard
+            events.
+        schedule: how long and how fast.
+        accelerator: processes, device and precision; None = one process on the CPU.
+        groups: parameters with a learning rate of their own, as AdamW takes them; None = all that
+            require a gradient.
     """
 
     def __init__(
         self,
         model: nn.Module,
         folder: Path,
-        *,
-        epochs: int,
-        steps_per_epoch: int,
-        learning_rate: float,
-        weight_decay: float = 0.01,
-        clip: float = 1.0,
+        schedule: Schedule,
+        accelerator: Accelerator | None = None,
+        groups: list[dict[str, Any]] | None = None,
     ) -> None:
+        self.accelerator = accelerator or Accelerator(cpu=True)
         self.model = model
         self.folder = folder
-        self.epochs = epochs
-        self.clip = clip
-        trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
-        total = epochs * steps_per_epoch
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: cosine_with_warmup(step, total)
-        )
+        self.plan = schedule
         self.epoch = 0
         self.best = -math.inf
+        self.best_epoch = 0
+        trained = groups or [{"params": [p for p in model.parameters() if p.requires_grad]}]
+        optimizer = torch.optim.AdamW(
+            trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self._parallel, self.optimizer = self.accelerator.prepare(model, optimizer)
+        steps = schedule.steps_per_epoch // self.accelerator.num_processes
+        total = schedule.epochs * max(1, steps)
+        self._rates = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: cosine_with_warmup(step, total, schedule.warmup)
+        )
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches belong."""
+        return self.accelerator.device
 
     def run(
         self,
         batches: Callable[[int], Iterable[Any]],
-        loss: Callable[[Any], Tensor],
+        loss: Callable[[nn.Module, Any], Tensor],
         evaluate: Callable[[], dict[str, float]],
         criterion: str,
     ) -> dict[str, float]:
         """Train what is left and return the select scores of the best epoch.
 
         Args:
-            batches: epoch number -> the batches of that epoch, the same on every call.
-            loss: batch -> scalar loss, called in training mode.
-            evaluate: scores on the select part, called in evaluation mode.
+            batches: epoch number -> the batches of that epoch, the same on every call and in every
+                process.
+            loss: (model, batch) -> scalar loss, called in training mode.
+            evaluate: scores on the select part, called in evaluation mode in every process.
             criterion: the score that chooses the epoch, higher is better.
         """
-        while self.epoch < self.epochs:
+        writer = SummaryWriter(str(self.folder)) if self.accelerator.is_main_process else None
+        while self.epoch < self.plan.epochs and not self._is_stale():
             began = time.monotonic()
-            seed_everything(1000 + self.epoch)
+            seed_everything(1000 * self.plan.seed + self.epoch)
             mean = self._train_epoch(batches(self.epoch), loss)
             self.model.eval()
             with torch.no_grad():
@@ -100,44 +157,71 @@ class Trainer:
                 "seconds": round(time.monotonic() - began, 1),
                 **{name: round(value, 4) for name, value in result.items()},
             }
-            self._log(entry)
-            if result[criterion] > self.best:
-                self.best = result[criterion]
-                save_tensors(self.model.state_dict(), self.folder / "best.safetensors")
-                (self.folder / "best.json").write_text(json.dumps(entry), encoding="utf-8")
-            self._save()
+            better = result[criterion] > self.best
+            if better:
+                self.best, self.best_epoch = result[criterion], self.epoch
+            if writer is not None:
+                self._write(entry, better, writer)
+        self.accelerator.wait_for_everyone()
         load_into(self.model, self.folder / "best.safetensors")
         self.model.eval()
         best: dict[str, float] = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
         return best
 
-    def _train_epoch(self, batches: Iterable[Any], loss: Callable[[Any], Tensor]) -> float:
+    def _is_stale(self) -> bool:
+        patience = self.plan.patience
+        return patience is not None and self.epoch - self.best_epoch >= patience
+
+    def _train_epoch(
+        self, batches: Iterable[Any], loss: Callable[[nn.Module, Any], Tensor]
+    ) -> float:
         self.model.train()
         total, count = 0.0, 0
-        for batch in batches:
-            value = loss(batch)
+        for batch in track(
+            self._own(batches),
+            description=f"epoch {self.epoch + 1}",
+            total=self.plan.steps_per_epoch // self.accelerator.num_processes,
+            console=_console,
+            transient=True,
+            disable=not (_console.is_terminal and self.accelerator.is_main_process),
+        ):
+            with self.accelerator.autocast():
+                value = loss(self._parallel, batch)
             self.optimizer.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+            self.accelerator.backward(value)
+            self.accelerator.clip_grad_norm_(self._parallel.parameters(), self.plan.clip)
             self.optimizer.step()
-            self.schedule.step()
+            self._rates.step()
             total, count = total + value.item(), count + 1
-            if count % 100 == 0:
-                print(f"  epoch {self.epoch + 1} step {count} loss {total / count:.4f}", flush=True)
         return total / max(1, count)
 
-    def _log(self, entry: dict[str, Any]) -> None:
+    def _own(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """This process's share; what does not go round is left out, so that all step alike."""
+        source, processes = iter(batches), self.accelerator.num_processes
+        while len(hand := list(islice(source, processes))) == processes:
+            yield hand[self.accelerator.process_index]
+
+    def _write(self, entry: dict[str, Any], better: bool, writer: SummaryWriter) -> None:
         print(json.dumps(entry), flush=True)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+        for name, value in entry.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, self.epoch)
+        writer.flush()
+        if better:
+            save_tensors(self.model.state_dict(), self.folder / "best.safetensors")
+            (self.folder / "best.json").write_text(json.dumps(entry), encoding="utf-8")
+        self._save()
 
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "rates": self._rates.state_dict(),
             "epoch": self.epoch,
             "best": self.best,
+            "best_epoch": self.best_epoch,
         }
         partial = self.folder / "state.pt.part"
         torch.save(state, partial)
@@ -147,11 +231,13 @@ class Trainer:
         path = self.folder / "state.pt"
         if not path.is_file():
             return
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location="cpu")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.best = state["epoch"], state["best"]
+        self._rates.load_state_dict(state["rates"])
+        self.epoch, self.best, self.best_epoch = (
+            state[name] for name in ("epoch", "best", "best_epoch")
+        )
         print(f"resumed after epoch {self.epoch}", flush=True)
 
 
@@ -160,6 +246,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, dtype: torch.dtype | No
     ready = {
         name: (value.to(dtype) if dtype and value.is_floating_point() else value)
         .detach()
+        .cpu()
         .contiguous()
         .clone()
         for name, value in tensors.items()
@@ -171,8 +258,6 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, dtype: torch.dtype | No
 
 def load_into(model: nn.Module, path: Path) -> None:
     """Load safetensors of any float type into a model of the same structure."""
-    from safetensors.torch import load_file
-
     model.load_state_dict(
         {
             name: value.float() if value.is_floating_point() else value

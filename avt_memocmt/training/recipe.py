@@ -10,7 +10,7 @@ from avt_memocmt.config import load_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
-from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_model
+from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_media_model
 from avt_memocmt.training.face import train_face
 from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
@@ -48,7 +48,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
         shutil.copyfile(work / name, folder / name)
     shutil.copyfile(EMBEDDED_RECIPE, folder / CONFIG_FILE)
-    model, _ = load_model(folder)
+    model, _ = load_media_model(folder)
     report = report_scores(model, config, load_sources(data, "report", config, work))
     metrics = {
         "labels": list(EMOTIONS),

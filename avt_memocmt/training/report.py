@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from avt_memocmt.config import Config
-from avt_memocmt.metrics import bootstrap_intervals, recall_per_class, scores
+from avt_memocmt.intervals import bootstrap_intervals
+from avt_memocmt.metrics import recall_per_class, scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.training.fusion import evaluation_examples, predict_examples
 from avt_memocmt.training.fusion_data import Example

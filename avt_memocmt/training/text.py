@@ -16,14 +16,13 @@ from avt_memocmt.data.corpora import Dialogue, meld_dialogues
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.extract_text_features import (
     TEXT_ENCODER_FILE,
-    WORD_EMBEDDINGS,
     ContextTurn,
     TextEncoder,
     TextInput,
     make_text_encoder,
 )
 from avt_memocmt.metrics import scores
-from avt_memocmt.training.loop import Trainer, save_tensors, seed_everything
+from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 
 Example = tuple[TextInput, int]
 
@@ -90,12 +89,10 @@ def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dic
     trainer = Trainer(
         model,
         work / "text",
-        epochs=EPOCHS,
-        steps_per_epoch=-(-len(train) // BATCH),
-        learning_rate=LEARNING_RATE,
+        Schedule(EPOCHS, -(-len(train) // BATCH), LEARNING_RATE, seed=seed),
     )
 
-    def loss(batch: list[Example]) -> Tensor:
+    def loss(model: nn.Module, batch: list[Example]) -> Tensor:
         logits = model([item for item, _ in batch])
         truth = torch.tensor([label for _, label in batch])
         return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)
@@ -107,8 +104,7 @@ def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dic
         return scores([label for _, label in select], guesses)
 
     best = trainer.run(lambda epoch: _batches(train, seed + epoch), loss, evaluate, "weighted_f1")
-    tensors = {k: v for k, v in encoder.model.state_dict().items() if k != WORD_EMBEDDINGS}
-    save_tensors(tensors, work / TEXT_ENCODER_FILE, torch.float16)
+    save_tensors(encoder.tuned_tensors(), work / TEXT_ENCODER_FILE, torch.float16)
     return best
 
 

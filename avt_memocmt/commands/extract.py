@@ -1,0 +1,88 @@
+"""`avt-memocmt extract`: the clips of a corpus to a feature store."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avt_memocmt.commands.console import counted_progress, log
+from avt_memocmt.commands.settings import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    Encoders,
+    Overrides,
+    Preset,
+    resolve_config,
+)
+from avt_memocmt.config import Config, load_config
+from avt_memocmt.errors import AvtError
+
+
+def extract(
+    source: Annotated[
+        Path, typer.Argument(help="An index (.parquet), a manifest (.csv) or a folder of media.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
+    modalities: Annotated[
+        str | None, typer.Option(help="As audio,visual,text; those of the settings unless given.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split of the source.")] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="Use the encoders and settings of this checkpoint folder."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; half the processors unless given.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try clips again that failed before.")
+    ] = False,
+    config: ConfigFile = DEFAULT_CONFIG,
+    preset: Preset = None,
+    encoders: Encoders = None,
+    overrides: Overrides = None,
+) -> None:
+    """Extract the tokens of every clip. Resumes after a stop; clips that fail are listed in
+    failed.csv.
+    """
+    from avt_memocmt.inference.extraction import default_checkpoint
+    from avt_memocmt.inference.extraction_plan import ExtractionPlan, read_source
+    from avt_memocmt.inference.extraction_run import Extraction
+    from avt_memocmt.inference.worker_pool import default_workers
+    from avt_memocmt.models.checkpoint import checkpoint_folder
+
+    changes = [*(overrides or ()), *([f"model.modalities=[{modalities}]"] if modalities else [])]
+    folder = checkpoint_folder(checkpoint) if checkpoint else None
+    settings = _settings(folder, config, preset, encoders, changes)
+    plan = ExtractionPlan.of(read_source(source, split))
+    extraction = Extraction(plan, settings, folder or default_checkpoint(settings), out)
+    began = time.monotonic()
+    with counted_progress("extracting") as show:
+        failures = extraction.run(workers or default_workers(), retry_failed, show)
+    seconds = time.monotonic() - began
+    count = len(plan.clips) - len(failures)
+    log.print(f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)")
+    for failure in failures:
+        where = f"{failure.key} {failure.path}".strip()
+        log.print(f"failed: {where}: {failure.reason}", style="red", markup=False)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _settings(
+    folder: Path | None,
+    config: Path,
+    preset: str | None,
+    encoders: Path | None,
+    changes: list[str],
+) -> Config:
+    """Of a checkpoint folder, or as any research command finds them."""
+    from avt_memocmt.models.checkpoint import CONFIG_FILE
+
+    if folder is None:
+        return resolve_config(config, preset, encoders, changes)
+    if preset is not None or encoders is not None:
+        raise AvtError("a checkpoint brings its encoders; leave out --preset and --encoders.")
+    return load_config(folder / CONFIG_FILE, changes)

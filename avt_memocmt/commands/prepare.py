@@ -1,0 +1,69 @@
+"""`avt-memocmt prepare`: a MELD release into an index and a report of its faults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from avt_memocmt.commands.console import log, progress_bar
+from avt_memocmt.files import writable_folder, write_atomically
+
+if TYPE_CHECKING:
+    from avt_memocmt.data.meld import MeldIndex
+
+
+def prepare(
+    meld: Annotated[Path, typer.Option(help="Folder of the MELD release, in any layout.")],
+    out: Annotated[Path, typer.Option(help="Folder for index.parquet and faults.md.")] = Path(
+        "prepared/meld"
+    ),
+    drop_leaks: Annotated[
+        bool, typer.Option("--drop-leaks", help="Leave out training turns of the other splits.")
+    ] = False,
+    prefer_final_videos: Annotated[
+        bool,
+        typer.Option("--prefer-final-videos", help="Use final_videos_test* for the plain clips."),
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that open clips; all cores by default.")
+    ] = None,
+) -> None:
+    """Index a MELD release, repair its transcripts and report every fault of its clips."""
+    from avt_memocmt.data.index import write_index
+    from avt_memocmt.data.meld import index_meld
+    from avt_memocmt.data.meld_report import fault_report
+
+    writable_folder(out)
+    with progress_bar() as bar:
+        task = bar.add_task("checking clips", total=None)
+        index = index_meld(
+            meld,
+            prefer_final_videos=prefer_final_videos,
+            workers=workers or os.cpu_count() or 1,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if drop_leaks:
+        index = index.without_leaks()
+    write_index(index.records, out / "index.parquet")
+    report = fault_report(index, meld.absolute())
+    write_atomically(out / "faults.md", report.encode(errors="replace"))
+    _print_summary(index)
+    log.print(f"wrote {out / 'index.parquet'} and {out / 'faults.md'}", markup=False)
+
+
+def _print_summary(index: MeldIndex) -> None:
+    from avt_memocmt.data.meld_report import summarise
+
+    splits, counts = summarise(index)
+    table = Table(box=None)
+    table.add_column("")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for name, numbers in counts.items():
+        table.add_row(name, *map(str, numbers))
+    Console(highlight=False, markup=False).print(table)

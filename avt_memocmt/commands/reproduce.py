@@ -1,0 +1,46 @@
+"""`avt-memocmt reproduce`: the whole table of results, from an index and stored features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avt_memocmt.commands.console import log
+
+
+def reproduce(
+    index: Annotated[Path, typer.Option(help="The corpus's index.parquet, from prepare.")],
+    features: Annotated[
+        list[Path],
+        typer.Option(help="Stores with sound and face, from import-pack or extract."),
+    ],
+    work: Annotated[
+        Path, typer.Option(help="Folder for every checkpoint and the text tokens.")
+    ] = Path("reproduced/meld"),
+    experiments: Annotated[
+        Path, typer.Option(help="Folder for results.csv, results.md and confusion_matrix.png.")
+    ] = Path("experiments"),
+    recipe: Annotated[
+        Path | None, typer.Option(help="The rows and their settings; MELD's unless given.")
+    ] = None,
+) -> None:
+    """Train and measure every row of the table on every seed. Resumes after a stop."""
+    from avt_memocmt.data.feature_store import FeatureStore
+    from avt_memocmt.data.index import read_index
+    from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
+    from avt_memocmt.reproduction.run import Reproduction
+
+    reproduction = Reproduction(
+        load_plan(recipe or MELD_RECIPE),
+        read_index(index),
+        [FeatureStore.open(folder) for folder in features],
+        work,
+        experiments,
+    )
+    jobs = [job.name for job in reproduction.jobs()]
+    reproduction.run(
+        lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)}: {name}", markup=False)
+    )
+    log.print(f"the table is in {experiments / 'results.md'}", markup=False)

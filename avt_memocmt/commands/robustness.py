@@ -1,0 +1,53 @@
+"""`avt-memocmt robustness`: measure a checkpoint on damaged sound and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avt_memocmt.commands.console import Checkpoint, log, progress_bar
+
+
+def robustness(
+    data: Annotated[Path, typer.Option(help="Folder with ravdess/, ferplus/ and meld/.")],
+    checkpoint: Checkpoint = "embedded",
+    experiments: Annotated[
+        Path, typer.Option(help="Folder for robustness.csv, robustness.md and robustness.png.")
+    ] = Path("experiments"),
+    limit: Annotated[
+        int, typer.Option(min=1, help="Clips and pictures of a corpus at most, drawn by a seed.")
+    ] = 1000,
+) -> None:
+    """Measure noise, blur, darkness, occlusion and missing modalities; a stopped run goes on."""
+    from avt_memocmt.files import writable_folder
+    from avt_memocmt.inference.provenance import checkpoint_sha256
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.inference.robustness import RobustnessRun
+    from avt_memocmt.inference.robustness_tables import SUMMARY_FILE, write_robustness
+    from avt_memocmt.inference.robustness_trials import make_trials
+    from avt_memocmt.inference.sample_recognizer import SampleRecognizer
+    from avt_memocmt.models.checkpoint import checkpoint_folder
+
+    answers = writable_folder(experiments / "robustness")
+    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    trials = make_trials(data, recognizer.config, limit)
+    results = []
+    with progress_bar() as bar:
+        total = sum(len(trial.samples) * len(trial.conditions) for trial in trials)
+        task = bar.add_task("recognising", total=total)
+        run = RobustnessRun(
+            SampleRecognizer(recognizer),
+            checkpoint_sha256(checkpoint_folder(checkpoint)),
+            answers,
+            lambda count: bar.advance(task, count),
+        )
+        for trial in trials:
+            results.append((trial, run.measure(trial)))
+    write_robustness(results, checkpoint, experiments)
+    print((experiments / SUMMARY_FILE).read_text(encoding="utf-8"))
+    failures = [failure for trial in trials for failure in trial.failures]
+    for name, reason in failures:
+        log.print(f"failed: {name}: {reason}", style="red", markup=False)
+    raise typer.Exit(1 if failures else 0)

@@ -1,0 +1,110 @@
+"""A labelled clip, a still, or a window of a recording, as one utterance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from avt_memocmt.config import Config
+from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
+from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.types import AudioChunk, VideoFrame
+from avt_memocmt.preprocessing.audio_preprocess import join_chunks
+from avt_memocmt.preprocessing.face_detectors import FaceDetector
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker, crop_still
+
+_BEYOND = 1.0
+"""Seconds read beyond `audio.max_seconds`, so that a longer clip is noticed."""
+
+
+def read_clip(
+    path: str | Path,
+    config: Config,
+    detector: FaceDetector | None,
+    start: float = 0.0,
+    end: float | None = None,
+) -> Utterance:
+    """Read a file, or a window of it, as one utterance, however long its pauses are.
+
+    No more than `audio.max_seconds` are decoded, whatever the length of the file.
+
+    Args:
+        path: a video, audio or image file.
+        config: of the checkpoint.
+        detector: finds the faces; None leaves the pictures out.
+        start: seconds from the start of the media.
+        end: seconds, or None for the end of the media.
+
+    Raises:
+        AvtError: the file cannot be read, or the times are no span.
+    """
+    limit = start + config.audio.max_seconds
+    stop = min(math.inf if end is None else end, limit + _BEYOND)
+    rate = config.visual.frames_per_second
+    only = _decoded_alone(path) if detector is None else None
+    with MediaReader(path, rate, only=only, start=start, end=stop) as reader:
+        if reader.info.kind == "image":
+            return still_utterance(reader, detector)
+        tracker = None
+        if detector is not None:
+            tracker = FaceTracker(detector, config.visual.face_policy, config.visual.min_face)
+        utterance = _whole(reader, tracker, config, start, stop)
+        return replace(utterance, warnings=(*utterance.warnings, *reader.warnings))
+
+
+def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utterance:
+    """The largest face of an image as an utterance without length.
+
+    Raises:
+        AvtError: the image cannot be decoded.
+    """
+    for event in reader.events():
+        if isinstance(event, VideoFrame):
+            face, warnings = (None, []) if detector is None else crop_still(event.image, detector)
+            faces = () if face is None else (face,)
+            return Utterance(0.0, 0.0, None, faces, is_speech=False, warnings=tuple(warnings))
+    raise AvtError(f"{reader.path} holds no picture that can be decoded.")
+
+
+def media_seconds(path: str | Path) -> float | None:
+    """Length that a file's header states, or None.
+
+    Raises:
+        AvtError: the file cannot be opened.
+    """
+    with MediaReader(path) as reader:
+        return reader.info.duration
+
+
+def _decoded_alone(path: str | Path) -> Literal["audio"] | None:
+    """What suffices of a file whose pictures do not matter; without sound they give its length."""
+    with MediaReader(path) as reader:
+        return "audio" if reader.info.has_audio else None
+
+
+def _whole(
+    reader: MediaReader, tracker: FaceTracker | None, config: Config, start: float, stop: float
+) -> Utterance:
+    """What the reader was opened for, from `start` to `stop`, seconds."""
+    has_faces = reader.info.has_video and tracker is not None
+    builder = UtteranceBuilder(config, reader.info.has_audio, has_faces)
+    end = min(stop, start + config.audio.max_seconds)
+    chunks: list[AudioChunk] = []
+    reached = start
+    for event in reader.events():
+        if isinstance(event, AudioChunk):
+            chunks.append(event)
+            reached = max(reached, event.end)
+        else:
+            reached = max(reached, event.time)
+            if tracker is not None and event.time < end:
+                builder.see(tracker.push(event))
+    samples = np.zeros(0, dtype=np.float32)
+    if chunks:
+        samples = join_chunks(chunks, start, min(chunks[-1].end, stop))
+    return builder.build(start, min(reached, end), samples)

@@ -1,0 +1,70 @@
+"""The clips that could not be extracted, with the reasons, as a CSV beside the shards."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import write_atomically
+
+FAILED_FILE = "failed.csv"
+_COLUMNS = ("split", "dialogue_id", "utterance_id", "path", "reason")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip that could not be extracted.
+
+    Attributes:
+        key: of the utterance.
+        path: its media file, "" where it has none.
+        reason: one sentence.
+    """
+
+    key: UtteranceKey
+    path: str
+    reason: str
+
+
+def read_failures(store: Path) -> list[Failure]:
+    """The failures that were written into a store's folder; none if there is no file.
+
+    Raises:
+        AvtError: the file cannot be read.
+    """
+    path = store / FAILED_FILE
+    if not path.is_file():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [
+                Failure(
+                    UtteranceKey(row["split"], int(row["dialogue_id"]), int(row["utterance_id"])),
+                    row["path"],
+                    row["reason"],
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise AvtError(f"{path} is damaged; delete the store and extract it again.") from error
+
+
+def write_failures(store: Path, failures: Iterable[Failure]) -> None:
+    """Replace the file, or remove it where nothing failed.
+
+    Raises:
+        AvtError: the folder cannot be written.
+    """
+    path = store / FAILED_FILE
+    rows = [(*failure.key, failure.path, failure.reason) for failure in failures]
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *rows])
+    write_atomically(path, text.getvalue().encode())

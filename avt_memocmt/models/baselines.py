@@ -1,0 +1,200 @@
+"""The networks that AVT-MemoCMT is compared with; each judges a turn by itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from avt_memocmt.config import ModelConfig
+from avt_memocmt.data.dialogue_batch import DialogueBatch
+from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.models.attention import Attention
+from avt_memocmt.models.cross_modal_transformer import MODALITIES
+from avt_memocmt.models.encoders import (
+    NamedTokenProjection,
+    TokenShape,
+    make_projection,
+    with_state_token,
+)
+from avt_memocmt.models.heads import StatisticsPooling, among_present, classifier, in_columns
+from avt_memocmt.models.prediction import DialogueNetwork, Prediction
+
+HIDDEN = 128
+"""Width of the classifier's inner layer in Audio-Text MemoCMT."""
+
+
+class TextOnly(DialogueNetwork):
+    """Mean over the utterance's text tokens, dropout, linear.
+
+    An utterance without text is judged from a learned vector in place of the mean.
+
+    Args:
+        shape: what a text token holds.
+        config: the dropout.
+    """
+
+    modalities = ("text",)
+
+    def __init__(self, shape: TokenShape, config: ModelConfig) -> None:
+        super().__init__()
+        self.absent = nn.Parameter(torch.randn(shape.width) * 0.02)
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(shape.width, NUM_EMOTIONS))
+
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """Classify every turn."""
+        text = batch.modalities["text"]
+        keep = text.mask[..., None]
+        values = torch.where(keep, text.values, torch.zeros_like(text.values))
+        mean = values.sum(dim=2) / keep.sum(dim=2).clamp(min=1)
+        present = text.mask.any(dim=2)[..., None]
+        return Prediction(self.head(torch.where(present, mean, self.absent)))
+
+
+class RawTokens(nn.Module):
+    """Encoder tokens as they are; one linear layer only where their width is not the model's."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.resize = nn.Identity() if width == dim else nn.Linear(width, dim)
+        self.absent = nn.Parameter(torch.randn(dim) * 0.02)
+
+    def forward(self, values: Tensor, spans: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """As `TokenProjection.forward`; the times in `spans` are not used."""
+        tokens = self.resize(torch.where(mask[:, :, None], values, torch.zeros_like(values)))
+        return with_state_token(tokens, mask, self.absent.expand(2, -1))
+
+
+class CrossAttention(nn.Module):
+    """One modality's tokens attend to another's; linear, layer norm, dropout."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(dim, heads)
+        self.after = nn.Sequential(nn.Linear(dim, dim), nn.LayerNorm(dim), nn.Dropout(dropout))
+
+    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """[batch, q, dim], [batch, k, dim], bool [batch, k] -> [batch, q, dim]."""
+        fused: Tensor = self.after(self.attention(queries, keys, mask[:, None, None, :]))
+        return fused
+
+
+class AudioTextMemoCmt(DialogueNetwork):
+    """MemoCMT (Khan et al. 2025, Sci. Rep. 15:5473) on the tokens of sound and words.
+
+    The audio tokens attend to the text tokens and the text tokens to the audio tokens, each
+    followed by a linear layer and layer norm. The results are concatenated along the tokens, pooled
+    ("cls" takes the first one; "mean", "max" and "min" go over all), and classified by a linear
+    layer of width 128, leaky ReLU, dropout and a linear layer.
+
+    Where it departs from the paper: masks keep padding out of the attentions and the pooling, so
+    that batches can hold utterances of any length; an absent modality is one learned token; tokens
+    whose width is not `config.dim` (768 in the paper) pass a linear layer; attention weights are
+    not dropped out. With one utterance and both modalities it computes the paper's network.
+
+    Args:
+        shapes: what the tokens of audio and text hold.
+        config: width, heads, pooling and dropout.
+    """
+
+    modalities = ("audio", "text")
+
+    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+        super().__init__()
+        self.pooling = config.pooling
+        self.inputs = nn.ModuleDict({m: _raw(m, shapes[m], config) for m in self.modalities})
+        self.audio_from_text = CrossAttention(config.dim, config.heads, config.dropout)
+        self.text_from_audio = CrossAttention(config.dim, config.heads, config.dropout)
+        self.head = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(config.dim, HIDDEN),
+            nn.LeakyReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(HIDDEN, NUM_EMOTIONS),
+        )
+
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """Classify every turn."""
+        (audio, heard), (text, read) = (self._tokens(batch, m) for m in self.modalities)
+        fused = [
+            self.audio_from_text(audio, text, read),
+            self.text_from_audio(text, audio, heard),
+        ]
+        mask = torch.cat([heard, read], dim=1)
+        logits = self.head(pool_tokens(torch.cat(fused, dim=1), mask, self.pooling))
+        return Prediction(logits.view(*batch.turn_mask.shape, -1))
+
+    def _tokens(self, batch: DialogueBatch, modality: str) -> tuple[Tensor, Tensor]:
+        """Tokens whose first is in use only where the modality is absent, and their mask."""
+        part = batch.modalities[modality].flatten_turns()
+        tokens, mask = self.inputs[modality](part.values, part.spans, part.mask)
+        absent = ~part.mask.any(dim=1, keepdim=True)
+        return tokens, torch.cat([absent, mask[:, 1:]], dim=1)
+
+
+class LateFusion(DialogueNetwork):
+    """Each modality decides alone; the decisions are averaged by learned weights.
+
+    The probabilities of the present modalities are averaged, with one learned weight per modality
+    (the sum rule of Kittler et al. 1998, weighted), so that modalities meet in nothing else.
+
+    Args:
+        shapes: what the tokens of each modality hold, by the names in `config.modalities`.
+        config: modalities, width and dropout.
+    """
+
+    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+        super().__init__()
+        self.modalities = tuple(m for m in MODALITIES if m in config.modalities)
+        dim, dropout = config.dim, config.dropout
+        self.projections = nn.ModuleDict(
+            {m: make_projection(m, shapes[m], dim, dropout) for m in self.modalities}
+        )
+        self.pools = nn.ModuleDict({m: StatisticsPooling(dim) for m in self.modalities})
+        self.heads = nn.ModuleDict({m: classifier(dim, dropout) for m in self.modalities})
+        self.scores = nn.Parameter(torch.zeros(len(self.modalities)))
+
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """Classify every turn; the logits are logarithms of the averaged probabilities."""
+        own: dict[str, Tensor] = {}
+        parts = {m: batch.modalities[m].flatten_turns() for m in self.modalities}
+        for m, part in parts.items():
+            tokens, mask = self.projections[m](part.values, part.spans, part.mask)
+            own[m] = self.heads[m](self.pools[m](tokens, mask))
+        present = torch.stack([part.mask.any(dim=1) for part in parts.values()], dim=1)
+        scores = among_present(self.scores.expand(len(present), -1), present).log_softmax(dim=1)
+        decisions = torch.stack([own[m].log_softmax(dim=1) for m in self.modalities], dim=1)
+        logits = (scores[:, :, None] + decisions).logsumexp(dim=1)
+        weights = in_columns(scores.exp() * present, self.modalities)
+        shape = (*batch.turn_mask.shape, -1)
+        opinions = {m: x.view(shape) for m, x in own.items()}
+        return Prediction(logits.view(shape), weights.view(shape), opinions)
+
+
+def pool_tokens(tokens: Tensor, mask: Tensor, how: Literal["cls", "mean", "max", "min"]) -> Tensor:
+    """One vector from the tokens where `mask` is True: the first, or over all of them.
+
+    Args:
+        tokens: [batch, tokens, dim].
+        mask: bool [batch, tokens], with one True a row.
+        how: "cls" is the first token.
+
+    Returns:
+        [batch, dim].
+    """
+    keep = mask[:, :, None]
+    if how == "max":
+        return tokens.masked_fill(~keep, float("-inf")).amax(dim=1)
+    if how == "min":
+        return tokens.masked_fill(~keep, float("inf")).amin(dim=1)
+    if how == "mean":
+        return tokens.masked_fill(~keep, 0.0).sum(dim=1) / keep.sum(dim=1)
+    rows = torch.arange(len(tokens), device=tokens.device)
+    return tokens[rows, mask.int().argmax(dim=1)]
+
+
+def _raw(modality: str, shape: TokenShape, config: ModelConfig) -> RawTokens | NamedTokenProjection:
+    if shape.names is not None:
+        return NamedTokenProjection(modality, shape.names, config.dim, config.dropout)
+    return RawTokens(shape.width, config.dim)

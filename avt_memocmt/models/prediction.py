@@ -1,0 +1,41 @@
+"""What every network on dialogues takes and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from avt_memocmt.data.dialogue_batch import DialogueBatch
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network's answer to a batch of dialogues.
+
+    Attributes:
+        logits: [batch, turns, 7] in the order of `EMOTIONS`.
+        weights: [batch, turns, 3], share of each modality in the decision, in the order of
+            `MODALITIES`: 0 where it is absent; a row with any present sums to 1. None from a
+            network that does not weigh modalities.
+        opinions: per modality [batch, turns, 7], logits from that modality's tokens alone; empty
+            from a network without such heads.
+    """
+
+    logits: Tensor
+    weights: Tensor | None = None
+    opinions: dict[str, Tensor] = field(default_factory=dict)
+
+
+class DialogueNetwork(nn.Module):
+    """A network that classifies the turns of dialogues.
+
+    Attributes:
+        modalities: those it hears; others are never used, even where a batch holds them.
+    """
+
+    modalities: tuple[str, ...]
+
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """Classify every turn, also one of which nothing was heard."""
+        raise NotImplementedError

@@ -1,0 +1,219 @@
+"""Runs a plan: text encoders, their tokens, networks, figures; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from avt_memocmt.config import Config, load_config
+from avt_memocmt.data.feature_store import FeatureStore
+from avt_memocmt.data.index import UtteranceRecord
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
+from avt_memocmt.data.named_values import value_statistics
+from avt_memocmt.data.perturbations import add_value_noise, shuffle_modality
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.inference.confusion_picture import CONFUSION_FILE, draw_confusion
+from avt_memocmt.inference.evaluation import Evaluation
+from avt_memocmt.inference.extraction_plan import ExtractionPlan
+from avt_memocmt.inference.extraction_run import Extraction
+from avt_memocmt.inference.provenance import (
+    PAST_ONLY,
+    Provenance,
+    checkpoint_provenance,
+    code_version,
+    data_sha256,
+)
+from avt_memocmt.inference.results_table import (
+    RESULTS_FILE,
+    SUMMARY_FILE,
+    append_result,
+    markdown_table,
+    result_row,
+)
+from avt_memocmt.inference.store_evaluation import evaluate_dialogues
+from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, load_model
+from avt_memocmt.models.majority import Majority
+from avt_memocmt.reproduction.plan import Plan, Row
+from avt_memocmt.training.dialogues import train_dialogues
+
+TRAIN, DEV = "train", "dev"
+"""The rows learn from train, are selected and measured on dev; test is for `evaluate` alone."""
+LOG_FILE = "steps.jsonl"
+"""Seconds of every step that was run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one row."""
+
+    row: Row
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For folders and progress, as "without-audio-seed2"."""
+        letters = "".join(c if c.isalnum() else " " for c in self.row.name.lower())
+        return f"{'-'.join(letters.split())}-seed{self.seed}"
+
+
+class Reproduction:
+    """The table of a plan, made in a folder that keeps every checkpoint and store.
+
+    Args:
+        plan: from `load_plan`.
+        records: the index of the corpus, whose words are encoded.
+        stores: sound and face of the same utterances.
+        work: folder for checkpoints, text stores and the log of seconds.
+        experiments: folder for results.csv, results.md and confusion_matrix.png.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        records: Sequence[UtteranceRecord],
+        stores: Sequence[FeatureStore],
+        work: Path,
+        experiments: Path,
+    ) -> None:
+        self.plan = plan
+        self.records = [record for record in records if record.split in (TRAIN, DEV)]
+        self.stores = list(stores)
+        self.work = work
+        self.experiments = experiments
+
+    def jobs(self) -> list[Job]:
+        """Every run, seed by seed, so that a table that was stopped has whole seeds."""
+        return [
+            Job(row, seed)
+            for seed in range(self.plan.text.seeds)
+            for row in (self.plan.text, *self.plan.rows)
+            if seed < row.seeds
+        ]
+
+    def run(self, started: Callable[[str], None] = lambda name: None) -> None:
+        """Do every job that is not done and write the table after each.
+
+        Args:
+            started: called with the name of each job.
+
+        Raises:
+            AvtError: the stores do not fit the plan, or a folder cannot be written.
+        """
+        writable_folder(self.work)
+        writable_folder(self.experiments)
+        self._measure_majority()
+        for job in self.jobs():
+            started(job.name)
+            with self._timed(job.name):
+                self._train(job)
+                self._measure(job)
+
+    def _train(self, job: Job) -> None:
+        """The job's checkpoint, and for a text encoder the tokens it makes."""
+        folder = self._checkpoint(job)
+        tunes_text = job.row is self.plan.text
+        if job.row.of is None and not (folder / METRICS_FILE).is_file():
+            train_dialogues(
+                self.plan.settings(job.row, job.seed),
+                self.stores if tunes_text else self._stores(job.seed),
+                folder,
+                name=job.row.name,
+                encoders=None if tunes_text else self._checkpoint(Job(self.plan.text, job.seed)),
+            )
+        if tunes_text:
+            self._encode_words(job)
+
+    def _encode_words(self, job: Job) -> None:
+        checkpoint = self._checkpoint(job)
+        config = load_config(checkpoint / CONFIG_FILE)
+        plan = ExtractionPlan.of(self.records)
+        failures = Extraction(plan, config, checkpoint, self._words(job.seed)).run()
+        spoken = {record.key for record in self.records if record.text}
+        for failure in failures:
+            if failure.key in spoken:
+                raise AvtError(f"{failure.key}: {failure.reason}")
+
+    def _measure(self, job: Job) -> None:
+        folder = self._checkpoint(job)
+        model, config = load_model(folder)
+        dialogues = self._perturbed(job, self._dialogues(job.seed, DEV, config))
+        evaluation = evaluate_dialogues(model, config, dialogues)
+        provenance = checkpoint_provenance(folder, config, DEV, self._data_sha256(evaluation))
+        self._write(evaluation, replace(provenance, model=job.row.name))
+        if job.row is self._proposed and job.seed == 0:
+            title = f"{job.row.name}, {DEV}, seed {job.seed}"
+            draw_confusion(evaluation.counts, self.experiments / CONFUSION_FILE, title)
+
+    def _measure_majority(self) -> None:
+        config = self.plan.settings(self.plan.text, 0)
+        train, dev = (load_dialogues(self.stores, split, ()) for split in (TRAIN, DEV))
+        model = Majority(np.concatenate([dialogue.emotions for dialogue in train])).eval()
+        evaluation = evaluate_dialogues(model, config, dev)
+        provenance = Provenance(
+            model="Majority",
+            seed=0,
+            split=DEV,
+            context=PAST_ONLY,
+            selection="none",
+            code=code_version(),
+            checkpoint_sha256="",
+            data_sha256=self._data_sha256(evaluation),
+        )
+        self._write(evaluation, provenance)
+
+    def _write(self, evaluation: Evaluation, provenance: Provenance) -> None:
+        rows = append_result(self.experiments / RESULTS_FILE, result_row(evaluation, provenance))
+        write_atomically(self.experiments / SUMMARY_FILE, markdown_table(rows).encode())
+
+    def _perturbed(
+        self, job: Job, dialogues: Sequence[LabelledDialogue]
+    ) -> Sequence[LabelledDialogue]:
+        row = job.row
+        if row.shuffle is not None:
+            return shuffle_modality(dialogues, row.shuffle, job.seed)
+        if row.noise is not None:
+            train = load_dialogues(self.stores, TRAIN, [row.noise])
+            _, deviations = value_statistics(train, row.noise)
+            return add_value_noise(dialogues, row.noise, row.deviation, job.seed, deviations)
+        return dialogues
+
+    def _dialogues(self, seed: int, split: str, config: Config) -> list[LabelledDialogue]:
+        return load_dialogues(self._stores(seed), split, config.model.modalities)
+
+    def _stores(self, seed: int) -> list[FeatureStore]:
+        return [*self.stores, FeatureStore.open(self._words(seed))]
+
+    def _checkpoint(self, job: Job) -> Path:
+        """Folder of a job's checkpoint: another row's, if it only measures that again."""
+        if job.row.of is not None:
+            job = Job(next(row for row in self.plan.rows if row.name == job.row.of), job.seed)
+        return self.work / job.name
+
+    def _words(self, seed: int) -> Path:
+        return self.work / f"text-tokens-seed{seed}"
+
+    @property
+    def _proposed(self) -> Row:
+        """The row whose confusion matrix is drawn: the first with the proposed network."""
+        return next(
+            row for row in self.plan.rows if self.plan.settings(row, 0).model.kind == "avt-memocmt"
+        )
+
+    def _data_sha256(self, evaluation: Evaluation) -> str:
+        """The same for every seed: text tokens belong to the network that is measured."""
+        return data_sha256(evaluation, [s.manifest.model_dump_json() for s in self.stores])
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        entry = {"step": name, "seconds": round(time.monotonic() - began, 1)}
+        with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")

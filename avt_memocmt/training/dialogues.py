@@ -1,0 +1,270 @@
+"""Training one network on the dialogues of feature stores: any corpus, any of the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from avt_memocmt.config import Config
+from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
+from avt_memocmt.data.feature_store import FeatureStore
+from avt_memocmt.data.labelled_dialogues import (
+    LabelledDialogue,
+    load_dialogues,
+    token_budget_batches,
+)
+from avt_memocmt.data.named_values import value_statistics
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.extract_text_features import (
+    TEXT_ENCODER_FILE,
+    TextInput,
+    make_text_encoder,
+)
+from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
+from avt_memocmt.metrics import scores
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
+from avt_memocmt.models.encoders import NamedTokenProjection
+from avt_memocmt.training.loop import Schedule, Trainer, make_accelerator, seed_everything
+from avt_memocmt.training.losses import class_weights, dialogue_loss, padded_labels
+from avt_memocmt.training.tuned_text import WithTextEncoder
+
+SELECTION = "epoch with the best dev weighted F1"
+
+
+class DialogueTraining:
+    """One run: a network, its data, its loss.
+
+    Args:
+        config: everything that shapes the run; `config.features` says what the stores hold.
+        train: dialogues to learn from.
+        dev: dialogues that choose the epoch.
+    """
+
+    def __init__(
+        self, config: Config, train: Sequence[LabelledDialogue], dev: Sequence[LabelledDialogue]
+    ) -> None:
+        self.config = config
+        self.train = train
+        self.dev = dev
+        if config.training.text_encoder == "fine-tuned":
+            turns = config.text.context_turns
+            self.train, self.dev = ([with_context(d, turns) for d in p] for p in (train, dev))
+        self.dims = token_dims(config)
+        self.accelerator = make_accelerator(config.training.precision)
+        seed_everything(config.training.seed)
+        self.network = build_model(config)
+        set_statistics(self.network, train)
+        if not isinstance(self.network, AvtMemoCmt):
+            # A network that judges a turn by itself learns best from turns of many dialogues.
+            self.train = [turn for dialogue in self.train for turn in single_turns(dialogue)]
+        self.model: nn.Module = self.network
+        if config.training.text_encoder == "fine-tuned":
+            encoder = make_text_encoder(config.text)
+            encoder.freeze(config.training.frozen_layers)
+            encoder.set_dropout(config.training.encoder_dropout)
+            self.model = WithTextEncoder(self.network, encoder)
+        emotions = np.concatenate([dialogue.emotions for dialogue in train])
+        self._weights = class_weights(emotions, config.training.class_balance)
+
+    def run(self, folder: Path) -> dict[str, float]:
+        """Train into `folder`, resuming what is there; returns the dev scores of the best epoch."""
+        settings = self.config.training
+        steps = len(self._plan(self.train, np.random.default_rng(0)))
+        schedule = Schedule(
+            settings.epochs,
+            steps,
+            settings.learning_rate,
+            settings.weight_decay,
+            settings.warmup,
+            settings.clip,
+            settings.patience,
+            settings.seed,
+        )
+        trainer = Trainer(self.model, folder, schedule, self.accelerator, self._groups())
+        self._weights = self._weights.to(trainer.device)
+        return trainer.run(
+            lambda epoch: self._batches(epoch, trainer.device),
+            self._loss,
+            lambda: self._evaluate(trainer.device),
+            "weighted_f1",
+        )
+
+    def _groups(self) -> list[dict[str, Any]]:
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
+        if isinstance(self.model, WithTextEncoder):
+            tuned = [p for p in self.model.encoder.parameters() if p.requires_grad]
+            rate = self.config.training.encoder_learning_rate
+            groups.append({"params": tuned, "lr": rate})
+        return groups
+
+    def _plan(
+        self, dialogues: Sequence[LabelledDialogue], generator: np.random.Generator | None
+    ) -> list[list[int]]:
+        settings = self.config.training
+        return token_budget_batches(
+            dialogues, settings.token_budget, generator, settings.turn_budget
+        )
+
+    def _batches(self, epoch: int, device: torch.device) -> Iterator[Any]:
+        generator = np.random.default_rng([self.config.training.seed, epoch])
+        chance = self.config.training.modality_dropout
+        for rows in self._plan(self.train, generator):
+            hidden = [hide_modalities(self.train[row], chance, generator) for row in rows]
+            yield self._collate(hidden, device)
+
+    def _collate(
+        self, dialogues: Sequence[LabelledDialogue], device: torch.device
+    ) -> tuple[DialogueBatch, list[tuple[TextInput, ...]], Tensor]:
+        batch = collate([dialogue.turns for dialogue in dialogues], self.dims).to(device)
+        labels = padded_labels([d.emotions for d in dialogues], batch.turn_mask.shape[1])
+        return batch, [dialogue.inputs for dialogue in dialogues], labels.to(device)
+
+    def _predict(self, model: nn.Module, batch: DialogueBatch, inputs: Any) -> Any:
+        return model(batch, inputs) if self.model is not self.network else model(batch)
+
+    def _loss(self, model: nn.Module, item: Any) -> Tensor:
+        batch, inputs, labels = item
+        prediction = self._predict(model, batch, inputs)
+        return dialogue_loss(prediction, batch, labels, self._weights, self.config.training)
+
+    def _evaluate(self, device: torch.device) -> dict[str, float]:
+        truth: list[int] = []
+        guesses: list[int] = []
+        for rows in self._plan(self.dev, None):
+            batch, inputs, labels = self._collate([self.dev[row] for row in rows], device)
+            logits = self._predict(self.model, batch, inputs).logits
+            known = labels >= 0
+            truth += labels[known].tolist()
+            guesses += logits[known].argmax(dim=1).tolist()
+        return scores(truth, guesses)
+
+
+def train_dialogues(
+    config: Config,
+    stores: Sequence[FeatureStore],
+    folder: Path,
+    *,
+    name: str,
+    encoders: Path | None = None,
+) -> Path:
+    """Train a network on the train split of the stores, selected on their dev split.
+
+    Args:
+        config: the settings; its `features` are set from the stores.
+        stores: joined by utterance.
+        folder: receives the checkpoint, and under `training/` what a stopped run resumes from.
+        name: of the model in tables of results.
+        encoders: checkpoint whose tuned text encoder and face network made the stored tokens; they
+            become part of the new checkpoint.
+
+    Returns:
+        The checkpoint folder.
+
+    Raises:
+        AvtError: a split or a modality is missing from the stores.
+    """
+    tuned = config.training.text_encoder == "fine-tuned"
+    heard = [m for m in config.model.modalities if not (tuned and m == "text")]
+    config = with_features(config, stores, heard)
+    train, dev = (load_dialogues(stores, split, heard) for split in ("train", "dev"))
+    training = DialogueTraining(config, train, dev)
+    best = training.run(folder / "training")
+    kept = _trained_encoders(encoders)
+    if isinstance(training.model, WithTextEncoder):
+        kept[TEXT_ENCODER_FILE] = training.model.encoder.tuned_tensors()
+    text = config.text.model_copy(update={"fine_tuned": TEXT_ENCODER_FILE in kept})
+    metrics = {
+        "model": name,
+        "seed": config.training.seed,
+        "selection": SELECTION,
+        "processes": training.accelerator.num_processes,
+        "dev": {key: value for key, value in best.items() if key != "seconds"},
+    }
+    if training.accelerator.is_main_process:
+        config = config.model_copy(update={"text": text})
+        save_checkpoint(folder, training.network, config, metrics, kept)
+    training.accelerator.wait_for_everyone()
+    return folder
+
+
+def with_features(config: Config, stores: Sequence[FeatureStore], heard: Sequence[str]) -> Config:
+    """The config with the shapes of the stored tokens that the network hears.
+
+    Raises:
+        AvtError: no store has a modality that the network needs.
+    """
+    shapes = {m: shape for store in stores for m, shape in store.manifest.modalities.items()}
+    missing = [m for m in heard if m not in shapes]
+    if missing:
+        folders = ", ".join(str(store.folder) for store in stores)
+        raise AvtError(
+            f"{folders} holds no {' and no '.join(missing)} features; extract them, or leave them "
+            "out with --set model.modalities=[...]."
+        )
+    return config.model_copy(update={"features": {m: shapes[m] for m in heard}})  # type: ignore[index]
+
+
+def with_context(dialogue: LabelledDialogue, turns: int) -> LabelledDialogue:
+    """The dialogue with at most so many past turns in the context of each turn's words."""
+    inputs = (
+        replace(item, context=item.context[len(item.context) - min(turns, len(item.context)) :])
+        for item in dialogue.inputs
+    )
+    return replace(dialogue, inputs=tuple(inputs))
+
+
+def single_turns(dialogue: LabelledDialogue) -> list[LabelledDialogue]:
+    """Each turn as a dialogue of its own; its words keep their context."""
+    return [
+        replace(
+            dialogue,
+            utterance_ids=dialogue.utterance_ids[i : i + 1],
+            turns=dialogue.turns[i : i + 1],
+            emotions=dialogue.emotions[i : i + 1],
+            inputs=dialogue.inputs[i : i + 1],
+            warnings=dialogue.warnings[i : i + 1],
+        )
+        for i in range(len(dialogue.turns))
+    ]
+
+
+def hide_modalities(
+    dialogue: LabelledDialogue, chance: float, generator: np.random.Generator
+) -> LabelledDialogue:
+    """Modality dropout: each modality of each turn is hidden by chance, never the last one."""
+    turns, inputs = [], []
+    for turn, item in zip(dialogue.turns, dialogue.inputs, strict=True):
+        present = sorted(turn.tokens)
+        if item.text and "text" not in present:
+            present.append("text")
+        lots = generator.random(3)
+        kept = [m for m, lot in zip(present, lots, strict=False) if lot >= chance]
+        kept = kept or present[:1]
+        tokens = {m: found for m, found in turn.tokens.items() if m in kept}
+        turns.append(TurnFeatures(tokens, turn.speaker_change))
+        inputs.append(item if "text" in kept else replace(item, text=""))
+    return replace(dialogue, turns=tuple(turns), inputs=tuple(inputs))
+
+
+def set_statistics(network: nn.Module, train: Sequence[LabelledDialogue]) -> None:
+    """Give the projections of named values each value's mean and deviation on the train split."""
+    for module in network.modules():
+        if isinstance(module, NamedTokenProjection):
+            mean, deviation = value_statistics(train, module.modality_name)
+            module.set_statistics(torch.from_numpy(mean), torch.from_numpy(deviation))
+
+
+def _trained_encoders(checkpoint: Path | None) -> dict[str, dict[str, Tensor]]:
+    """By file name, the encoders of a checkpoint that this project trained."""
+    if checkpoint is None:
+        return {}
+    found = [checkpoint / name for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE)]
+    return {path.name: load_file(path) for path in found if path.is_file()}

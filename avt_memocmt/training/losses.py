@@ -1,0 +1,82 @@
+"""What a network on dialogues is trained to minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from avt_memocmt.config import TrainingConfig
+from avt_memocmt.data.dialogue_batch import DialogueBatch
+from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.models.prediction import Prediction
+
+IGNORED = -1
+"""Label of padding and of turns without a label, which do not count."""
+
+
+def class_weights(emotions: NDArray[np.int64], exponent: float) -> Tensor:
+    """Weight of each class: (its frequency)^-exponent, scaled so that the mean over turns is 1.
+
+    Derived from the labels at hand, never from a printed list: MELD's own is in another order.
+
+    Args:
+        emotions: indices into `EMOTIONS`; negative ones are left out.
+        exponent: 0 = all weights 1; 1 = every class has the same share in the loss.
+
+    Returns:
+        float32 [7]; 1 for a class that does not occur.
+    """
+    counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS).astype(np.float64)
+    shares = np.where(counts > 0, counts, counts.sum()) / counts.sum()
+    weights = shares**-exponent
+    mean = float((weights * counts).sum() / counts.sum())
+    return torch.from_numpy(np.where(counts > 0, weights / mean, 1.0)).float()
+
+
+def dialogue_loss(
+    prediction: Prediction,
+    batch: DialogueBatch,
+    labels: Tensor,
+    weights: Tensor,
+    config: TrainingConfig,
+) -> Tensor:
+    """Weighted cross entropy of the decision, plus that of each modality's own decision.
+
+    Args:
+        prediction: of the network.
+        batch: what it was given; a modality's own decision counts where it is present.
+        labels: int64 [batch, turns], `IGNORED` where there is none.
+        weights: float [7], of the classes.
+        config: label smoothing and the weight of the auxiliary heads.
+    """
+
+    def cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
+        if not bool((truth != IGNORED).any()):
+            return logits.sum() * 0.0
+        return F.cross_entropy(
+            logits.float().flatten(0, 1),
+            truth.flatten(),
+            weight=weights,
+            ignore_index=IGNORED,
+            label_smoothing=config.label_smoothing,
+        )
+
+    total = cross_entropy(prediction.logits, labels)
+    for name, logits in prediction.opinions.items():
+        present = batch.modalities[name].mask.any(dim=2)
+        own = labels.masked_fill(~present, IGNORED)
+        total = total + config.auxiliary_weight * cross_entropy(logits, own)
+    return total
+
+
+def padded_labels(dialogues: Sequence[NDArray[np.int64]], turns: int) -> Tensor:
+    """int64 [batch, turns] from the labels of each dialogue, `IGNORED` at padding."""
+    labels = torch.full((len(dialogues), turns), IGNORED)
+    for row, emotions in enumerate(dialogues):
+        labels[row, : len(emotions)] = torch.from_numpy(np.maximum(emotions, IGNORED))
+    return labels
