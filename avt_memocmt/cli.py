@@ -13,10 +13,12 @@ from avt_memocmt.commands.console import log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
 from avt_memocmt.commands.extract import extract
+from avt_memocmt.commands.import_pack import import_pack
 from avt_memocmt.commands.make_weights import make_weights
 from avt_memocmt.commands.predict import predict
 from avt_memocmt.commands.prepare import prepare
 from avt_memocmt.commands.reproduce import reproduce
+from avt_memocmt.commands.robustness import robustness
 from avt_memocmt.commands.train import train
 from avt_memocmt.errors import AvtError
 
@@ -31,9 +33,11 @@ COMMANDS = (
     predict,
     prepare,
     extract,
+    import_pack,
     train,
     evaluate,
     reproduce,
+    robustness,
     make_weights,
     doctor,
 )

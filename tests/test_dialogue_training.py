@@ -175,7 +175,11 @@ def test_a_text_encoder_is_tuned_and_kept_with_the_checkpoint(tmp_path: Path) ->
     store = make_store(tmp_path / "store", dialogues=30)
     bert = save_tiny_bert(tmp_path / "bert")
     config = make_config(
-        epochs=20, patience=20, text_encoder="fine-tuned", encoder_learning_rate=0.01, frozen_layers=1
+        epochs=20,
+        patience=20,
+        text_encoder="fine-tuned",
+        encoder_learning_rate=0.01,
+        frozen_layers=1,
     )
     text = config.text.model_copy(
         update={
@@ -219,7 +223,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"),
         *("--num_cpu_threads_per_process", "1", "--mixed_precision", "no"),
-        *("-m", "avt_memocmt.cli", "train", "--config", str(tmp_path / "config.yaml")),
+        *("-m", "avt_memocmt", "train", "--config", str(tmp_path / "config.yaml")),
         *("--features", str(tmp_path / "store"), "--out", str(tmp_path / "run")),
     ]
     environment = {**os.environ, "MASTER_PORT": "29511", "OMP_NUM_THREADS": "1"}

@@ -14,8 +14,10 @@ from avt_memocmt.config import ModelConfig
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Prediction, TokenShape
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
+from avt_memocmt.models.encoders import TokenShape
+from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.training.audio_branch import warm_up_audio
 from avt_memocmt.training.face import augment
 from avt_memocmt.training.fusion import example_loss

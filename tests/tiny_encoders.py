@@ -50,9 +50,7 @@ def save_tiny_hubert(folder: Path) -> Path:
 def save_tiny_resnet(folder: Path) -> Path:
     """12-d, two blocks, 64-pixel pictures."""
     torch.manual_seed(0)
-    config = ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic"
-    )
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
     ResNetModel(config).save_pretrained(folder)
     ConvNextImageProcessorPil(size={"shortest_edge": 64}).save_pretrained(folder)
     return folder

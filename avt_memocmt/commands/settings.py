@@ -71,5 +71,8 @@ def _encoder_overrides(folder: Path) -> list[str]:
                 f"{folder} lacks {modality}/config.json; --encoders needs the folders audio, "
                 "visual and text, each written by save_pretrained."
             )
-        found += [f"{modality}.encoder.name={json.dumps(str(encoder))}", f"{modality}.encoder.revision=null"]
+        found += [
+            f"{modality}.encoder.name={json.dumps(str(encoder))}",
+            f"{modality}.encoder.revision=null",
+        ]
     return found

@@ -32,6 +32,8 @@ MAX_RATIO = 100
 _SMALL = 16 << 20
 """Bytes up to which the ratio does not matter."""
 
+_NOT_IN_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+
 _DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -76,6 +78,25 @@ def read_pack(path: Path) -> Any:
         return reader(path)
     except OSError as error:
         raise AvtError(f"cannot read {path}: {error.strerror or error}.") from error
+
+
+def array_of_tensor(tensor: torch.Tensor, what: str) -> NDArray[Any]:
+    """A tensor as an array that shares its memory where NumPy has its type.
+
+    Raises:
+        AvtError: it is sparse, quantised, on no CPU or of a type without numbers, or repeats values
+            that are stored once, so that a small file would fill the memory.
+    """
+    is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not is_plain or tensor.is_quantized:
+        raise AvtError(f"{what} is a special tensor; save dense tensors of numbers.")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise AvtError(f"{what} is a tensor with more values than it stores; save a copy of it.")
+    tensor = tensor.detach()
+    try:
+        return (tensor.float() if tensor.dtype in _NOT_IN_NUMPY else tensor).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise AvtError(f"{what} is a tensor of {tensor.dtype}; save numbers.") from error
 
 
 def _read_torch(path: Path) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avt_memocmt.data.feature_packs import array_of_tensor
 from avt_memocmt.data.pack_mapping import FeatureSource
 from avt_memocmt.data.pack_parts import shown
 from avt_memocmt.errors import AvtError
@@ -29,7 +30,8 @@ def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray
 
     Raises:
         AvtError: it is no such thing, is too large, or holds a value that is not finite (NaN may
-            stand for a named value) or too large for half precision.
+            stand for a named value); or half precision cannot tell its values from infinity, or any
+            of them from 0.
     """
     values = _matrix(features, what)
     if source.named:
@@ -50,10 +52,10 @@ def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray
         )
     with np.errstate(over="ignore"):
         half = values.astype(np.float16)
-    if np.isinf(half).any():
+    if np.isinf(half).any() or (values.any() and not half.any()):
         raise AvtError(
-            f"{what}: {values[np.isinf(half)][0]:g} is too large for the store (half precision, up "
-            "to 65504); standardise the features."
+            f"{what}: values as {np.nanmax(np.abs(values)):g} do not fit into the store (half "
+            "precision, 6e-8 to 65504); standardise the features."
         )
     return half
 
@@ -65,9 +67,9 @@ def _matrix(value: Any, what: str) -> NDArray[Any]:
 
 
 def _array(value: Any, what: str, dimensions: int) -> NDArray[Any]:
-    """Sizes are checked before anything is copied, for lists and strided tensors may be bombs."""
+    """Sizes are checked before anything is copied: a list may hold another one many times."""
     if isinstance(value, torch.Tensor):
-        value = _array_of_tensor(value, what)
+        value = array_of_tensor(value, what)
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biuf" or not 1 <= value.ndim <= dimensions:
             raise AvtError(f"{what}: an array {list(value.shape)} of {value.dtype} is no feature.")
@@ -94,14 +96,6 @@ def _stack(rows: list[Any] | tuple[Any, ...], what: str) -> NDArray[np.float64]:
                 "all the same."
             )
     return np.stack(vectors)
-
-
-def _array_of_tensor(value: torch.Tensor, what: str) -> NDArray[Any]:
-    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
-        raise AvtError(f"{what}: a {value.layout} tensor is no feature; save dense tensors.")
-    value = value.detach()
-    _check_size(value.numel(), what)
-    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
 def _check_size(size: int, what: str) -> None:

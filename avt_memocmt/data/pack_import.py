@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from avt_memocmt import __version__
 from avt_memocmt.config import FeatureShape, Modality
 from avt_memocmt.data.feature_packs import read_pack
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
-from avt_memocmt.data.index import UNLABELLED, UtteranceKey, UtteranceRecord, group_dialogues
-from avt_memocmt.data.manifest import SECONDS_PER_WORD
-from avt_memocmt.data.pack_features import utterance_values
-from avt_memocmt.data.pack_layouts import PackedUtterance, Turns, find_utterances
+from avt_memocmt.data.index import UtteranceRecord
+from avt_memocmt.data.pack_collection import ImportReport, PackCollection
 from avt_memocmt.data.pack_mapping import PackMapping
 from avt_memocmt.data.pack_parts import Pack
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.base import Tokens
 from avt_memocmt.files import writable_folder
+from avt_memocmt.weights import file_sha256
 
 ROWS_PER_SHARD = 2048
 VALUES_PER_SHARD = 1 << 25
 """A shard is closed by whichever comes first."""
-
-MAX_VALUES = 1 << 30
-"""Values of all utterances, which lie in memory (2 GiB) until the store is written."""
-
-
-@dataclass
-class ImportReport:
-    """What was found in the packs.
-
-    Attributes:
-        rows: utterances of the index in the splits that the packs cover; each has a row.
-        present: rows with tokens, per modality.
-        not_measured: named values that are NaN in those rows, per modality.
-        missing: rows that the packs lack; they have no tokens.
-        unknown: utterances of the packs that the index lacks; they are left out.
-        disagreeing: labels of the packs that differ from the index, whose labels stand.
-    """
-
-    rows: int = 0
-    present: dict[Modality, int] = field(default_factory=dict)
-    not_measured: dict[Modality, int] = field(default_factory=dict)
-    missing: int = 0
-    unknown: int = 0
-    disagreeing: int = 0
-
-
-@dataclass(frozen=True)
-class _Imported:
-    values: dict[Modality, NDArray[np.float16]]
-    duration: float | None
 
 
 def import_packs(
@@ -89,135 +52,20 @@ def import_packs(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AvtError(f"{folder} exists already; delete it, or give another folder.")
-    report = ImportReport()
-    collection = _Collection(mapping, records, report)
+    collection = PackCollection(mapping, records)
     for path in files:
         collection.add(Pack(path, read_pack(path), split))
         progress()
     rows = collection.rows()
     _write(folder, _manifest(files, mapping, collection.shapes()), rows)
-    return report
-
-
-class _Collection:
-    """The values of all packs by utterance, while they are read."""
-
-    def __init__(
-        self, mapping: PackMapping, records: Sequence[UtteranceRecord], report: ImportReport
-    ) -> None:
-        self._mapping = mapping
-        self._records = {record.key: record for record in records}
-        self._turns: Turns = {
-            (turns[0].split, turns[0].dialogue_id): [turn.utterance_id for turn in turns]
-            for turns in group_dialogues(records)
-        }
-        self._report = report
-        self._found: dict[UtteranceKey, _Imported] = {}
-        self._widths: dict[Modality, int] = {}
-        self._size = 0
-
-    def add(self, pack: Pack) -> None:
-        """Take the utterances of one pack that the index has."""
-        unknown: UtteranceKey | None = None
-        matched = False
-        for item in find_utterances(pack, self._mapping, self._turns):
-            if item.key in self._records:
-                matched = True
-                self._take(pack, item)
-            else:
-                unknown = unknown or item.key
-                self._report.unknown += 1
-        if not matched:
-            example = f" (the first is {unknown})" if unknown else ""
-            raise AvtError(
-                f"{pack.path}: none of its utterances{example} is in the index; give the index of "
-                "the same corpus, or correct the mapping or --split."
-            )
-
-    def _take(self, pack: Pack, item: PackedUtterance) -> None:
-        if item.key in self._found:
-            raise AvtError(f"{pack.path} has {item.key} a second time; keep one of them.")
-        values: dict[Modality, NDArray[np.float16]] = {}
-        for modality, source in self._mapping.modalities.items():
-            if modality in item.features:
-                what = f"{pack.path}, {item.key}, {modality}"
-                found = utterance_values(item.features[modality], source, what)
-                if found is not None:
-                    self._check(modality, found, what)
-                    values[modality] = found
-        self._found[item.key] = _Imported(values, item.duration)
-        label = self._records[item.key].emotion
-        if item.emotion is not None and label not in (UNLABELLED, item.emotion):
-            self._report.disagreeing += 1
-
-    def _check(self, modality: Modality, values: NDArray[np.float16], what: str) -> None:
-        width = self._widths.setdefault(modality, values.shape[1])
-        if width != values.shape[1]:
-            raise AvtError(
-                f"{what}: {values.shape[1]} values wide, but {width} before; give all utterances "
-                "the same."
-            )
-        self._size += values.size
-        if self._size > MAX_VALUES:
-            raise AvtError(f"{what}: over {MAX_VALUES} values so far; import fewer files at once.")
-
-    def shapes(self) -> dict[Modality, FeatureShape]:
-        """What the tokens of each modality are."""
-        return {
-            modality: FeatureShape(
-                dim=self._widths[modality], names=source.columns if source.named else None
-            )
-            for modality, source in self._mapping.modalities.items()
-            if modality in self._widths
-        }
-
-    def rows(self) -> list[FeatureRow]:
-        """A row for each utterance of the covered splits; counts them in the report."""
-        splits = {key.split for key in self._found}
-        rows = [self._row(record) for record in self._records.values() if record.split in splits]
-        self._report.rows = len(rows)
-        self._report.missing = len(rows) - len(self._found)
-        for modality in self._widths:
-            tokens = [row.tokens[modality] for row in rows if modality in row.tokens]
-            self._report.present[modality] = len(tokens)
-            self._report.not_measured[modality] = sum(
-                int(np.isnan(item.values).sum()) for item in tokens
-            )
-        return rows
-
-    def _row(self, record: UtteranceRecord) -> FeatureRow:
-        found = self._found.get(record.key, _Imported({}, None))
-        duration = _duration(record, found.duration)
-        tokens = {
-            modality: Tokens(values, self._spans(modality, len(values), duration))  # type: ignore[arg-type]
-            for modality, values in found.values.items()
-        }
-        return FeatureRow(
-            record.key, record.speaker, record.text, record.emotion, duration, dict(tokens)
-        )
-
-    def _spans(self, modality: Modality, count: int, duration: float) -> NDArray[np.float32]:
-        """[tokens, 2] seconds: named values hold for all of the utterance, others divide it."""
-        if self._mapping.modalities[modality].named:
-            return np.tile(np.array([0.0, duration], dtype=np.float32), (count, 1))
-        edges = np.linspace(0.0, duration, count + 1, dtype=np.float32)
-        return np.stack([edges[:-1], edges[1:]], axis=1)
-
-
-def _duration(record: UtteranceRecord, measured: float | None) -> float:
-    """Seconds as the pack tells, else as the index does, else nominal for the words."""
-    if measured is not None and 0 < measured < float("inf"):
-        return measured
-    if record.end is not None and record.end > record.start:
-        return record.end - record.start
-    return SECONDS_PER_WORD * max(1, len(record.text.split()))
+    return collection.report
 
 
 def _manifest(
     files: Sequence[Path], mapping: PackMapping, shapes: dict[Modality, FeatureShape]
 ) -> StoreManifest:
     source: dict[str, Any] = {
-        "files": {path.name: _sha256(path) for path in files},
+        "files": [{"name": path.name, "sha256": file_sha256(path)} for path in files],
         "mapping": mapping.model_dump(mode="json", exclude_defaults=True),
     }
     return StoreManifest(
@@ -225,11 +73,6 @@ def _manifest(
         modalities=shapes,
         extractor={modality: source for modality in shapes},
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(folder: Path, manifest: StoreManifest, rows: Sequence[FeatureRow]) -> None:

@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
-import torch
 
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.pack_mapping import (
@@ -20,11 +19,16 @@ from avt_memocmt.data.pack_mapping import (
     RowPack,
     UtterancePack,
 )
-from avt_memocmt.data.pack_parts import Pack, emotion_of
+from avt_memocmt.data.pack_parts import Pack, emotion_of, shown
 from avt_memocmt.errors import AvtError
 
 Turns = Mapping[tuple[str, int], Sequence[int]]
 """Utterance ids of an index in order, by (split, dialogue id)."""
+
+MAX_CELLS = 1 << 27
+"""Numbers of one table that lie in memory at once (1 GiB)."""
+
+_LABELS = "labels"
 
 
 @dataclass(frozen=True)
@@ -82,29 +86,24 @@ def _split_parts(pack: Pack, mapping: UtterancePack | RowPack) -> list[Pack]:
 def _from_dialogues(pack: Pack, mapping: DialoguePack, turns: Turns) -> Iterator[PackedUtterance]:
     if pack.split is not None and mapping.first_dialogue:
         raise AvtError(f"{pack.path} tells the split by its dialogue ids; leave out --split.")
-    parts = {name: pack.table(source.entry) for name, source in mapping.modalities.items()}
-    labels = {} if mapping.labels is None else pack.table(mapping.labels)
+    parts = _parts(pack, mapping)
     for dialogue in dict.fromkeys(key for part in parts.values() for key in part):
         split, number = _dialogue_key(pack, mapping, dialogue)
-        name = f"dialogue {dialogue} ({split} dia{number})"
-        features = {
-            modality: pack.sequence(part[dialogue], f"{modality} of {name}")
-            for modality, part in parts.items()
+        name = f"dialogue {shown(dialogue)} ({split} dia{number})"
+        columns = {
+            what: pack.sequence(part[dialogue], f"{what} of {name}")
+            for what, part in parts.items()
             if dialogue in part
         }
         ids = _utterance_ids(pack, mapping, dialogue, turns.get((split, number)))
         if ids is None:
-            ids = range(len(next(iter(features.values()))))
+            ids = range(len(next(iter(columns.values()))))
         place = "in the index" if mapping.utterance_ids is None else "utterance ids"
-        for modality, items in features.items():
-            pack.check_length(f"{modality} of {name}, in turns,", len(items), len(ids), place)
-        emotions = _turn_labels(labels.get(dialogue), len(ids))
+        for what, column in columns.items():
+            pack.check_length(f"{what} of {name}, in turns,", len(column), len(ids), place)
         for turn, utterance in enumerate(ids):
-            yield PackedUtterance(
-                UtteranceKey(split, number, utterance),
-                {modality: items[turn] for modality, items in features.items()},
-                emotion=emotions[turn],
-            )
+            values = {what: column[turn] for what, column in columns.items()}
+            yield _utterance(UtteranceKey(split, number, utterance), values)
 
 
 def _dialogue_key(pack: Pack, mapping: DialoguePack, dialogue: Any) -> tuple[str, int]:
@@ -131,48 +130,53 @@ def _utterance_ids(
     return indexed
 
 
-def _turn_labels(labels: Any, count: int) -> list[int | None]:
-    if not isinstance(labels, list | tuple | np.ndarray) or len(labels) != count:
-        return [None] * count
-    return [emotion_of(label) for label in labels]
-
-
 def _from_names(pack: Pack, mapping: UtterancePack) -> Iterator[PackedUtterance]:
-    parts = {name: pack.table(source.entry) for name, source in mapping.modalities.items()}
-    labels = {} if mapping.labels is None else pack.table(mapping.labels)
+    parts = _parts(pack, mapping)
     for name in dict.fromkeys(key for part in parts.values() for key in part):
-        yield PackedUtterance(
-            pack.key(name),
-            {modality: part[name] for modality, part in parts.items() if name in part},
-            emotion=emotion_of(labels.get(name)),
-        )
+        values = {what: part[name] for what, part in parts.items() if name in part}
+        yield _utterance(pack.key(name), values)
 
 
 def _from_rows(pack: Pack, mapping: RowPack, turns: Turns) -> Iterator[PackedUtterance]:
-    features = {name: _features(pack, source) for name, source in mapping.modalities.items()}
-    count = len(next(iter(features.values())))
+    columns = {str(name): _features(pack, source) for name, source in mapping.modalities.items()}
+    count = len(next(iter(columns.values())))
     keys = _row_keys(pack, mapping, turns, count)
-    present = None if mapping.present is None else pack.numbers(mapping.present)
+    if mapping.labels is not None:
+        columns[_LABELS] = pack.values(mapping.labels)
+    present = np.ones(count) if mapping.present is None else pack.numbers(mapping.present)
     duration = None if mapping.duration is None else pack.numbers(mapping.duration)
-    labels = None if mapping.labels is None else pack.column(mapping.labels)
-    for column in (*features.values(), present, duration, labels):
+    for column in (*columns.values(), present, duration):
         if column is not None:
             pack.check_length("a part, in rows,", len(column), count, "in another part")
     for row, key in enumerate(keys):
-        is_present = present is None or present[row] != 0
-        yield PackedUtterance(
-            key,
-            {modality: items[row] for modality, items in features.items()} if is_present else {},
-            None if duration is None else float(duration[row]),
-            None if labels is None else emotion_of(labels[row]),
-        )
+        values = {what: column[row] for what, column in columns.items() if present[row]}
+        yield _utterance(key, values, None if duration is None else float(duration[row]))
+
+
+def _parts(pack: Pack, mapping: DialoguePack | UtterancePack) -> dict[str, dict[Any, Any]]:
+    """The dictionaries of the modalities, and of the labels where there are some."""
+    parts = {str(name): pack.table(source.entry) for name, source in mapping.modalities.items()}
+    return parts if mapping.labels is None else {**parts, _LABELS: pack.table(mapping.labels)}
+
+
+def _utterance(
+    key: UtteranceKey, values: dict[str, Any], duration: float | None = None
+) -> PackedUtterance:
+    label = values.pop(_LABELS, None)
+    return PackedUtterance(key, values, duration, emotion_of(label))
 
 
 def _features(pack: Pack, source: FeatureSource) -> Any:
     """[rows] vectors: a part as it is, or columns of numbers side by side."""
     if source.entry is not None:
         return pack.column(source.entry)
-    return np.stack([pack.numbers(name) for name in pack.columns(source.columns or ())], axis=1)
+    names = pack.columns(source.columns or ())
+    count = len(pack.values(names[0]))
+    if len(names) * count > MAX_CELLS:
+        raise AvtError(f"{pack.path}: {len(names)} columns of {count} rows; divide it by split.")
+    for name in names:
+        pack.check_length(f"part {name}, in rows,", len(pack.values(name)), count, "in another")
+    return np.stack([pack.numbers(name) for name in names], axis=1)
 
 
 def _row_keys(pack: Pack, mapping: RowPack, turns: Turns, count: int) -> list[UtteranceKey]:
@@ -197,6 +201,6 @@ def _row_keys(pack: Pack, mapping: RowPack, turns: Turns, count: int) -> list[Ut
 
 def _items(pack: Pack, entry: Entry, count: int) -> list[Any]:
     """A column as Python values."""
-    column = pack.column(entry)
-    pack.check_length(f"the part {entry}, in rows,", len(column), count, "in another part")
-    return column.tolist() if isinstance(column, np.ndarray | torch.Tensor) else list(column)
+    values = pack.values(entry)
+    pack.check_length(f"part {entry}, in rows,", len(values), count, "in another part")
+    return list(values.tolist() if isinstance(values, np.ndarray) else values)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avt_memocmt.data.feature_packs import array_of_tensor
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.pack_mapping import Entry
 from avt_memocmt.emotions import EMOTIONS, emotion_index
@@ -25,6 +26,9 @@ _NAME = re.compile(
 _DEV_NAMES = frozenset({"val", "valid", "validation"})
 _NOT_MEASURED = frozenset({"", "nan", "na"})
 _LARGEST_ID = 10**9
+
+MAX_ITEMS = 1 << 22
+"""Rows of a part, turns of a dialogue."""
 
 
 @dataclass(frozen=True)
@@ -99,27 +103,40 @@ class Pack:
         Raises:
             AvtError: it is none; the row is named.
         """
-        values = self.column(entry)
-        if isinstance(values, np.ndarray | torch.Tensor):
-            array = np.asarray(values)
-            if array.ndim != 1 or array.dtype.kind not in "biuf":
-                raise AvtError(f"{self.path}: the column {entry} does not hold one number per row.")
-            return array.astype(np.float64)
+        values = self.values(entry)
+        if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+            return values.astype(np.float64)
         return np.array([self._cell(entry, row, value) for row, value in enumerate(values, 1)])
+
+    def values(self, entry: Entry) -> Any:
+        """A column with one number or text per row, as a list or array [rows].
+
+        Raises:
+            AvtError: it is none.
+        """
+        column = self.column(entry)
+        if isinstance(column, np.ndarray) and column.ndim != 1:
+            raise AvtError(f"{self.path}: part {entry} has more than one value per row.")
+        return column
 
     def column(self, entry: Entry) -> Any:
         """A part with one item per row; see `sequence`."""
-        return self.sequence(self.part(entry), f"the part {entry}")
+        return self.sequence(self.part(entry), f"part {entry}")
 
     def sequence(self, value: Any, what: str) -> Any:
-        """A list, tuple, array or tensor with one item per turn or row.
+        """A list, tuple or array with one item per turn or row; a tensor becomes an array.
 
         Raises:
             AvtError: `value`, which the message calls `what`, is no such thing.
         """
-        has_items = isinstance(value, list | tuple)
-        if not has_items and not (isinstance(value, np.ndarray | torch.Tensor) and value.ndim):
+        if isinstance(value, torch.Tensor):
+            value = array_of_tensor(value, f"{self.path}: {what}")
+        if not isinstance(value, list | tuple) and not (
+            isinstance(value, np.ndarray) and value.ndim
+        ):
             raise AvtError(f"{self.path}: {what} is no list or array but {_kind(value)}.")
+        if len(value) > MAX_ITEMS:
+            raise AvtError(f"{self.path}: {what} has over {MAX_ITEMS} items; divide the pack.")
         return value
 
     def check_length(self, what: str, there: int, here: int, place: str) -> None:
@@ -199,13 +216,15 @@ class Pack:
 
 def emotion_of(label: Any) -> int | None:
     """Index into `EMOTIONS` of a name, or of a number in MELD's order; None for anything else."""
-    if isinstance(label, str):
+    if isinstance(label, str) and not label.isdecimal():
         try:
-            return int(label) if label.isdecimal() else emotion_index(label)
+            return emotion_index(label)
         except AvtError:
             return None
-    number = label.item() if isinstance(label, np.generic | torch.Tensor) else label
-    return number if isinstance(number, int) and 0 <= number < len(EMOTIONS) else None
+    number = int(label[:9]) if isinstance(label, str) else label
+    if isinstance(number, int | np.integer) and 0 <= number < len(EMOTIONS):
+        return int(number)
+    return None
 
 
 def shown(value: Any) -> str:

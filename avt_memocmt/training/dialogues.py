@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
-from avt_memocmt.data.feature_store import FeatureStore
+from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
     load_dialogues,
@@ -35,6 +35,7 @@ from avt_memocmt.models.encoders import NamedTokenProjection
 from avt_memocmt.training.loop import Schedule, Trainer, make_accelerator, seed_everything
 from avt_memocmt.training.losses import class_weights, dialogue_loss, padded_labels
 from avt_memocmt.training.tuned_text import WithTextEncoder
+from avt_memocmt.weights import file_sha256
 
 SELECTION = "epoch with the best dev weighted F1"
 
@@ -185,6 +186,7 @@ def train_dialogues(
         "model": name,
         "seed": config.training.seed,
         "selection": SELECTION,
+        "data": {s.folder.name: file_sha256(s.folder / MANIFEST_FILE) for s in stores},
         "processes": training.accelerator.num_processes,
         "dev": {key: value for key, value in best.items() if key != "seconds"},
     }
