@@ -1,4 +1,4 @@
-"""Training on feature stores: reproducible, resumable, over several processes, with a tuned encoder."""
+"""Training on feature stores: reproducible, resumable, in several processes, encoder included."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make_store(folder: Path, dialogues: int = 12) -> FeatureStore:
 
 def make_row(split: str, number: int, turn: int, generator: np.random.Generator) -> FeatureRow:
     emotion = int(generator.integers(7))
-    values = generator.normal(size=(3, 1)).astype(np.float32) + [[emotion], [50.0], [0.0]]
+    values = generator.normal(size=(3, 1)) + np.array([[emotion], [50.0], [0.0]])
     values[2, 0] = np.nan if generator.random() < 0.3 else values[2, 0]
     text = generator.normal(size=(3, 8)).astype(np.float32) * 0.3
     text[:, emotion] += 2.0

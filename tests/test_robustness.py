@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 from media_factory import speech_like, tone, write_wav
 from PIL import Image
+from test_predict import run
 
 from avt_memocmt import EmotionRecognizer
-from avt_memocmt.commands.robustness import robustness
 from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
@@ -33,6 +32,7 @@ from avt_memocmt.inference.robustness_trials import (
     Condition,
     Trial,
     face_conditions,
+    make_trials,
     removals,
     sound_conditions,
 )
@@ -198,11 +198,17 @@ def test_changes_are_differences_from_the_first_condition(
     assert removed.changes["accuracy"].difference == -clean.scores["accuracy"]
 
 
-def test_the_command_writes_table_summary_and_picture(corpora: Path, tmp_path: Path) -> None:
+def test_the_command_writes_table_summary_and_picture(
+    corpora: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     out = tmp_path / "experiments"
-    with pytest.raises(typer.Exit) as stop:
-        robustness(corpora, experiments=out)
-    assert stop.value.exit_code == 1
+    arguments = ["robustness", "--data", str(corpora), "--experiments", str(out)]
+    code, _, err = run(arguments, monkeypatch, capsys)
+    assert code == 1
+    assert "failed: 03-01-03-01-01-01-18.flac" in err
     with (out / "robustness.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -214,16 +220,18 @@ def test_the_command_writes_table_summary_and_picture(corpora: Path, tmp_path: P
         assert float(row["uar_low"]) <= float(row["uar_high"])
     assert {row["n"] for row in rows if row["trial"] != "RAVDESS sound"} == {"2"}
     summary = (out / "robustness.md").read_text(encoding="utf-8")
-    for text in ("03-01-03-01-01-01-18.flac", "no audible sound", "30% occluded", "SNR 0 dB"):
+    for text in ("03-01-03-01-01-01-18.flac", "no audible sound", "30 % occluded", "SNR 0 dB"):
         assert text in summary
     with Image.open(out / "robustness.png") as picture:
         assert picture.width > 1000
-    answers = json.loads((out / "robustness" / "ferplus-faces.clean.json").read_text())
+    answers = json.loads((out / "robustness" / "fer-faces.clean.json").read_text())
     assert len(answers["predicted"]) == 2
 
 
-def test_too_few_voices_for_babble_are_refused(corpora: Path, tmp_path: Path) -> None:
+def test_too_few_voices_for_babble_are_refused(
+    recognizer: EmotionRecognizer, corpora: Path
+) -> None:
     for actor in (1, 2):
         (corpora / "ravdess" / f"03-01-05-01-01-01-{actor:02d}.flac").unlink()
     with pytest.raises(AvtError, match=r"has 5 readable clips .* babble needs 6"):
-        robustness(corpora, experiments=tmp_path / "experiments")
+        make_trials(corpora, recognizer.config, 10)

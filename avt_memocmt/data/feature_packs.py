@@ -10,6 +10,8 @@ import csv
 import math
 import pickle
 import re
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections import Counter
@@ -20,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avt_memocmt.data.pickled_arrays import load_tensors
 from avt_memocmt.data.safe_pickle import load_pickle
 from avt_memocmt.errors import AvtError
 
@@ -34,9 +37,13 @@ _SMALL = 16 << 20
 
 _NOT_IN_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
+_ZIP_MAGIC = b"PK\x03\x04"
 _DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    SyntaxError,
     EOFError,
     ValueError,
     NotImplementedError,
@@ -77,7 +84,8 @@ def read_pack(path: Path) -> Any:
     try:
         return reader(path)
     except OSError as error:
-        raise AvtError(f"cannot read {path}: {error.strerror or error}.") from error
+        reason = error.strerror or error
+        raise AvtError(f"cannot read {path}: {reason}; it may be damaged, get it again.") from error
 
 
 def array_of_tensor(tensor: torch.Tensor, what: str) -> NDArray[Any]:
@@ -101,10 +109,12 @@ def array_of_tensor(tensor: torch.Tensor, what: str) -> NDArray[Any]:
 
 def _read_torch(path: Path) -> Any:
     """Tensors in containers, in either of torch's formats."""
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        is_zip = file.read(4) == _ZIP_MAGIC
+    if is_zip:
         _check_stored(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"it holds {found[1]}" if found else "it holds more than tensors"

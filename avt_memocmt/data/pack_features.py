@@ -74,7 +74,8 @@ def _array(value: Any, what: str, dimensions: int) -> NDArray[Any]:
         if value.dtype.kind not in "biuf" or not 1 <= value.ndim <= dimensions:
             raise AvtError(f"{what}: an array {list(value.shape)} of {value.dtype} is no feature.")
         _check_size(value.size, what)
-        return value.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # damaged NaNs
+            return value.astype(np.float64)
     if not isinstance(value, list | tuple):
         raise AvtError(f"{what}: {shown(value)} is no list or array of numbers.")
     _check_size(len(value), what)

@@ -10,9 +10,11 @@ import io
 import math
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -54,6 +56,18 @@ def shown(name: Any) -> str:
     return ascii(name)[1:-1][:80] if isinstance(name, str) else type(name).__name__
 
 
+def load_tensors(source: Path | BinaryIO) -> Any:
+    """What torch's own restricted reader finds in a file of torch, in either format.
+
+    Raises:
+        pickle.UnpicklingError: it holds more than tensors in containers.
+        Exception: whatever damaged bytes lead torch to.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(source, map_location="cpu", weights_only=True)
+
+
 def check_hashable(key: Any) -> Any:
     """Return a key of a dictionary or member of a set that is cheap to hash.
 
@@ -90,7 +104,7 @@ def _bytes(data: Any) -> bytes:
     if isinstance(data, str):
         return data.encode("latin-1")
     if not isinstance(data, bytes | bytearray):
-        raise RefusedError("a NumPy array without bytes")
+        raise RefusedError(f"bytes made of {shown(type(data).__name__)}")
     return bytes(data)
 
 
@@ -150,7 +164,7 @@ def _storage(data: Any) -> torch.Tensor:
     torch's own restricted reader takes it apart; whatever it raises, the bytes are at fault.
     """
     try:
-        storage = torch.load(io.BytesIO(_bytes(data)), map_location="cpu", weights_only=True)
+        storage = load_tensors(io.BytesIO(_bytes(data)))
     except pickle.UnpicklingError as error:
         raise RefusedError("a torch storage with other objects in it") from error
     except Exception as error:
@@ -193,6 +207,7 @@ CONSTRUCTORS: dict[tuple[Any, Any], Constructor] = {
     ("builtins", "list"): Constructor(list),
     ("builtins", "set"): Constructor(_members),
     ("builtins", "frozenset"): Constructor(lambda items=(): frozenset(_members(items))),
+    ("builtins", "bytes"): Constructor(_byte_array),
     ("builtins", "bytearray"): Constructor(_byte_array),
 }
 """By module and name, in Python 3 and NumPy 1 and 2."""

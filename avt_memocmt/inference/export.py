@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from avt_memocmt.data.dialogue_batch import ModalityBatch
+from avt_memocmt.errors import AvtError
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
@@ -64,7 +65,16 @@ def export_fusion(model: AvtMemoCmt, token_dims: dict[str, int], path: Path) -> 
 
     Args:
         token_dims: width of a token of each modality.
+
+    Raises:
+        AvtError: the network was trained without one of the modalities.
     """
+    unheard = [m for m in MODALITIES if m not in model.modalities]
+    if unheard:
+        raise AvtError(
+            f"the network was trained without {' and '.join(unheard)}, and the exported graph has "
+            "inputs for all three modalities; export one that hears them."
+        )
     example: list[Tensor] = []
     axes: list[dict[int, object]] = []
     for tokens, m in enumerate(MODALITIES, start=3):

@@ -1,4 +1,4 @@
-"""From a plan to a feature store: a process pool, finished shards kept, failures set apart."""
+"""From a plan to a feature store: finished shards are kept, failures are set apart."""
 
 from __future__ import annotations
 
@@ -64,15 +64,19 @@ class Extraction:
             AvtError: the store was made by another extractor or from another source, weights are
                 missing, a worker was ended from outside, or the disk is full.
         """
-        self._require_source()
         with worker_pool(workers) as pool:
-            manifest = pool.submit(store_manifest, self.config, self.checkpoint).result()
-            store = FeatureStore.create(self.folder, manifest)
-            remove_partial_files(self.folder)
-            write_atomically(self.folder / SOURCE_FILE, self._source())
-            if retry_failed:
-                self._drop_failed(store)
-            return self._complete(store, pool, progress)
+            return self.run_in(pool, retry_failed, progress)
+
+    def run_in(self, pool: Executor, retry_failed: bool, progress: Progress) -> list[Failure]:
+        """`run` in a pool that is there already; it settles the threads of its workers."""
+        self._require_source()
+        manifest = pool.submit(store_manifest, self.config, self.checkpoint).result()
+        store = FeatureStore.create(self.folder, manifest)
+        remove_partial_files(self.folder)
+        write_atomically(self.folder / SOURCE_FILE, self._source())
+        if retry_failed:
+            self._drop_failed(store)
+        return self._complete(store, pool, progress)
 
     def _source(self) -> bytes:
         """What ties a store to the plan's source."""

@@ -28,6 +28,9 @@ COLUMNS = (
 """Of robustness.csv. Scores are shares from 0 to 1; `_low` and `_high` bound 95 % intervals;
 `_change` is the difference from the trial's first condition, empty for that one."""
 
+# Okabe & Ito (2008), as in `emotions.COLOURS`.
+_BLUE, _GREY, _RED = "#0072B2", "#999999", "#D55E00"
+
 _HEADINGS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "uar": "UAR"}
 
 
@@ -134,10 +137,11 @@ def _picture(results: Results) -> bytes:
     """UAR and its interval under every condition, a panel for each trial."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * len(results), 3.6), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(results), 3.9), layout="constrained")
     panels = figure.subplots(1, len(results), squeeze=False, sharex=True)[0]
     for axes, (trial, measurements) in zip(panels, results, strict=True):
         _draw(axes, trial, measurements)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
@@ -150,9 +154,13 @@ def _draw(axes: Any, trial: Trial, measurements: Sequence[Measurement]) -> None:
     # A percentile interval can lie beside its estimate where a class is rare.
     spread = [[max(0.0, side) for side in sides] for sides in (below, above)]
     places = range(len(measurements))
-    axes.errorbar(values, places, xerr=spread, fmt="o", color="#0072B2", capsize=3)
-    axes.axvline(values[0], color="#999999", linestyle="--", linewidth=1)
-    axes.axvline(1 / NUM_EMOTIONS, color="#D55E00", linestyle=":", linewidth=1)
+    axes.errorbar(
+        values, places, xerr=spread, fmt="o", color=_BLUE, capsize=3, label="95 % interval"
+    )
+    axes.axvline(values[0], color=_GREY, linestyle="--", linewidth=1, label="first row")
+    axes.axvline(
+        1 / NUM_EMOTIONS, color=_RED, linestyle=":", linewidth=1, label=f"chance, 1/{NUM_EMOTIONS}"
+    )
     axes.set_yticks(places, [m.condition for m in measurements])
     axes.invert_yaxis()
     axes.set(title=f"{trial.name}, n = {len(trial.samples)}", xlabel="UAR", xlim=(0, 1))

@@ -112,7 +112,8 @@ def make_trials(data: Path, config: Config, limit: int) -> list[Trial]:
         ),
         Trial(
             "FER+ faces",
-            f"{len(faces)} validation pictures, damaged before the face is searched.",
+            f"{len(faces)} validation pictures of 48 x 48 pixels (--limit {limit}), damaged before "
+            "a face is searched in them. Where none is found, the whole picture is taken as one.",
             faces,
             [_clean("clean"), *face_conditions()],
             [],
@@ -146,7 +147,10 @@ def face_conditions() -> list[Condition]:
     return [
         *(Condition(f"blur, sigma {sigma} px", _blurred(sigma)) for sigma in BLUR_PIXELS),
         *(Condition(f"darker by {stops} stops", _darkened(stops)) for stops in DARK_STOPS),
-        *(Condition(f"{share:.0%} occluded", _occluded(share)) for share in OCCLUDED_SHARES),
+        *(
+            Condition(f"{100 * share:.0f} % occluded", _occluded(share))
+            for share in OCCLUDED_SHARES
+        ),
     ]
 
 

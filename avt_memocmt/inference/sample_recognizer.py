@@ -18,7 +18,8 @@ from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.metrics import FAILED
 from avt_memocmt.models.checkpoint import token_dims
 from avt_memocmt.preprocessing.face_detectors import make_detector
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import crop_still
+from avt_memocmt.preprocessing.noise import Picture
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, crop_still
 
 
 class SampleRecognizer:
@@ -60,19 +61,25 @@ class SampleRecognizer:
         return predicted, noticed
 
     def _utterance(self, sample: Sample) -> Utterance:
-        sound, face, warnings = sample.sound, None, []
+        sound = sample.sound
+        faces, warnings = self._faces(sample.picture)
         seconds = SECONDS_PER_WORD * len(sample.words.split())
         if sound is not None:
             seconds = len(sound) / SAMPLE_RATE
-        if sample.picture is not None:
-            image = np.repeat(sample.picture[:, :, None], 3, axis=2)
-            face, warnings = crop_still(image, self._detector)
         return Utterance(
             0.0,
             seconds,
             sound,
-            () if face is None else (face,),
+            faces,
             sample.words,
             is_speech=sound is not None,
-            warnings=tuple(warnings),
+            warnings=warnings,
         )
+
+    def _faces(
+        self, picture: Picture | None
+    ) -> tuple[tuple[FaceObservation, ...], tuple[str, ...]]:
+        if picture is None:
+            return (), ()
+        face, warnings = crop_still(np.repeat(picture[:, :, None], 3, axis=2), self._detector)
+        return () if face is None else (face,), tuple(warnings)

@@ -133,7 +133,7 @@ def _require_shapes(
         f"{name}.{difference}"
         for store in stores
         for name, shape in store.manifest.modalities.items()
-        if name in modalities
+        if name in modalities and name in trained
         for difference in _differences(shape, trained[name])
     ]
     if different:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,7 +135,8 @@ class Reproduction:
         checkpoint = self._checkpoint(job)
         config = load_config(checkpoint / CONFIG_FILE)
         plan = ExtractionPlan.of(self.records)
-        failures = Extraction(plan, config, checkpoint, self._words(job.seed)).run()
+        extraction = Extraction(plan, config, checkpoint, self._words(job.seed))
+        failures = extraction.run(workers=os.cpu_count() or 1)
         spoken = {record.key for record in self.records if record.text}
         for failure in failures:
             if failure.key in spoken:
