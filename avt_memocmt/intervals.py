@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.metrics import outcome_counts, scores_of_counts
@@ -37,8 +37,8 @@ class Difference:
 
 
 def bootstrap_intervals(
-    truth: Sequence[int],
-    predicted: Sequence[int],
+    truth: ArrayLike,
+    predicted: ArrayLike,
     groups: Sequence[Hashable],
     samples: int = DRAWS,
     seed: int = 0,
@@ -57,9 +57,9 @@ def bootstrap_intervals(
 
 
 def paired_differences(
-    truth: Sequence[int],
-    first: Sequence[int],
-    second: Sequence[int],
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
     groups: Sequence[Hashable],
     samples: int = DRAWS,
     seed: int = 0,
@@ -91,7 +91,7 @@ def paired_differences(
 
 
 def _group_counts(
-    truth: Sequence[int], predicted: Sequence[int], groups: Sequence[Hashable]
+    truth: ArrayLike, predicted: ArrayLike, groups: Sequence[Hashable]
 ) -> NDArray[np.float64]:
     """[groups, 7 * 8], groups in the order of their names; float, so that BLAS adds them up."""
     _, owner = np.unique([str(group) for group in groups], return_inverse=True)

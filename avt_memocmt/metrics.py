@@ -16,7 +16,7 @@ MAIN_SCORES = ("accuracy", "weighted_f1", "macro_f1", "uar")
 """The keys of `scores`."""
 
 
-def scores(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+def scores(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """Accuracy, weighted F1, macro F1 and UAR.
 
     UAR (unweighted average recall) and macro F1 average over the classes present in `truth`;
@@ -58,19 +58,19 @@ def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float6
     }
 
 
-def recall_per_class(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+def recall_per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """Recall of each class that occurs in `truth`."""
     support, recall, _ = _per_class(outcome_counts(truth, predicted))
     return _named(recall, support)
 
 
-def f1_per_class(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+def f1_per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """F1 of each class that occurs in `truth`."""
     support, _, f1 = _per_class(outcome_counts(truth, predicted))
     return _named(f1, support)
 
 
-def confusion(truth: Sequence[int], predicted: Sequence[int]) -> list[list[int]]:
+def confusion(truth: ArrayLike, predicted: ArrayLike) -> list[list[int]]:
     """Counts [7, 7]: rows are the truth, columns the prediction; failed rows are left out."""
     counts: list[list[int]] = outcome_counts(truth, predicted)[:, :NUM_EMOTIONS].tolist()
     return counts

@@ -87,6 +87,7 @@ class Harm:
 
 
 LYING_ARRAY = pickle.dumps(np.zeros(4, np.float32), 4).replace(b"K\x04\x85", b"J\0\0\0\x40\x85")
+LIST = fetch("builtins", "list")
 HOSTILE = {
     "call": (pickle.dumps(Harm(os.system, "echo harm")), "system"),
     "eval": (fetch("builtins", "eval") + text("1+1") + b"\x85R.", "builtins.eval"),
@@ -111,6 +112,16 @@ HOSTILE = {
     "deep key": (b"}" + b")" + b"\x85" * 5 + b"K\x01s.", "type tuple"),
     "deep list": (b"]" * 40 + b"a" * 39 + b".", "nested more than"),
     "many objects": (b"(" + b"]" * 400_000 + b"l.", "more objects"),
+    "long key": (b"}" + b"(" + b"N" * 2000 + b"tNs.", "type tuple"),
+    "long text as key": (b"}X\xd0\x07\0\0" + b"a" * 2000 + b"Ns.", "over 1000 characters"),
+    "copies": (
+        b"(" + b"N" * 10_000 + b"l\x85\x94(" + LIST + b"\x94" + b"0h\x01h\x00R" * 10_000 + b"t.",
+        "more objects",
+    ),
+    "tensor file in a tensor": (
+        fetch("torch.storage", "_load_from_bytes") + b"C\x04PK\x03\x04\x85R.",
+        "another format",
+    ),
     "many memos": (b"N" + b"\x94" * 1_000_000 + b".", "more objects"),
 }
 

@@ -110,9 +110,7 @@ def evaluate(
     if experiments is not None:
         _write_results(evaluation, provenance, experiments)
     _print_scores(report)
-    for failure in evaluation.failures:
-        where = f"{failure.name} {failure.path}".strip()
-        log.print(f"failed: {where}: {failure.reason}", style="red", markup=False)
+    _print_failures(evaluation)
     raise typer.Exit(1 if evaluation.failures else 0)
 
 
@@ -203,3 +201,9 @@ def _print_scores(report: dict[str, Any]) -> None:
     unlabelled = f", unlabelled = {report['unlabelled']}" if report["unlabelled"] else ""
     console.print(f"n = {report['n']}, failed = {len(report['failed'])}{unlabelled}")
     console.print(table)
+
+
+def _print_failures(evaluation: Evaluation) -> None:
+    for failure in evaluation.failures:
+        where = f"{failure.name} {failure.path}".strip()
+        log.print(f"failed: {where}: {failure.reason}", style="red", markup=False)

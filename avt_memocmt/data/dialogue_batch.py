@@ -36,6 +36,15 @@ class ModalityBatch:
             self.values.flatten(0, 1), self.spans.flatten(0, 1), self.mask.flatten(0, 1)
         )
 
+    def rows(self, index: Tensor) -> ModalityBatch:
+        """Some rows of a flattened batch, int64 [n], padded no further than they need."""
+        mask = self.mask[index]
+        used = mask.any(dim=0).nonzero()
+        longest = int(used.max()) + 1 if len(used) else 1
+        return ModalityBatch(
+            self.values[index, :longest], self.spans[index, :longest], mask[:, :longest]
+        )
+
     def to(self, device: torch.device) -> ModalityBatch:
         """The same tensors on another device."""
         return ModalityBatch(self.values.to(device), self.spans.to(device), self.mask.to(device))

@@ -184,16 +184,15 @@ class FeatureStore:
             AvtError: a shard is damaged.
         """
         names = [m for m in self.manifest.modalities if modalities is None or m in modalities]
+        wanted = None if split is None else [("split", "==", split)]
         for path in self.shards():
             try:
-                table = pq.read_table(path, columns=_columns(names))
+                table = pq.read_table(path, columns=_columns(names), filters=wanted)
             except (OSError, pa.ArrowException) as error:
                 raise AvtError(
                     f"{path} is damaged; delete it and run the extraction again."
                 ) from error
-            for row in self._read(table, names):
-                if split is None or row.key.split == split:
-                    yield row
+            yield from self._read(table, names)
 
     def keys(self) -> set[UtteranceKey]:
         """The utterances that are stored."""

@@ -20,13 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avt_memocmt.data.pickle_budget import RefusedError
+
 # Truth values, integers, floats, byte strings and text; no objects, records or dates.
 _DTYPE = re.compile(r"[<>=|]?([biufSU])\d{1,9}")
+_PLAIN = (str, bytes, int, float, type(None))
 MAX_DIMENSIONS = 4
-
-
-class RefusedError(Exception):
-    """The pickle holds something it may not; the message names it."""
+MAX_KEY = 1000
+"""Characters of a key."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,16 @@ def load_tensors(source: Path | BinaryIO) -> Any:
 
 
 def check_hashable(key: Any) -> Any:
-    """Return a key of a dictionary or member of a set that is cheap to hash.
+    """Return a key of a dictionary or member of a set that is cheap to hash and to compare.
 
     Raises:
-        RefusedError: it is not text, a number or a flat tuple of those.
+        RefusedError: it is not a number, a short text or a short tuple of those.
     """
-    plain = (str, bytes, int, float, type(None))
-    if not isinstance(key, plain) and not (
-        type(key) is tuple and all(isinstance(part, plain) for part in key)
-    ):
+    parts = key if type(key) is tuple else (key,)
+    if len(parts) > MAX_KEY or not all(isinstance(part, _PLAIN) for part in parts):
         raise RefusedError(f"a dictionary key of the type {type(key).__name__}")
+    if any(isinstance(part, str | bytes) and len(part) > MAX_KEY for part in parts):
+        raise RefusedError(f"a dictionary key of over {MAX_KEY} characters")
     return key
 
 
@@ -159,12 +160,15 @@ def _byte_array(data: Any = b"", encoding: Any = "latin-1") -> bytes:
 
 
 def _storage(data: Any) -> torch.Tensor:
-    """The numbers of a tensor [n], in torch's older file format.
+    """The numbers of a tensor [n], in torch's older file format, which does not compress.
 
     torch's own restricted reader takes it apart; whatever it raises, the bytes are at fault.
     """
+    raw = _bytes(data)
+    if not raw.startswith(b"\x80"):
+        raise RefusedError("a torch storage in another format")
     try:
-        storage = load_tensors(io.BytesIO(_bytes(data)))
+        storage = load_tensors(io.BytesIO(raw))
     except pickle.UnpicklingError as error:
         raise RefusedError("a torch storage with other objects in it") from error
     except Exception as error:

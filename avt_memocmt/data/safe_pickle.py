@@ -9,45 +9,26 @@ instructions and never reserves more memory than the file has bytes.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from avt_memocmt.data.pickle_budget import Budget, RefusedError, check_depth
 from avt_memocmt.data.pickled_arrays import (
     CONSTRUCTORS,
     Constructor,
-    RefusedError,
     check_hashable,
     shown,
     update,
 )
 from avt_memocmt.errors import AvtError
 
-MAX_BYTES = 4 << 30
-"""Largest pickle that is read, and the most memory its objects may take, arrays and text apart."""
-
-MAX_DEPTH = 12
-"""Containers inside one another; packs need five."""
-
-# Memory that one instruction may take, in bytes. Lists of numbers take 16 per byte of pickle at
-# most, arrays next to none; a file of empty sets would take 216.
-_NUMBER_COST, _MEMO_COST, _OBJECT_COST = 32, 128, 256
-_COST_PER_BYTE = 32
-_FREE_COST = 64 << 20
-
 _NUMBERS_AND_TEXT = (
     "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING "
     "BINSTRING SHORT_BINSTRING UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES "
     "BINBYTES BINBYTES8 BYTEARRAY8"
 )
-_OBJECTS = (
-    "EMPTY_LIST EMPTY_DICT EMPTY_SET EMPTY_TUPLE LIST DICT FROZENSET TUPLE TUPLE1 TUPLE2 TUPLE3 "
-    "REDUCE"
-)
 _LITERALS = frozenset(_NUMBERS_AND_TEXT.split())
-_COSTS = dict.fromkeys(_OBJECTS.split(), _OBJECT_COST) | dict.fromkeys(
-    ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _MEMO_COST
-)
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 
@@ -60,6 +41,7 @@ _DAMAGE = (
     AttributeError,
     OverflowError,
     MemoryError,
+    RuntimeError,
 )
 
 
@@ -70,12 +52,10 @@ def load_pickle(path: Path) -> Any:
     caller bounds what it walks over.
 
     Raises:
-        AvtError: the file cannot be read, is damaged or too large, asks for anything else (which is
-            named), or for more memory than its size accounts for.
+        AvtError: the file cannot be read, is damaged, asks for anything else (which is named), or
+            for more memory than its size accounts for.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise AvtError(f"{path} is over {MAX_BYTES >> 30} GiB; divide it by split.")
         data = path.read_bytes()
     except OSError as error:
         raise AvtError(f"cannot read {path}: {error.strerror}.") from error
@@ -97,15 +77,13 @@ class _Machine:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
-        self._left = min(_FREE_COST + _COST_PER_BYTE * size, MAX_BYTES)
+        self._budget = Budget(size)
 
     def run(self, data: bytes) -> Any:
         """The object that the program leaves on the stack."""
         for opcode, argument, _ in pickletools.genops(data):
             name = opcode.name
-            self._left -= _COSTS.get(name, _NUMBER_COST)
-            if self._left < 0:
-                raise RefusedError("more objects than a file of its size would")
+            self._budget.spend(name)
             if name in _LITERALS:
                 self._push_literal(name, argument)
             elif name in _ACTIONS:
@@ -113,7 +91,7 @@ class _Machine:
             elif name not in _IGNORED:
                 raise RefusedError(f"the pickle instruction {name}")
         result = self._stack.pop()
-        _check_depth(result)
+        check_depth(result)
         return result
 
     def _push_literal(self, name: str, value: Any) -> None:
@@ -174,35 +152,18 @@ class _Machine:
         function, arguments = self._last(2)
         if not isinstance(function, Constructor) or type(arguments) is not tuple:
             raise RefusedError(f"a call of {shown(type(function).__name__)}")
+        self._budget.spend_on_copying(arguments)
         self._stack.append(function.make(*arguments))
 
     def _build(self, _: Any) -> None:
         target, state = self._last(2)
+        self._budget.spend_on_copying(state)
         update(target, state)
         self._stack.append(target)
 
 
 def _dictionary(items: list[Any]) -> dict[Any, Any]:
     return dict(zip(map(check_hashable, items[::2]), items[1::2], strict=True))
-
-
-def _check_depth(root: Any) -> None:
-    """Level by level and every container once, for structures share their parts."""
-    seen: set[int] = set()
-    level = [root]
-    for _ in range(MAX_DEPTH):
-        found = {id(part): part for whole in level for part in _parts(whole)}
-        level = [part for key, part in found.items() if key not in seen]
-        seen.update(found)
-    if level:
-        raise RefusedError(f"containers nested more than {MAX_DEPTH} deep")
-
-
-def _parts(whole: Any) -> Iterator[Any]:
-    """Containers that lie directly in this one; those in keys are flat."""
-    inner = whole.values() if type(whole) is dict else whole
-    if type(whole) in (dict, list, tuple):
-        yield from (part for part in inner if type(part) in (dict, list, tuple))
 
 
 _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {

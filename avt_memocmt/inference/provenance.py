@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import avt_memocmt
 from avt_memocmt.config import Config
@@ -109,7 +110,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return found.stdout.strip()
 
 
-def _read_metrics(path: Path) -> dict[str, object]:
+def _read_metrics(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:

@@ -69,8 +69,8 @@ def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
     row = {name: str(value) for name, value in asdict(provenance).items()}
     row["n"] = str(len(truth))
     for name in _FIGURES:
-        value = figures.get(name)
-        row[name] = "" if value is None else f"{value:.6f}"
+        figure = figures.get(name)
+        row[name] = "" if figure is None else f"{figure:.6f}"
     return {name: row[name] for name in COLUMNS}
 
 

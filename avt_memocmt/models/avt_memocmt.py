@@ -15,6 +15,9 @@ from avt_memocmt.models.heads import StatisticsPooling, among_present, classifie
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
+FUSED_AT_ONCE = 64
+"""Turns whose tokens are padded to the same length."""
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -73,13 +76,32 @@ class AvtMemoCmt(DialogueNetwork):
 
         A turn without any modality is judged from the state tokens and from the dialogue.
         """
-        size, turns = batch.turn_mask.shape
-        fused = self.fuse({m: batch.modalities[m].flatten_turns() for m in self.modalities})
-        logits = self.classify(
-            fused.utterances.view(size, turns, -1), batch.turn_mask, batch.speaker_change
+        fused = self._fuse_turns(batch)
+        logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
+        return Prediction(logits, fused.weights, fused.opinions)
+
+    def _fuse_turns(self, batch: DialogueBatch) -> Fused:
+        """`fuse` of the real turns, those of similar length together: little padding is computed.
+
+        Returns:
+            Tensors [batch, turns, ...], 0 at padding.
+        """
+        parts = {m: batch.modalities[m].flatten_turns() for m in self.modalities}
+        real = batch.turn_mask.flatten().nonzero().squeeze(1)
+        lengths = torch.stack([part.mask[real].sum(dim=1) for part in parts.values()]).sum(dim=0)
+        chunks = real[lengths.argsort(stable=True)].split(FUSED_AT_ONCE)
+        found = [self.fuse({m: part.rows(rows) for m, part in parts.items()}) for rows in chunks]
+
+        def placed(values: list[Tensor]) -> Tensor:
+            blank = values[0].new_zeros(batch.turn_mask.numel(), values[0].shape[1])
+            filled = blank.index_put((torch.cat(chunks),), torch.cat(values))
+            return filled.view(*batch.turn_mask.shape, -1)
+
+        return Fused(
+            placed([fused.utterances for fused in found]),
+            placed([fused.weights for fused in found]),
+            {m: placed([fused.opinions[m] for fused in found]) for m in self.modalities},
         )
-        opinions = {m: x.view(size, turns, -1) for m, x in fused.opinions.items()}
-        return Prediction(logits, fused.weights.view(size, turns, -1), opinions)
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
         """Token level: one vector per utterance; the parts hold [batch, tokens, ...] tensors.
