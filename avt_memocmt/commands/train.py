@@ -30,7 +30,10 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
     encoders_checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint whose tuned encoders made the features; they are copied."),
+        typer.Option(
+            help="Checkpoint whose own encoders made the features, and which are copied; the "
+            "shipped one unless given."
+        ),
     ] = None,
     config: ConfigFile = DEFAULT_CONFIG,
     preset: Preset = None,
@@ -42,6 +45,7 @@ def train(
     """
     from avt_memocmt.commands.meld_features import meld_store
     from avt_memocmt.data.feature_store import FeatureStore
+    from avt_memocmt.inference.extraction import default_checkpoint
     from avt_memocmt.training.dialogues import train_dialogues
 
     changes = [*(overrides or ()), *([f"training.seed={seed}"] if seed is not None else [])]
@@ -55,6 +59,6 @@ def train(
         stores,
         out or settings.paths.checkpoint,
         name=name or settings.model.kind,
-        encoders=encoders_checkpoint,
+        encoders=encoders_checkpoint or default_checkpoint(settings),
     )
     log.print(f"the checkpoint is in {folder}", markup=False)

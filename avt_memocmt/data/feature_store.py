@@ -6,6 +6,7 @@ shard holds which utterance is up to the writer, so that an interrupted run can 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -129,6 +130,19 @@ class FeatureStore:
                 f"{', '.join(EMOTIONS)}; extract the features again."
             )
         return cls(folder, manifest)
+
+    def encoder_sha256(self, modality: str) -> str | None:
+        """SHA-256 of what is said of the encoder of a modality and of its preprocessing.
+
+        None where the tokens were imported: another file of the same pack is no other encoder.
+        """
+        made = self.manifest.extractor.get(modality, {})  # type: ignore[call-overload]
+        if "name" not in made:
+            return None
+        others = set(self.manifest.extractor) - {modality}
+        settings = {k: v for k, v in self.manifest.preprocessing.items() if k not in others}
+        content = json.dumps([made, settings], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def require(self, manifest: StoreManifest) -> None:
         """Check that this store was made as `manifest` says.

@@ -54,7 +54,7 @@ def checkpoint_provenance(folder: Path, config: Config, split: str, data_sha256:
     Raises:
         AvtError: metrics.json is damaged.
     """
-    metrics = _read_metrics(folder / METRICS_FILE)
+    metrics = read_metrics(folder / METRICS_FILE)
     return Provenance(
         model=str(metrics.get("model", folder.resolve().name)),
         seed=int(metrics.get("seed", config.training.seed)),
@@ -110,7 +110,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return found.stdout.strip()
 
 
-def _read_metrics(path: Path) -> dict[str, Any]:
+def read_metrics(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:

@@ -20,8 +20,13 @@ from avt_memocmt.features.extract_text_features import (
     make_text_encoder,
 )
 from avt_memocmt.inference.evaluation import Evaluation
-from avt_memocmt.inference.provenance import Provenance, checkpoint_provenance, data_sha256
-from avt_memocmt.models.checkpoint import load_model, token_shapes
+from avt_memocmt.inference.provenance import (
+    Provenance,
+    checkpoint_provenance,
+    data_sha256,
+    read_metrics,
+)
+from avt_memocmt.models.checkpoint import METRICS_FILE, load_model, token_shapes
 from avt_memocmt.models.dialogue_predictions import predict_dialogues
 from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.weights import file_sha256
@@ -96,9 +101,11 @@ def _dialogues(
     if own_text and not _has_text_of(folder, stores):
         stored = [name for name in modalities if name != "text"]
         _require_shapes(config, stores, stored)
+        _require_encoders(folder, stores, stored)
         encoder = make_text_encoder(config.text, folder)
         return [_with_text(dialogue, encoder) for dialogue in load_dialogues(stores, split, stored)]
     _require_shapes(config, stores, modalities)
+    _require_encoders(folder, stores, modalities)
     return load_dialogues(stores, split, modalities)
 
 
@@ -118,6 +125,26 @@ def _with_text(dialogue: LabelledDialogue, encoder: TextEncoder) -> LabelledDial
         for turn, words in zip(dialogue.turns, found, strict=True)
     )
     return replace(dialogue, turns=tuple(turns))
+
+
+def _require_encoders(
+    folder: Path, stores: Sequence[FeatureStore], modalities: Sequence[str]
+) -> None:
+    """Check that the stored tokens were made as those that the network was trained on.
+
+    Raises:
+        AvtError: by other encoders, or after other preprocessing.
+    """
+    trained = read_metrics(folder / METRICS_FILE).get("encoders", {})
+    for store in stores:
+        for name in modalities:
+            stored = store.encoder_sha256(name)
+            if stored is not None and name in trained and trained[name] != stored:
+                raise AvtError(
+                    f"the {name} tokens of {store.folder} were made by another encoder, or after "
+                    "other preprocessing, than those that the checkpoint was trained on; give the "
+                    "features that it was trained on."
+                )
 
 
 def _require_shapes(

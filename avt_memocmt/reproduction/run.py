@@ -38,7 +38,7 @@ from avt_memocmt.inference.results_table import (
     markdown_table,
     result_row,
 )
-from avt_memocmt.inference.store_evaluation import evaluate_dialogues
+from avt_memocmt.inference.store_evaluation import describe_features, evaluate_dialogues
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, load_model
 from avt_memocmt.models.majority import Majority
 from avt_memocmt.reproduction.plan import Plan, Row
@@ -147,7 +147,9 @@ class Reproduction:
         model, config = load_model(folder)
         dialogues = self._perturbed(job, self._dialogues(job.seed, DEV, config))
         evaluation = evaluate_dialogues(model, config, dialogues)
-        provenance = checkpoint_provenance(folder, config, DEV, self._data_sha256(evaluation))
+        stores = self.stores if job.row is self.plan.text else self._stores(job.seed)
+        data = data_sha256(evaluation, describe_features(stores))
+        provenance = checkpoint_provenance(folder, config, DEV, data)
         self._write(evaluation, replace(provenance, model=job.row.name))
         if job.row is self._proposed and job.seed == 0:
             title = f"{job.row.name}, {DEV}, seed {job.seed}"
@@ -166,7 +168,7 @@ class Reproduction:
             selection="none",
             code=code_version(),
             checkpoint_sha256="",
-            data_sha256=self._data_sha256(evaluation),
+            data_sha256=data_sha256(evaluation, describe_features(self.stores)),
         )
         self._write(evaluation, provenance)
 
@@ -207,10 +209,6 @@ class Reproduction:
         return next(
             row for row in self.plan.rows if self.plan.settings(row, 0).model.kind == "avt-memocmt"
         )
-
-    def _data_sha256(self, evaluation: Evaluation) -> str:
-        """The same for every seed: text tokens belong to the network that is measured."""
-        return data_sha256(evaluation, [s.manifest.model_dump_json() for s in self.stores])
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -27,7 +27,7 @@ from avt_memocmt.features.extract_text_features import (
     TextInput,
     make_text_encoder,
 )
-from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
+from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
@@ -170,15 +170,15 @@ def train_dialogues(
         The checkpoint folder.
 
     Raises:
-        AvtError: a split or a modality is missing from the stores.
+        AvtError: a split or a modality is missing from the stores, or `encoders` are others.
     """
     tuned = config.training.text_encoder == "fine-tuned"
     heard = [m for m in config.model.modalities if not (tuned and m == "text")]
     config = with_features(config, stores, heard)
+    kept = _trained_encoders(stores, heard, encoders)
     train, dev = (load_dialogues(stores, split, heard) for split in ("train", "dev"))
     training = DialogueTraining(config, train, dev)
     best = training.run(folder / "training")
-    kept = _trained_encoders(encoders)
     if isinstance(training.model, WithTextEncoder):
         kept[TEXT_ENCODER_FILE] = training.model.encoder.tuned_tensors()
     text = config.text.model_copy(update={"fine_tuned": TEXT_ENCODER_FILE in kept})
@@ -187,6 +187,9 @@ def train_dialogues(
         "seed": config.training.seed,
         "selection": SELECTION,
         "data": {s.folder.name: file_sha256(s.folder / MANIFEST_FILE) for s in stores},
+        "encoders": {
+            m: sha256 for s in stores for m in heard if (sha256 := s.encoder_sha256(m)) is not None
+        },
         "processes": training.accelerator.num_processes,
         "dev": {key: value for key, value in best.items() if key != "seconds"},
     }
@@ -264,9 +267,27 @@ def set_statistics(network: nn.Module, train: Sequence[LabelledDialogue]) -> Non
             module.set_statistics(torch.from_numpy(mean), torch.from_numpy(deviation))
 
 
-def _trained_encoders(checkpoint: Path | None) -> dict[str, dict[str, Tensor]]:
-    """By file name, the encoders of a checkpoint that this project trained."""
-    if checkpoint is None:
-        return {}
-    found = [checkpoint / name for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE)]
-    return {path.name: load_file(path) for path in found if path.is_file()}
+def _trained_encoders(
+    stores: Sequence[FeatureStore], heard: Sequence[str], checkpoint: Path | None
+) -> dict[str, dict[str, Tensor]]:
+    """By file name, the encoders trained by this project that made the tokens which are heard.
+
+    Raises:
+        AvtError: the checkpoint does not hold them.
+    """
+    made_by = {m: made for s in stores for m, made in s.manifest.extractor.items() if m in heard}
+    needed = {TEXT_ENCODER_FILE: made_by.get("text", {}).get("tuned_sha256")}
+    if made_by.get("visual", {}).get("name") == FACE_CNN:
+        needed[FACE_CNN_FILE] = made_by["visual"]["sha256"]
+    found = {}
+    for name, sha256 in needed.items():
+        if sha256 is None:
+            continue
+        path = (checkpoint or Path()) / name
+        if not path.is_file() or file_sha256(path) != sha256:
+            raise AvtError(
+                f"the stored tokens were made by a {name} with the SHA-256 {sha256[:12]}...; name "
+                "the checkpoint that holds it with --encoders-checkpoint."
+            )
+        found[name] = load_file(path)
+    return found
