@@ -219,7 +219,6 @@ def test_the_manifest_says_what_shaped_the_tokens_and_nothing_else(tiny: Path) -
     assert list(full.modalities) == ["audio", "visual", "text"]
     assert full.modalities["audio"] == FeatureShape(dim=16)
     assert full.extractor["audio"]["rate"] == 50.0
-    assert "source" not in full.extractor["audio"]
     assert full.preprocessing["visual"]["detector"] == "mtcnn"
     tuned = store_manifest(embedded(), EMBEDDED).extractor["text"]
     assert tuned["tuned_sha256"] != tuned["sha256"]

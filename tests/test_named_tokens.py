@@ -121,8 +121,9 @@ def test_a_modality_without_any_measured_value_is_absent(kind: str) -> None:
 
 def test_attention_is_over_the_names() -> None:
     network = make_network("avt-memocmt")
+    parts = {m: part.flatten_turns() for m, part in make_batch().modalities.items()}
     with torch.no_grad(), record_attention(network) as maps:
-        network(make_batch())
+        network.fuse(parts)
     weights = maps["cross_modal.layers.0.attentions.text_from_visual"]
     assert weights.shape[2:] == (1 + 4, 1 + 2)
     assert torch.equal(weights[0, :, :, 2], torch.zeros(SMALL.heads, 5))  # AU12 was not measured

@@ -123,14 +123,14 @@ def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path)
     assert "±" in proposed
     assert (experiments / "confusion_matrix.png").read_bytes()[:4] == b"\x89PNG"
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop_at(name: str) -> None:
         if name == "proposed-seed0":
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         reproduction(tmp_path, "stopped").run(stop_at)
     reproduction(tmp_path, "stopped").run()
     for name in ("results.csv", "results.md"):

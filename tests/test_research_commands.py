@@ -68,7 +68,7 @@ def test_the_test_split_is_measured_from_raw_clips(tmp_path: Path) -> None:
 
 def test_a_missing_release_is_one_sentence(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "config.yaml", tmp_path / "config.yaml")
-    for script, words in (("train.py", "data/MELD is missing"), ("evaluate.py", "train.py")):
+    for script, words in (("train.py", "data/MELD is missing"), ("evaluate.py", "data/MELD")):
         done = run(tmp_path, str(ROOT / script))
         assert done.returncode == 1
         assert words in done.stderr

@@ -64,7 +64,8 @@ def extract(
         failures = extraction.run(workers or default_workers(), retry_failed, show)
     seconds = time.monotonic() - began
     count = len(plan.clips) - len(failures)
-    log.print(f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)")
+    summary = f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)"
+    log.print(summary, markup=False)
     for failure in failures:
         where = f"{failure.key} {failure.path}".strip()
         log.print(f"failed: {where}: {failure.reason}", style="red", markup=False)

@@ -75,4 +75,4 @@ def _encoder_overrides(folder: Path) -> list[str]:
             f"{modality}.encoder.name={json.dumps(str(encoder))}",
             f"{modality}.encoder.revision=null",
         ]
-    return found
+    return [*found, "text.fine_tuned=false"]

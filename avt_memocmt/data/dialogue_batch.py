@@ -36,11 +36,16 @@ class ModalityBatch:
             self.values.flatten(0, 1), self.spans.flatten(0, 1), self.mask.flatten(0, 1)
         )
 
-    def rows(self, index: Tensor) -> ModalityBatch:
-        """Some rows of a flattened batch, int64 [n], padded no further than they need."""
+    def rows(self, index: Tensor, least: int = 1) -> ModalityBatch:
+        """Some rows of a flattened batch, padded no further than they need.
+
+        Args:
+            index: int64 [n], the rows.
+            least: token positions that are kept in any case, where there are so many.
+        """
         mask = self.mask[index]
         used = mask.any(dim=0).nonzero()
-        longest = int(used.max()) + 1 if len(used) else 1
+        longest = max(least, int(used.max()) + 1 if len(used) else 1)
         return ModalityBatch(
             self.values[index, :longest], self.spans[index, :longest], mask[:, :longest]
         )

@@ -27,7 +27,7 @@ class AudioEncoder(nn.Module, ABC):
         dim: width of one hidden state.
         layers: hidden states concatenated in one token.
         rate: tokens per second.
-        identity: name, source and SHA-256 or revision of the weights.
+        identity: name, and SHA-256 or revision of the weights.
     """
 
     dim: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,14 +18,14 @@ from torch import Tensor
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
-from avt_memocmt.features.hub import load_hub_config, load_hub_model
+from avt_memocmt.features.hub import hub_identity, load_hub_config, load_hub_model
 from avt_memocmt.features.whisper_encoder import (
     WhisperTinyEncoder,
     token_count,
     token_counts,
 )
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.weights import PACKAGED, file_sha256, packaged_path
+from avt_memocmt.weights import file_sha256, packaged_path
 
 WHISPER = "whisper-tiny.en"
 
@@ -47,7 +46,6 @@ class WhisperAudioEncoder(AudioEncoder):
         self.dim, self.layers, self.rate = self.encoder.dim, self.encoder.layers, self.encoder.rate
         self.identity = {
             "name": WHISPER,
-            "source": PACKAGED[WHISPER].distribution,
             "sha256": file_sha256(packaged_path(WHISPER)),
         }
 
@@ -98,7 +96,7 @@ class HubAudioEncoder(AudioEncoder):
         self.dim = int(config.hidden_size)
         self.rate = SAMPLE_RATE / math.prod(config.conv_stride)
         self.minimum = _receptive_field(config.conv_kernel, config.conv_stride)
-        self.identity = _hub_identity(name, revision, config)
+        self.identity = hub_identity(name, revision, config)
 
     def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See `AudioEncoder`. Sound shorter than the front end's window is padded with silence."""
@@ -182,12 +180,3 @@ def _load_front_end(name: str, revision: str | None) -> Any:
     if front_end.sampling_rate != SAMPLE_RATE:
         raise AvtError(f"{name!r} expects {front_end.sampling_rate} Hz; choose a 16 kHz model.")
     return front_end
-
-
-def _hub_identity(name: str, revision: str | None, config: Any) -> dict[str, str]:
-    folder = Path(name)
-    if not folder.is_dir():
-        commit = getattr(config, "_commit_hash", None) or revision or ""
-        return {"name": name, "source": f"https://huggingface.co/{name}", "revision": commit}
-    hashes = [file_sha256(path) for path in sorted(folder.glob("*.safetensors"))]
-    return {"name": folder.name, "source": str(folder), "sha256": "+".join(hashes)}

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.hub import load_hub_model, load_hub_tokenizer
+from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
-from avt_memocmt.weights import PACKAGED, file_sha256, packaged_folder, packaged_path
+from avt_memocmt.weights import PACKAGED, file_sha256, packaged_path
 
 TEXT_ENCODER_FILE = "text_encoder.safetensors"
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
@@ -84,10 +84,8 @@ class TextBatch:
         """Some of the rows, padded no further than they need."""
         longest = int(self.lengths[indices].max())
         ids, types, mask = (part[indices, :longest] for part in (self.ids, self.types, self.mask))
-        starts, counts, words = (
-            [part[i] for i in indices] for part in (self.starts, self.counts, self.words)
-        )
-        return TextBatch(ids, types, mask, starts, counts, words)
+        starts, counts = ([part[i] for i in indices] for part in (self.starts, self.counts))
+        return TextBatch(ids, types, mask, starts, counts, [self.words[i] for i in indices])
 
 
 class TextEncoder(nn.Module):
@@ -251,13 +249,13 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
         AvtError: weights are missing or not the pinned ones.
     """
     name, revision = config.encoder.name, config.encoder.revision
-    if name in PACKAGED:
-        identity = {"name": name, "sha256": file_sha256(packaged_path(name))}
-        source, revision = str(packaged_folder(name)), None
-    else:
-        identity = {"name": name, "revision": revision or ""}
-        source = name
+    packaged = packaged_path(name) if name in PACKAGED else None
+    source = name if packaged is None else str(packaged.parent)
     model, tokenizer = load_hub_model(source, revision), load_hub_tokenizer(source, revision)
+    if packaged is None:
+        identity = hub_identity(name, revision, model.config)
+    else:
+        identity = {"name": name, "sha256": file_sha256(packaged)}
     if checkpoint is not None and config.fine_tuned:
         tuned = checkpoint / TEXT_ENCODER_FILE
         load_tuned(model, tuned)

@@ -19,7 +19,7 @@ from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.face_cnn import FaceCNN
-from avt_memocmt.features.hub import load_hub_model
+from avt_memocmt.features.hub import hub_identity, load_hub_model
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation
 from avt_memocmt.weights import file_sha256
 
@@ -175,7 +175,7 @@ class HubVisualEncoder(VisualEncoder):
             self.dim, self.side = config.hidden_size, config.image_size
         else:
             raise AvtError(f"the encoder {name!r} is a {config.model_type}; give a ResNet or ViT.")
-        self.identity = _hub_identity(name, revision, config)
+        self.identity = hub_identity(name, revision, config)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """The last spatial stage [n, dim, h, w]; of a ViT the patch tokens as a grid."""
@@ -238,11 +238,3 @@ def _input_side(settings: Mapping[str, Any], name: str) -> int:
     if not isinstance(side, int):
         raise AvtError(f"preprocessor_config.json of {name!r} has a size that is not understood.")
     return side
-
-
-def _hub_identity(name: str, revision: str | None, config: Any) -> dict[str, str]:
-    folder = Path(name)
-    if not folder.is_dir():
-        return {"name": name, "revision": getattr(config, "_commit_hash", None) or revision or ""}
-    hashes = [file_sha256(path) for path in sorted(folder.glob("*.safetensors"))]
-    return {"name": folder.name, "sha256": "+".join(hashes)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.weights import file_sha256
 
 
 def load_hub_model(name: str, revision: str | None, **options: Any) -> Any:
@@ -50,6 +52,21 @@ def load_hub_config(name: str, revision: str | None) -> Any:
 
     with _ReadableErrors(name):
         return AutoConfig.from_pretrained(name, revision=revision)
+
+
+def hub_identity(name: str, revision: str | None, config: Any) -> dict[str, str]:
+    """What names the weights of an encoder: the hub's commit, or a folder's SHA-256.
+
+    Args:
+        name: a hub id or a local folder.
+        revision: that was asked for.
+        config: of the loaded model, which knows the hub's commit.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        return {"name": name, "revision": getattr(config, "_commit_hash", None) or revision or ""}
+    hashes = [file_sha256(path) for path in sorted(folder.glob("*.safetensors"))]
+    return {"name": folder.name, "sha256": "+".join(hashes)}
 
 
 class _ReadableErrors:

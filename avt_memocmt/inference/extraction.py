@@ -92,8 +92,7 @@ def store_manifest(config: Config, checkpoint: Path | None = None) -> StoreManif
     for name in _wanted(config):
         encoder = getattr(encoders, name)
         shapes[name] = FeatureShape(dim=encoder.dim, layers=encoder.layers)
-        # Where a local folder lies does not matter; its files' hashes are there.
-        extractor[name] = {key: v for key, v in encoder.identity.items() if key != "source"}
+        extractor[name] = dict(encoder.identity)
     if "audio" in extractor:
         extractor["audio"]["rate"] = getattr(encoders.audio, "rate", None)
     return StoreManifest(

@@ -111,6 +111,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
+    """A checkpoint's metrics.json; empty where there is none.
+
+    Raises:
+        AvtError: it is damaged.
+    """
     if not path.is_file():
         return {}
     try:

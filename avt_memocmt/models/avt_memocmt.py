@@ -53,6 +53,7 @@ class AvtMemoCmt(DialogueNetwork):
         self.projections = nn.ModuleDict(
             {m: make_projection(m, shapes[m], c.dim, c.dropout) for m in heard}
         )
+        self._positions = {m: len(shapes[m].names or (m,)) for m in heard}
         self.opinion_pools = nn.ModuleDict({m: StatisticsPooling(c.dim) for m in heard})
         self.opinion_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
         self.cross_modal = CrossModalTransformer(
@@ -83,14 +84,20 @@ class AvtMemoCmt(DialogueNetwork):
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """`fuse` of the real turns, those of similar length together: little padding is computed.
 
+        Attention that is recorded meanwhile has the turns in that order; maps for people come from
+        `fuse` itself.
+
         Returns:
             Tensors [batch, turns, ...], 0 at padding.
         """
         parts = {m: batch.modalities[m].flatten_turns() for m in self.modalities}
         real = batch.turn_mask.flatten().nonzero().squeeze(1)
         lengths = torch.stack([part.mask[real].sum(dim=1) for part in parts.values()]).sum(dim=0)
-        chunks = real[lengths.argsort(stable=True)].split(FUSED_AT_ONCE)
-        found = [self.fuse({m: part.rows(rows) for m, part in parts.items()}) for rows in chunks]
+        chunks = torch.split(real[lengths.argsort(stable=True)], FUSED_AT_ONCE)
+        found = [
+            self.fuse({m: part.rows(rows, self._positions[m]) for m, part in parts.items()})
+            for rows in chunks
+        ]
 
         def placed(values: list[Tensor]) -> Tensor:
             blank = values[0].new_zeros(batch.turn_mask.numel(), values[0].shape[1])
