@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from tiny_encoders import save_tiny_bert
 
 from avt_memocmt.config import Config, FeatureShape
+from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import load_dialogues
@@ -167,6 +169,9 @@ def test_modality_dropout_never_hides_everything(tmp_path: Path) -> None:
         for before, after in zip(dialogue.turns, hidden.turns, strict=True):
             assert after.tokens
             assert after.tokens.keys() <= before.tokens.keys()
+    bare = replace(dialogue, turns=tuple(TurnFeatures() for _ in dialogue.turns))
+    words = hide_modalities(bare, 0.9, generator, reads_words=True)
+    assert [item.text for item in words.inputs] == [item.text for item in dialogue.inputs]
     untouched = hide_modalities(dialogue, 0.0, generator)
     assert [t.tokens.keys() for t in untouched.turns] == [t.tokens.keys() for t in dialogue.turns]
 

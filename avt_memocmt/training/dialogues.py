@@ -117,8 +117,11 @@ class DialogueTraining:
     def _batches(self, epoch: int, device: torch.device) -> Iterator[Any]:
         generator = np.random.default_rng([self.config.training.seed, epoch])
         chance = self.config.training.modality_dropout
+        reads_words = isinstance(self.model, WithTextEncoder)
         for rows in self._plan(self.train, generator):
-            hidden = [hide_modalities(self.train[row], chance, generator) for row in rows]
+            hidden = [
+                hide_modalities(self.train[row], chance, generator, reads_words) for row in rows
+            ]
             yield self._collate(hidden, device)
 
     def _collate(
@@ -242,20 +245,28 @@ def single_turns(dialogue: LabelledDialogue) -> list[LabelledDialogue]:
 
 
 def hide_modalities(
-    dialogue: LabelledDialogue, chance: float, generator: np.random.Generator
+    dialogue: LabelledDialogue,
+    chance: float,
+    generator: np.random.Generator,
+    reads_words: bool = False,
 ) -> LabelledDialogue:
-    """Modality dropout: each modality of each turn is hidden by chance, never the last one."""
+    """Modality dropout: each modality of each turn is hidden by chance, never the last one.
+
+    Args:
+        dialogue: with the tokens that the network hears.
+        chance: of each modality of each turn.
+        generator: of the lots.
+        reads_words: whether the network encodes the words itself, so that they are a modality.
+    """
     turns, inputs = [], []
     for turn, item in zip(dialogue.turns, dialogue.inputs, strict=True):
-        present = sorted(turn.tokens)
-        if item.text and "text" not in present:
-            present.append("text")
-        lots = generator.random(3)
-        kept = [m for m, lot in zip(present, lots, strict=False) if lot >= chance]
-        kept = kept or present[:1]
+        present = sorted({*turn.tokens, *(["text"] if reads_words and item.text else [])})
+        lots = dict(zip(present, generator.random(len(present)), strict=True))
+        safe = max(lots.values(), default=1.0)
+        kept = {m for m, lot in lots.items() if lot >= min(chance, safe)}
         tokens = {m: found for m, found in turn.tokens.items() if m in kept}
         turns.append(TurnFeatures(tokens, turn.speaker_change))
-        inputs.append(item if "text" in kept else replace(item, text=""))
+        inputs.append(item if "text" in kept or not reads_words else replace(item, text=""))
     return replace(dialogue, turns=tuple(turns), inputs=tuple(inputs))
 
 
