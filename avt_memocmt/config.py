@@ -189,6 +189,8 @@ class TrainingConfig(_Section):
         modality_dropout: chance that a present modality is hidden from a turn, the last one never.
         class_balance: exponent of the inverse class frequency that weighs the loss; 0 = none, 1 =
             every class weighs the same.
+        prior_correction: share of the logarithm of the class frequencies that is taken off the
+            logits after training (Menon et al. 2021); 0 = none, 1 = all.
         label_smoothing: of the loss.
         auxiliary_weight: of the loss of each modality's own decision.
         precision: bf16 runs the network in autocast.
@@ -209,6 +211,7 @@ class TrainingConfig(_Section):
     turn_budget: Positive = 64
     modality_dropout: Probability = 0.1
     class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0
+    prior_correction: Annotated[float, Field(ge=0, le=1)] = 0.0
     label_smoothing: Probability = 0.05
     auxiliary_weight: Annotated[float, Field(ge=0)] = 0.3
     precision: Literal["fp32", "bf16"] = "fp32"

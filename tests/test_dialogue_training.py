@@ -212,6 +212,15 @@ def test_a_text_encoder_is_tuned_and_kept_with_the_checkpoint(tmp_path: Path) ->
     assert json.loads((folder / "metrics.json").read_text())["dev"]["weighted_f1"] > 0.8
 
 
+def test_the_measured_network_is_the_corrected_one(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    for name, strength in (("plain", 0.0), ("corrected", 1.0)):
+        config = make_config(prior_correction=strength)
+        train_dialogues(config, [store], tmp_path / name, name=name)
+    ours, theirs = weights(tmp_path / "plain"), weights(tmp_path / "corrected")
+    assert {n for n in ours if not torch.equal(ours[n], theirs[n])} == {"head.2.bias"}
+
+
 def test_a_missing_modality_is_named(tmp_path: Path) -> None:
     manifest = StoreManifest(
         package_version="0", modalities={"text": FeatureShape(dim=8)}, extractor={"text": {}}

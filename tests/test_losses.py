@@ -11,7 +11,12 @@ import torch
 from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.losses import class_weights, dialogue_loss, padded_labels
+from avt_memocmt.training.losses import (
+    class_weights,
+    correct_prior,
+    dialogue_loss,
+    padded_labels,
+)
 
 PLAIN = TrainingConfig(label_smoothing=0.0, auxiliary_weight=0.5)
 ONES = torch.ones(7)
@@ -78,3 +83,13 @@ def test_a_batch_without_any_label_has_a_zero_loss_with_a_gradient() -> None:
     loss.backward()
     assert loss.item() == 0.0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_a_full_correction_makes_a_prior_knowing_classifier_indifferent() -> None:
+    emotions = np.array([0] * 6 + [1] * 3 + [2, -1])
+    head = torch.nn.Sequential(torch.nn.Linear(4, 7))
+    with torch.no_grad():
+        head[0].weight.zero_()
+        head[0].bias.copy_(torch.tensor([0.6, 0.3, 0.1, 1.0, 1.0, 1.0, 1.0]).log())
+    correct_prior(head, emotions, 1.0)
+    assert torch.allclose(head(torch.randn(1, 4)), torch.zeros(1, 7), atol=1e-6)

@@ -33,7 +33,12 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
 from avt_memocmt.models.encoders import NamedTokenProjection
 from avt_memocmt.training.loop import Schedule, Trainer, make_accelerator, seed_everything
-from avt_memocmt.training.losses import class_weights, dialogue_loss, padded_labels
+from avt_memocmt.training.losses import (
+    class_weights,
+    correct_prior,
+    dialogue_loss,
+    padded_labels,
+)
 from avt_memocmt.training.tuned_text import WithTextEncoder
 from avt_memocmt.weights import file_sha256
 
@@ -62,6 +67,12 @@ class DialogueTraining:
         self.accelerator = make_accelerator(config.training.precision)
         seed_everything(config.training.seed)
         self.network = build_model(config)
+        self._head = getattr(self.network, "head", None)
+        if config.training.prior_correction and not isinstance(self._head, nn.Sequential):
+            raise AvtError(
+                f"training.prior_correction needs one classifier, and {config.model.kind} has "
+                "several; set it to 0."
+            )
         set_statistics(self.network, train)
         if not isinstance(self.network, AvtMemoCmt):
             # A network that judges a turn by itself learns best from turns of many dialogues.
@@ -72,8 +83,8 @@ class DialogueTraining:
             encoder.freeze(config.training.frozen_layers)
             encoder.set_dropout(config.training.encoder_dropout)
             self.model = WithTextEncoder(self.network, encoder)
-        emotions = np.concatenate([dialogue.emotions for dialogue in train])
-        self._weights = class_weights(emotions, config.training.class_balance)
+        self._emotions = np.concatenate([dialogue.emotions for dialogue in train])
+        self._weights = class_weights(self._emotions, config.training.class_balance)
 
     def run(self, folder: Path) -> dict[str, float]:
         """Train into `folder`, resuming what is there; returns the dev scores of the best epoch."""
@@ -91,12 +102,17 @@ class DialogueTraining:
         )
         trainer = Trainer(self.model, folder, schedule, self.accelerator, self._groups())
         self._weights = self._weights.to(trainer.device)
-        return trainer.run(
+        best = trainer.run(
             lambda epoch: self._batches(epoch, trainer.device),
             self._loss,
             lambda: self._evaluate(trainer.device),
             "weighted_f1",
         )
+        if not isinstance(self._head, nn.Sequential) or not settings.prior_correction:
+            return best
+        correct_prior(self._head, self._emotions, settings.prior_correction)
+        with torch.no_grad():
+            return {**best, **self._evaluate(trainer.device)}
 
     def _groups(self) -> list[dict[str, Any]]:
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]

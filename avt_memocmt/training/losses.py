@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import TrainingConfig
@@ -36,6 +37,24 @@ def class_weights(emotions: NDArray[np.int64], exponent: float) -> Tensor:
     weights = shares**-exponent
     mean = float((weights * counts).sum() / counts.sum())
     return torch.from_numpy(np.where(counts > 0, weights / mean, 1.0)).float()
+
+
+def correct_prior(head: nn.Sequential, emotions: NDArray[np.int64], strength: float) -> None:
+    """Take the class frequencies out of a classifier's decisions, by its last layer's bias.
+
+    Post-hoc logit adjustment (Menon et al. 2021, equation 9): logits - strength * log(frequency).
+    A class that does not occur in the labels keeps its logit.
+
+    Args:
+        head: a classifier that ends in a linear layer of seven outputs.
+        emotions: labels of the train split; negative ones are left out.
+        strength: 0 = none, 1 = all.
+    """
+    counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS)
+    shares = np.where(counts > 0, counts / counts.sum(), 1.0)
+    last = cast(nn.Linear, head[-1])
+    with torch.no_grad():
+        last.bias.sub_(strength * torch.from_numpy(np.log(shares)).to(last.bias))
 
 
 def dialogue_loss(
