@@ -13,6 +13,9 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
 
+EMBEDDED_PRESET = Path(__file__).parent / "presets" / "embedded.yaml"
+"""The settings of the embedded preset; the paper's are the project's config.yaml."""
+
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]

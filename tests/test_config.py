@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from avt_memocmt.config import load_config, save_config
+from avt_memocmt.config import EMBEDDED_PRESET, load_config, save_config
 from avt_memocmt.errors import AvtError
-from avt_memocmt.training.recipe import EMBEDDED_RECIPE
 
 PAPER = Path(__file__).parents[1] / "config.yaml"
 
@@ -21,7 +23,7 @@ def test_the_paper_config_names_the_papers_encoders() -> None:
 
 
 def test_writing_and_reading_gives_an_equal_config(tmp_path: Path) -> None:
-    for config in (load_config(PAPER), load_config(EMBEDDED_RECIPE)):
+    for config in (load_config(PAPER), load_config(EMBEDDED_PRESET)):
         save_config(config, tmp_path / "config.yaml")
         assert load_config(tmp_path / "config.yaml") == config
 
@@ -52,3 +54,20 @@ def test_a_missing_or_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("", encoding="utf-8")
     with pytest.raises(AvtError, match="holds no settings"):
         load_config(tmp_path / "empty.yaml")
+
+
+def test_the_core_runs_without_the_training_tools(tmp_path: Path) -> None:
+    blocked = "import sys; sys.modules.update(accelerate=None, tensorboard=None)"
+    (tmp_path / "sitecustomize.py").write_text(blocked)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        call = [sys.executable, "-m", "avt_memocmt", *command]
+        return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120)
+
+    done = run("doctor")
+    assert done.returncode == 0, done.stderr
+    done = run("train")
+    assert done.returncode == 1
+    assert "training needs accelerate; install the extra" in done.stderr
+    assert "Traceback" not in done.stderr

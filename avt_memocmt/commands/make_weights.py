@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from avt_memocmt.commands.console import log
+from avt_memocmt.commands.settings import require_training_tools
 
 
 def make_weights(
@@ -18,6 +19,7 @@ def make_weights(
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
 ) -> None:
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
+    require_training_tools()
     from avt_memocmt.training.recipe import train_embedded
 
     folder = train_embedded(data, work, seed)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from avt_memocmt.commands.console import log
+from avt_memocmt.commands.settings import require_training_tools
 
 
 def reproduce(
@@ -27,6 +28,7 @@ def reproduce(
     ] = None,
 ) -> None:
     """Train and measure every row of the table on every seed. Resumes after a stop."""
+    require_training_tools()
     from avt_memocmt.data.feature_store import FeatureStore
     from avt_memocmt.data.index import read_index
     from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan

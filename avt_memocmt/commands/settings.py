@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from avt_memocmt.config import Config, load_config
+from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config
 from avt_memocmt.errors import AvtError
-from avt_memocmt.training.recipe import EMBEDDED_RECIPE
 
 ConfigFile = Annotated[
     Path, typer.Option("--config", help="The settings; the paper's are in config.yaml.")
@@ -28,6 +28,21 @@ Overrides = Annotated[
 ]
 
 DEFAULT_CONFIG = Path("config.yaml")
+
+
+def require_training_tools() -> None:
+    """Check that the extra `train` is installed.
+
+    Raises:
+        AvtError: it is not.
+    """
+    for module in ("accelerate", "tensorboard"):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise AvtError(
+                f"training needs {module}; install the extra with: pip install 'avt-memocmt[train]'"
+            ) from error
 
 
 def resolve_config(
@@ -53,7 +68,7 @@ def resolve_config(
     if encoders is not None:
         changes = [*_encoder_overrides(encoders), *changes]
     if preset == "embedded":
-        return load_config(EMBEDDED_RECIPE, changes)
+        return load_config(EMBEDDED_PRESET, changes)
     if not config.is_file():
         raise AvtError(
             f"{config} is missing; run the command where the project's config.yaml lies, name it "

@@ -14,6 +14,7 @@ from avt_memocmt.commands.settings import (
     Encoders,
     Overrides,
     Preset,
+    require_training_tools,
     resolve_config,
 )
 
@@ -43,6 +44,7 @@ def train(
     """Train on the train split, select on dev. Without --features, MELD in paths.meld is read:
     its clips are indexed and their features extracted first. Resumes after a stop.
     """
+    require_training_tools()
     from avt_memocmt.commands.meld_features import meld_store
     from avt_memocmt.data.feature_store import FeatureStore
     from avt_memocmt.inference.extraction import default_checkpoint

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from avt_memocmt.config import load_config
+from avt_memocmt.config import EMBEDDED_PRESET, load_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
@@ -15,9 +15,6 @@ from avt_memocmt.training.face import train_face
 from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text import train_text
-
-EMBEDDED_RECIPE = Path(__file__).parent / "recipes" / "embedded.yaml"
-"""The settings of the embedded preset."""
 
 
 def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
@@ -36,7 +33,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     Raises:
         AvtError: a corpus or an encoder's weights are missing.
     """
-    config = load_config(EMBEDDED_RECIPE)
+    config = load_config(EMBEDDED_PRESET)
     work.mkdir(parents=True, exist_ok=True)
     selected = {
         "text": train_text(data, work, config.text, seed),
@@ -47,7 +44,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
         shutil.copyfile(work / name, folder / name)
-    shutil.copyfile(EMBEDDED_RECIPE, folder / CONFIG_FILE)
+    shutil.copyfile(EMBEDDED_PRESET, folder / CONFIG_FILE)
     model, _ = load_media_model(folder)
     report = report_scores(model, config, load_sources(data, "report", config, work))
     metrics = {
