@@ -183,12 +183,7 @@ def _text_input(rows: Sequence[FeatureRow]) -> TextInput:
     """The words of the last of these turns, the others being its past."""
     *past, turn = rows
     context = tuple(
-        ContextTurn(
-            before.text,
-            None
-            if before.speaker is None or turn.speaker is None
-            else before.speaker == turn.speaker,
-        )
+        ContextTurn.said_by(before.speaker, before.text, turn.speaker)
         for before in past
         if before.text
     )

@@ -36,6 +36,12 @@ class ContextTurn:
     text: str
     same_speaker: bool | None = None
 
+    @classmethod
+    def said_by(cls, speaker: str | None, text: str, before: str | None) -> ContextTurn:
+        """What `speaker` said before a turn of the speaker `before`; None where not known."""
+        known = speaker is not None and before is not None
+        return cls(text, speaker == before if known else None)
+
 
 @dataclass(frozen=True)
 class TextInput:

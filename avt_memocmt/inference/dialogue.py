@@ -9,11 +9,9 @@ from torch import Tensor
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.dialogue_batch import (
-    SPEAKER_CHANGED,
-    SPEAKER_SAME,
-    SPEAKER_UNKNOWN,
     TurnFeatures,
     collate,
+    speaker_changes,
 )
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import ContextTurn
@@ -43,7 +41,6 @@ class DialogueReader:
         self._changes: deque[int] = deque(maxlen=model.temporal.reach)
         self._lines: deque[tuple[str, str | None]] = deque(maxlen=max(1, config.text.context_turns))
         self._speaker: str | None = None
-        self._started = False
 
     @torch.no_grad()
     def read(
@@ -72,7 +69,7 @@ class DialogueReader:
         )
         if utterance.text:
             self._lines.append((utterance.text, utterance.speaker))
-        self._speaker, self._started = utterance.speaker, True
+        self._speaker = utterance.speaker
         return UtterancePrediction(
             start=utterance.start,
             end=utterance.end,
@@ -85,15 +82,10 @@ class DialogueReader:
         )
 
     def _context(self, speaker: str | None) -> tuple[ContextTurn, ...]:
-        return tuple(
-            ContextTurn(text, None if speaker is None or by is None else by == speaker)
-            for text, by in self._lines
-        )
+        return tuple(ContextTurn.said_by(by, text, speaker) for text, by in self._lines)
 
     def _speaker_change(self, speaker: str | None) -> int:
-        if not self._started or speaker is None or self._speaker is None:
-            return SPEAKER_UNKNOWN
-        return SPEAKER_SAME if speaker == self._speaker else SPEAKER_CHANGED
+        return speaker_changes([self._speaker, speaker])[1]
 
 
 def _modality_use(tokens: dict[str, Tokens], fused: Fused) -> dict[str, ModalityUse]:

@@ -74,7 +74,10 @@ class ExtractionPlan:
             AvtError: two records are the same utterance.
         """
         context = {
-            turn.key: tuple(_context_turn(past, turn) for past in past_turns(dialogue, position))
+            turn.key: tuple(
+                ContextTurn.said_by(past.speaker, past.text, turn.speaker)
+                for past in past_turns(dialogue, position)
+            )
             for dialogue in group_dialogues(records)
             for position, turn in enumerate(dialogue)
         }
@@ -95,11 +98,6 @@ class ExtractionPlan:
         """SHA-256 of all that is read from the source, and of the division."""
         rows = [[asdict(clip.record) for clip in shard] for shard in self.shards]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _context_turn(past: UtteranceRecord, turn: UtteranceRecord) -> ContextTurn:
-    is_known = past.speaker is not None and turn.speaker is not None
-    return ContextTurn(past.text, past.speaker == turn.speaker if is_known else None)
 
 
 def _manifest_records(path: Path) -> list[UtteranceRecord]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from avt_memocmt.config import Config
 from avt_memocmt.data.corpora import Part, SpeechClip, ferplus_faces, meld_dialogues, speech_clips
 from avt_memocmt.data.dialogue_batch import TurnFeatures, speaker_changes
+from avt_memocmt.data.manifest import SECONDS_PER_WORD
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -35,8 +36,6 @@ from avt_memocmt.training.token_cache import TokenCache, cached_tokens
 
 SPEECH_VARIANTS = 3
 FACE_VARIANTS = 3
-SECONDS_PER_WORD = 0.33
-"""Nominal length of a line whose recording is not at hand."""
 
 Labels = NDArray[np.float32]
 

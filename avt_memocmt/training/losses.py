@@ -13,11 +13,9 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch
+from avt_memocmt.data.index import UNLABELLED
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.models.prediction import Prediction
-
-IGNORED = -1
-"""Label of padding and of turns without a label, which do not count."""
 
 
 def class_weights(emotions: NDArray[np.int64], exponent: float) -> Tensor:
@@ -69,33 +67,33 @@ def dialogue_loss(
     Args:
         prediction: of the network.
         batch: what it was given; a modality's own decision counts where it is present.
-        labels: int64 [batch, turns], `IGNORED` where there is none.
+        labels: int64 [batch, turns], `UNLABELLED` at padding and where there is none.
         weights: float [7], of the classes.
         config: label smoothing and the weight of the auxiliary heads.
     """
 
     def cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-        if not bool((truth != IGNORED).any()):
+        if not bool((truth != UNLABELLED).any()):
             return logits.sum() * 0.0
         return F.cross_entropy(
             logits.float().flatten(0, 1),
             truth.flatten(),
             weight=weights,
-            ignore_index=IGNORED,
+            ignore_index=UNLABELLED,
             label_smoothing=config.label_smoothing,
         )
 
     total = cross_entropy(prediction.logits, labels)
     for name, logits in prediction.opinions.items():
         present = batch.modalities[name].mask.any(dim=2)
-        own = labels.masked_fill(~present, IGNORED)
+        own = labels.masked_fill(~present, UNLABELLED)
         total = total + config.auxiliary_weight * cross_entropy(logits, own)
     return total
 
 
 def padded_labels(dialogues: Sequence[NDArray[np.int64]], turns: int) -> Tensor:
-    """int64 [batch, turns] from the labels of each dialogue, `IGNORED` at padding."""
-    labels = torch.full((len(dialogues), turns), IGNORED)
+    """int64 [batch, turns] from the labels of each dialogue, `UNLABELLED` at padding."""
+    labels = torch.full((len(dialogues), turns), UNLABELLED)
     for row, emotions in enumerate(dialogues):
-        labels[row, : len(emotions)] = torch.from_numpy(np.maximum(emotions, IGNORED))
+        labels[row, : len(emotions)] = torch.from_numpy(np.maximum(emotions, UNLABELLED))
     return labels
