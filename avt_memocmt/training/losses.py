@@ -30,8 +30,7 @@ def class_weights(emotions: NDArray[np.int64], exponent: float) -> Tensor:
     Returns:
         float32 [7]; 1 for a class that does not occur.
     """
-    counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS).astype(np.float64)
-    shares = np.where(counts > 0, counts, counts.sum()) / counts.sum()
+    counts, shares = _class_shares(emotions)
     weights = shares**-exponent
     mean = float((weights * counts).sum() / counts.sum())
     return torch.from_numpy(np.where(counts > 0, weights / mean, 1.0)).float()
@@ -48,8 +47,7 @@ def correct_prior(head: nn.Sequential, emotions: NDArray[np.int64], strength: fl
         emotions: labels of the train split; negative ones are left out.
         strength: 0 = none, 1 = all.
     """
-    counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS)
-    shares = np.where(counts > 0, counts / counts.sum(), 1.0)
+    _, shares = _class_shares(emotions)
     last = cast(nn.Linear, head[-1])
     with torch.no_grad():
         last.bias.sub_(strength * torch.from_numpy(np.log(shares)).to(last.bias))
@@ -97,3 +95,9 @@ def padded_labels(dialogues: Sequence[NDArray[np.int64]], turns: int) -> Tensor:
     for row, emotions in enumerate(dialogues):
         labels[row, : len(emotions)] = torch.from_numpy(np.maximum(emotions, UNLABELLED))
     return labels
+
+
+def _class_shares(emotions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often each class occurs, [7], and its share of the labels, 1 where it does not occur."""
+    counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS).astype(np.float64)
+    return counts, np.where(counts > 0, counts, counts.sum()) / counts.sum()
