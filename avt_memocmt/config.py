@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -118,6 +118,27 @@ class TextConfig(_Section):
     align_words: bool = False
 
 
+class TemperatureConfig(_Section):
+    """What logits are divided by, fitted on held-back data after training; 1 where not given.
+
+    Attributes:
+        decision: of the decision, by the modalities of the turn, as "audio+text".
+        alone: of each modality's own decision.
+    """
+
+    decision: dict[str, Annotated[float, Field(gt=0)]] = {}
+    alone: dict[Modality, Annotated[float, Field(gt=0)]] = {}
+
+    @model_validator(mode="after")
+    def _known_sets(self) -> TemperatureConfig:
+        modalities = get_args(Modality)
+        for name in self.decision:
+            parts = name.split("+")
+            if parts != [m for m in modalities if m in parts]:
+                raise ValueError(f"{name} is no set of modalities; write it as audio+visual+text")
+        return self
+
+
 class ModelConfig(_Section):
     """The network after the encoders.
 
@@ -133,6 +154,7 @@ class ModelConfig(_Section):
         temporal_window: turns that one turn can attend to on one side, itself included.
         causal: True = past turns only (streaming); False = past and future turns (offline).
         dropout: probability in both transformers while training.
+        temperatures: of the proposed network's probabilities.
     """
 
     kind: ModelKind = "avt-memocmt"
@@ -146,6 +168,7 @@ class ModelConfig(_Section):
     temporal_window: Positive = 16
     causal: bool = True
     dropout: Probability = 0.1
+    temperatures: TemperatureConfig = TemperatureConfig()
 
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> ModelConfig:
@@ -195,6 +218,8 @@ class TrainingConfig(_Section):
         prior_correction: share of the logarithm of the class frequencies that is taken off the
             logits after training (Menon et al. 2021); 0 = none, 1 = all.
         label_smoothing: of the loss.
+        weight_average: decay, at each step, of the moving average of the weights that is judged and
+            kept; 0 = the weights themselves.
         auxiliary_weight: of the loss of each modality's own decision.
         precision: bf16 runs the network in autocast.
         text_encoder: frozen reads stored tokens; fine-tuned trains the encoder along, on the text.
@@ -216,6 +241,7 @@ class TrainingConfig(_Section):
     class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     prior_correction: Annotated[float, Field(ge=0, le=1)] = 0.0
     label_smoothing: Probability = 0.05
+    weight_average: Probability = 0.0
     auxiliary_weight: Annotated[float, Field(ge=0)] = 0.3
     precision: Literal["fp32", "bf16"] = "fp32"
     text_encoder: Literal["frozen", "fine-tuned"] = "frozen"

@@ -245,6 +245,20 @@ def test_reading_turn_by_turn_with_a_bounded_past_equals_the_whole_dialogue(
             assert torch.allclose(part[0, -1], whole[0, t], atol=1e-5)
 
 
+def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
+    fitted = {"decision": {"audio": 2.0, "audio+text": 4.0}, "alone": {"text": 8.0}}
+    config = ModelConfig.model_validate({**SMALL.model_dump(), "temperatures": fitted})
+    cooled = AvtMemoCmt(SHAPES, config).eval()
+    cooled.load_state_dict(model.state_dict())
+    for present, expected in [(("audio",), 2.0), (("audio", "text"), 4.0), (("text",), 1.0)]:
+        batch = collate([make_dialogue(2, 3, present)], DIMS)
+        with torch.no_grad():
+            before, after = model(batch), cooled(batch)
+        assert torch.allclose(after.logits * expected, before.logits, atol=1e-5)
+        assert torch.allclose(after.opinions["text"] * 8, before.opinions["text"], atol=1e-5)
+        assert torch.equal(after.opinions["audio"], before.opinions["audio"])
+
+
 def test_padding_turns_cannot_change_the_output(model: AvtMemoCmt) -> None:
     turns = torch.randn(1, 4, SMALL.dim)
     padded = torch.cat([turns, torch.full((1, 3, SMALL.dim), 50.0)], dim=1)

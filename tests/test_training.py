@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import ModelConfig
@@ -34,6 +35,7 @@ from avt_memocmt.training.loop import Schedule, Trainer, cosine_with_warmup
 from avt_memocmt.training.speech_augment import add_noise, augment_speech, band_limit, resample
 from avt_memocmt.training.synthetic import PairSampler, Sources, without
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
+from avt_memocmt.training.weight_average import WeightAverage
 
 DIMS = {"audio": 8, "visual": 256, "text": 6}
 
@@ -144,10 +146,13 @@ def test_speaker_changes() -> None:
     assert speaker_changes([]) == []
 
 
-def make_trainer(folder: Path, epochs: int) -> tuple[nn.Linear, Trainer]:
+def make_trainer(
+    folder: Path, epochs: int, weight_average: float = 0.0
+) -> tuple[nn.Linear, Trainer]:
     torch.manual_seed(0)
     model = nn.Linear(3, 1)
-    return model, Trainer(model, folder, Schedule(epochs, 4, 0.1))
+    schedule = Schedule(epochs, 4, 0.1, weight_average=weight_average)
+    return model, Trainer(model, folder, schedule)
 
 
 def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = None) -> None:
@@ -163,16 +168,45 @@ def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = Non
     trainer.run(batches, loss, lambda: {"score": float(trainer.epoch)}, "score")
 
 
-def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    whole, trainer = make_trainer(tmp_path / "whole", 4)
+@pytest.mark.parametrize("weight_average", [0.0, 0.9])
+def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path, weight_average: float) -> None:
+    whole, trainer = make_trainer(tmp_path / "whole", 4, weight_average)
     run_trainer(whole, trainer)
-    model, trainer = make_trainer(tmp_path / "stopped", 4)
+    model, trainer = make_trainer(tmp_path / "stopped", 4, weight_average)
     with pytest.raises(KeyboardInterrupt):
         run_trainer(model, trainer, stop_after=2)
-    model, trainer = make_trainer(tmp_path / "stopped", 4)
+    model, trainer = make_trainer(tmp_path / "stopped", 4, weight_average)
     assert trainer.epoch == 2
     run_trainer(model, trainer)
     assert torch.equal(model.weight, whole.weight)
+
+
+def test_the_weight_average_is_applied_and_taken_off_again() -> None:
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1, affine=False))
+    weight, mean = cast(Tensor, model[0].weight), cast(Tensor, model[1].running_mean)
+    expected = [float(weight.detach()), 0.0]
+    average = WeightAverage(model, 0.4)
+    for step in range(1, 6):
+        with torch.no_grad():
+            weight.fill_(step)
+            mean.fill_(-step)
+        average.update()
+        decay = min(0.4, (1 + step) / (10 + step))
+        expected = [
+            decay * expected[0] + (1 - decay) * step,
+            decay * expected[1] - (1 - decay) * step,
+        ]
+    with average.applied():
+        assert [float(weight.detach()), float(mean)] == pytest.approx(expected)
+    assert [float(weight.detach()), float(mean)] == [5.0, -5.0]
+
+
+def test_averaged_weights_are_what_training_keeps(tmp_path: Path) -> None:
+    last, trainer = make_trainer(tmp_path / "last", 1)
+    run_trainer(last, trainer)
+    averaged, trainer = make_trainer(tmp_path / "averaged", 1, 0.9)
+    run_trainer(averaged, trainer)
+    assert not torch.equal(averaged.weight, last.weight)
 
 
 def test_schedule_rises_then_falls_to_zero() -> None:

@@ -76,7 +76,7 @@ class DialogueReader:
             speaker=utterance.speaker,
             text=utterance.text,
             text_source=text_source,
-            probabilities=_probabilities(logits[0, -1]),
+            probabilities=_probabilities(self._model.temperature(logits[:, -1], fused.weights)[0]),
             modalities=_modality_use(tokens, fused),
             warnings=warnings,
         )

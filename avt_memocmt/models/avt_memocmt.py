@@ -13,6 +13,7 @@ from avt_memocmt.models.cross_modal_transformer import MODALITIES, CrossModalTra
 from avt_memocmt.models.encoders import TokenShape, make_projection
 from avt_memocmt.models.heads import StatisticsPooling, among_present, classifier, in_columns
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
+from avt_memocmt.models.temperature import SubsetTemperature
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 FUSED_AT_ONCE = 64
@@ -71,6 +72,8 @@ class AvtMemoCmt(DialogueNetwork):
             c.dropout,
         )
         self.head = classifier(c.dim, c.dropout)
+        self.temperature = SubsetTemperature(c.temperatures.decision)
+        self._alone = dict(c.temperatures.alone)
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn of a batch of dialogues.
@@ -79,7 +82,7 @@ class AvtMemoCmt(DialogueNetwork):
         """
         fused = self._fuse_turns(batch)
         logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
-        return Prediction(logits, fused.weights, fused.opinions)
+        return Prediction(self.temperature(logits, fused.weights), fused.weights, fused.opinions)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """`fuse` of the real turns, those of similar length together: little padding is computed.
@@ -121,7 +124,7 @@ class AvtMemoCmt(DialogueNetwork):
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
             own[m] = self.opinion_pools[m](tokens[m], masks[m])
-            opinions[m] = self.opinion_heads[m](own[m])
+            opinions[m] = self.opinion_heads[m](own[m]) / self._alone.get(m, 1.0)
         crossed = self.cross_modal(tokens, masks)
         pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in self.modalities]
         present = torch.stack([parts[m].mask.any(dim=1) for m in self.modalities], dim=1)
@@ -131,6 +134,6 @@ class AvtMemoCmt(DialogueNetwork):
         return Fused(utterances, in_columns(weights * present, self.modalities), opinions)
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
-        """Dialogue level: [batch, turns, dim] -> logits [batch, turns, 7]."""
+        """Dialogue level: [batch, turns, dim] -> logits [batch, turns, 7], before `temperature`."""
         logits: Tensor = self.head(self.temporal(utterances, turn_mask, speaker_change))
         return logits

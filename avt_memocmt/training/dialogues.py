@@ -98,6 +98,7 @@ class DialogueTraining:
             settings.warmup,
             settings.clip,
             settings.patience,
+            settings.weight_average,
             settings.seed,
         )
         trainer = Trainer(self.model, folder, schedule, self.accelerator, self._groups())

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
+
+from avt_memocmt.training.weight_average import WeightAverage
 
 _console = Console(stderr=True)
 
@@ -65,6 +68,8 @@ class Schedule:
         warmup: share of the steps over which the learning rate rises.
         clip: largest gradient norm.
         patience: epochs without a better score after which training stops; None = never.
+        weight_average: decay of the moving average of the weights that is judged and kept; 0 = the
+            weights themselves.
         seed: every epoch starts from a seed that follows from this one.
     """
 
@@ -75,6 +80,7 @@ class Schedule:
     warmup: float = 0.1
     clip: float = 1.0
     patience: int | None = None
+    weight_average: float = 0.0
     seed: int = 0
 
 
@@ -118,6 +124,8 @@ class Trainer:
         self._rates = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: cosine_with_warmup(step, total, schedule.warmup)
         )
+        decay = schedule.weight_average
+        self._average = WeightAverage(model, decay) if decay else None
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -148,25 +156,31 @@ class Trainer:
             seed_everything(1000 * self.plan.seed + self.epoch)
             mean = self._train_epoch(batches(self.epoch), loss)
             self.model.eval()
-            with torch.no_grad():
-                result = evaluate()
-            self.epoch += 1
-            entry = {
-                "epoch": self.epoch,
-                "loss": round(mean, 4),
-                "seconds": round(time.monotonic() - began, 1),
-                **{name: round(value, 4) for name, value in result.items()},
-            }
-            better = result[criterion] > self.best
-            if better:
-                self.best, self.best_epoch = result[criterion], self.epoch
+            with self._averaged():
+                with torch.no_grad():
+                    result = evaluate()
+                self.epoch += 1
+                entry = {
+                    "epoch": self.epoch,
+                    "loss": round(mean, 4),
+                    "seconds": round(time.monotonic() - began, 1),
+                    **{name: round(value, 4) for name, value in result.items()},
+                }
+                better = result[criterion] > self.best
+                if better:
+                    self.best, self.best_epoch = result[criterion], self.epoch
+                if writer is not None:
+                    self._write(entry, better, writer)
             if writer is not None:
-                self._write(entry, better, writer)
+                self._save()
         self.accelerator.wait_for_everyone()
         load_into(self.model, self.folder / "best.safetensors")
         self.model.eval()
         best: dict[str, float] = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
         return best
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self._average.applied() if self._average else nullcontext()
 
     def _is_stale(self) -> bool:
         patience = self.plan.patience
@@ -192,6 +206,8 @@ class Trainer:
             self.accelerator.clip_grad_norm_(self._parallel.parameters(), self.plan.clip)
             self.optimizer.step()
             self._rates.step()
+            if self._average:
+                self._average.update()
             total, count = total + value.item(), count + 1
         return total / max(1, count)
 
@@ -212,7 +228,6 @@ class Trainer:
         if better:
             save_tensors(self.model.state_dict(), self.folder / "best.safetensors")
             (self.folder / "best.json").write_text(json.dumps(entry), encoding="utf-8")
-        self._save()
 
     def _save(self) -> None:
         state = {
@@ -222,6 +237,7 @@ class Trainer:
             "epoch": self.epoch,
             "best": self.best,
             "best_epoch": self.best_epoch,
+            "average": self._average.state_dict() if self._average else {},
         }
         partial = self.folder / "state.pt.part"
         torch.save(state, partial)
@@ -235,6 +251,10 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._rates.load_state_dict(state["rates"])
+        if self._average and state.get("average"):
+            self._average.load_state_dict(state["average"])
+        elif self._average:
+            self._average = WeightAverage(self.model, self.plan.weight_average)
         self.epoch, self.best, self.best_epoch = (
             state[name] for name in ("epoch", "best", "best_epoch")
         )
