@@ -17,6 +17,9 @@ EMOTIONS: tuple[str, ...] = (
 
 NUM_EMOTIONS = len(EMOTIONS)
 
+UNCERTAIN = "uncertain"
+"""What is said instead of an emotion whose probability is below the least that was asked for."""
+
 # Okabe & Ito (2008): distinguishable with every common form of colour blindness.
 COLOURS: dict[str, str] = {
     "neutral": "#999999",
@@ -26,6 +29,7 @@ COLOURS: dict[str, str] = {
     "joy": "#E69F00",
     "disgust": "#009E73",
     "anger": "#D55E00",
+    UNCERTAIN: "#E5E5E5",
 }
 
 _SYNONYMS: dict[str, str] = {

@@ -229,6 +229,24 @@ def test_wrong_usage_exits_with_2(
     assert run(["predict", "a.mp4", "--nonsense"], monkeypatch, capsys)[0] == 2
 
 
+def test_an_emotion_below_the_least_confidence_is_uncertain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice = write_wav(tmp_path / "voice.wav", speech_like(1.0))
+
+    def found(*options: str) -> dict:
+        code, out, _ = run(["predict", str(voice), "--json", *options], monkeypatch, capsys)
+        assert code == 0
+        turn: dict = json.loads(out)["utterances"][0]
+        return turn
+
+    sure, unsure = found(), found("--min-confidence", "1")
+    assert unsure["emotion"] == "uncertain"
+    assert sure["emotion"] == max(unsure["probabilities"], key=unsure["probabilities"].get)
+    assert unsure["probabilities"] == sure["probabilities"]
+    assert run(["predict", str(voice), "--min-confidence", "7"], monkeypatch, capsys)[0] == 2
+
+
 def test_timed_cues_become_the_utterances(recognizer: EmotionRecognizer, tmp_path: Path) -> None:
     path = write_wav(tmp_path / "talk.wav", speech_like(6.0))
     cues = [

@@ -9,6 +9,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.report import write_report
 from avt_memocmt.explainability.report_texts import WARNINGS
 from avt_memocmt.explainability.timeline import (
+    LANE,
     LANES_TOP,
     LEFT,
     RIGHT,
@@ -108,6 +109,20 @@ def test_bars_stand_at_their_times_as_high_as_their_confidence():
         0.4 * rectangles(full, COLOURS["joy"])[1]["height"], abs=0.01
     )
     assert share["height"] == pytest.approx(0.4 * STACK, abs=0.01)
+
+
+def test_an_uncertain_utterance_is_unfilled_in_the_lane_of_the_likeliest(tmp_path):
+    doubted = media(
+        utterance(2.0, 7.0, "joy", top=0.4, min_confidence=0.5), utterance(7.0, 8.0, "fear")
+    )
+    svg = timeline_svg(doubted)
+    lanes = [bar for bar in rectangles(svg, COLOURS["joy"]) if bar["y"] < STACK_TOP - LANE]
+    assert [bar["height"] for bar in lanes] == [10.0]  # the swatch beside the lane's name
+    assert "uncertain, joy 40%" in svg
+    page = report(tmp_path, doubted)
+    assert "Most time: uncertain 83%, fear 17%" in page.text
+    assert "uncertain 40%" in page.text
+    assert "Likeliest: joy." in page.text
 
 
 def test_the_probabilities_of_an_utterance_fill_the_whole_stack():

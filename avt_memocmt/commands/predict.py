@@ -34,6 +34,10 @@ def predict(
     transcribe: Annotated[
         bool, typer.Option(help="Let the packaged recogniser listen where no transcript is given.")
     ] = True,
+    min_confidence: Annotated[
+        float,
+        typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
+    ] = 0.0,
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
@@ -50,7 +54,7 @@ def predict(
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     results: list[MediaPrediction] = []
-    for result in _predictions(files, checkpoint, cues, transcribe, failures):
+    for result in _predictions(files, checkpoint, cues, transcribe, min_confidence, failures):
         results.append(result)
         if as_json:
             print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
@@ -82,6 +86,7 @@ def _predictions(
     checkpoint: str,
     cues: list[Cue] | None,
     transcribe: bool,
+    min_confidence: float,
     failures: list[tuple[str, str]],
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
@@ -93,7 +98,13 @@ def _predictions(
     for path in files:
         try:
             with media_progress(str(path)) as advance:
-                result = recognizer.predict(path, cues, transcribe=transcribe, progress=advance)
+                result = recognizer.predict(
+                    path,
+                    cues,
+                    transcribe=transcribe,
+                    min_confidence=min_confidence,
+                    progress=advance,
+                )
         except AvtError as error:
             failures.append((str(path), str(error)))
         else:
@@ -108,7 +119,9 @@ def _print_timeline(result: MediaPrediction) -> None:
         table.add_row(
             f"{turn.start:.2f}",
             f"{turn.end:.2f}",
-            turn.emotion,
+            turn.emotion
+            if turn.emotion == turn.likeliest
+            else f"{turn.emotion} ({turn.likeliest})",
             f"{turn.confidence:.2f}",
             turn.text,
             " ".join(turn.warnings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from avt_memocmt.emotions import COLOURS, EMOTIONS
+from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
 from avt_memocmt.explainability.report_style import STYLE
 from avt_memocmt.explainability.report_texts import FIGURE_CAPTION, LIMITS, WARNINGS
 from avt_memocmt.explainability.timeline import (
@@ -126,7 +126,7 @@ def _shares(utterances: Sequence[UtterancePrediction]) -> list[tuple[str, float]
     lengths = [utterance.end - utterance.start for utterance in utterances]
     if sum(lengths) <= 0:
         lengths = [1.0] * len(utterances)
-    shares = dict.fromkeys(EMOTIONS, 0.0)
+    shares = dict.fromkeys((*EMOTIONS, UNCERTAIN), 0.0)
     for utterance, length in zip(utterances, lengths, strict=True):
         shares[utterance.emotion] += length / sum(lengths)
     ranked = sorted(shares.items(), key=lambda item: item[1], reverse=True)
@@ -171,6 +171,8 @@ def _row(utterance: UtterancePrediction, with_speakers: bool) -> str:
     notes = [_warning_link(name) for name in utterance.warnings]
     conflict = disagreement(utterance)
     notes += [conflict] if conflict else []
+    if utterance.emotion == UNCERTAIN:
+        notes.append(f"Likeliest: {utterance.likeliest}.")
     return (
         f'<tr><th scope="row" class="time">{times}</th>{speaker}'
         f'<td class="words" dir="auto">{words}</td>'

@@ -32,6 +32,7 @@ LIMITS = (
 )
 
 FIGURE_CAPTION = (
-    "Top: each utterance in the lane of its emotion, filled as high as its confidence. Middle: how "
-    "the model divides its belief. Bottom: how much sound, face and words counted."
+    "Top: each utterance in the lane of its emotion, filled as high as its confidence, or "
+    "unfilled where it is uncertain. Middle: how the model divides its belief. Bottom: how much "
+    "sound, face and words counted."
 )

@@ -7,7 +7,7 @@ import math
 import unicodedata
 from collections import Counter
 
-from avt_memocmt.emotions import COLOURS, EMOTIONS
+from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 
 MODALITY_NAMES = {"audio": "audio", "visual": "face", "text": "words"}
@@ -35,10 +35,11 @@ CHARACTER = 6.3
 def timeline_svg(prediction: MediaPrediction) -> str:
     """Draw the emotion timeline of one input.
 
-    From top to bottom, over seconds: each utterance in the lane of its emotion, as high as its
-    confidence; the probabilities of all seven emotions, stacked; how much each modality counted.
-    Lanes and rows carry their names, so that nothing depends on colour alone. Text and lines take
-    the colour of the surrounding text (light and dark pages).
+    From top to bottom, over seconds: each utterance in the lane of its likeliest emotion, as high
+    as its confidence, or unfilled where it is uncertain; the probabilities of all seven emotions,
+    stacked; how much each modality counted. Lanes and rows carry their names, so that nothing
+    depends on colour alone. Text and lines take the colour of the surrounding text (light and dark
+    pages).
 
     Args:
         prediction: of any length; a still image (duration 0) fills the whole width.
@@ -170,13 +171,12 @@ def tick_step(span: float) -> float:
 
 
 def _lane_bar(utterance: UtterancePrediction, left: float, width: float) -> list[str]:
-    base = LANES_TOP + LANE * (EMOTIONS.index(utterance.emotion) + 1)
+    base = LANES_TOP + LANE * (EMOTIONS.index(utterance.likeliest) + 1)
     height = (LANE - 2) * utterance.confidence
-    colour = COLOURS[utterance.emotion]
-    bars = [
-        _rect(left, base - LANE + 2, width, LANE - 2, colour, 0.22),
-        _rect(left, base - height, width, height, colour),
-    ]
+    colour = COLOURS[utterance.likeliest]
+    bars = [_rect(left, base - LANE + 2, width, LANE - 2, colour, 0.22)]
+    if utterance.emotion != UNCERTAIN:
+        bars.append(_rect(left, base - height, width, height, colour))
     label = percent(utterance.confidence)
     if width < CHARACTER * len(label) + 4:
         return bars
@@ -211,7 +211,9 @@ def _tooltip(utterance: UtterancePrediction) -> str:
     name = f"{utterance.speaker}, " if utterance.speaker else ""
     times = f"{clock(utterance.start)} to {clock(utterance.end)}"
     words = f": {utterance.text}" if utterance.text else ""
-    return f"{name}{times}, {utterance.emotion} {percent(utterance.confidence)}{words}"
+    doubt = f"{UNCERTAIN}, " if utterance.emotion == UNCERTAIN else ""
+    judged = f"{doubt}{utterance.likeliest} {percent(utterance.confidence)}"
+    return f"{name}{times}, {judged}{words}"
 
 
 def _heading(top: float, text: str) -> str:

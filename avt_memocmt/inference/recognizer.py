@@ -66,6 +66,7 @@ class EmotionRecognizer:
         transcript: Sequence[Cue] | None = None,
         *,
         transcribe: bool = True,
+        min_confidence: float = 0.0,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """The emotion timeline of one file, read once from start to end in bounded memory.
@@ -77,6 +78,7 @@ class EmotionRecognizer:
             media: a video, audio or image file.
             transcript: cues from `load_transcript`; with none, the packaged recogniser listens.
             transcribe: False leaves the words out where no transcript is given.
+            min_confidence: least probability at which an emotion is named; below it, "uncertain".
             progress: called with the seconds read so far and those in all, if known.
 
         Raises:
@@ -99,7 +101,7 @@ class EmotionRecognizer:
             0.0 if reader.info.kind == "image" else duration,
             self.config.preset,
             __version__,
-            tuple(turns),
+            tuple(replace(turn, min_confidence=min_confidence) for turn in turns),
             warnings,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class UtterancePrediction:
         probabilities: of the seven classes in the order of `EMOTIONS`.
         modalities: by name: audio, visual, text.
         warnings: names of what a user should know, such as "no_face".
+        min_confidence: least probability at which an emotion is named, 0 to 1.
     """
 
     start: float
@@ -48,15 +49,21 @@ class UtterancePrediction:
     probabilities: tuple[float, ...]
     modalities: dict[str, ModalityUse]
     warnings: tuple[str, ...] = ()
+    min_confidence: float = 0.0
 
     @property
     def emotion(self) -> str:
-        """The most probable class."""
-        return EMOTIONS[self.probabilities.index(max(self.probabilities))]
+        """The most probable class, or "uncertain" where that is less than `min_confidence`."""
+        return UNCERTAIN if self.confidence < self.min_confidence else self.likeliest
+
+    @property
+    def likeliest(self) -> str:
+        """The most probable class, however unsure."""
+        return EMOTIONS[self.probabilities.index(self.confidence)]
 
     @property
     def confidence(self) -> float:
-        """Probability of `emotion`."""
+        """Probability of `likeliest`."""
         return max(self.probabilities)
 
 
