@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +23,31 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
+@dataclass(frozen=True)
+class Turn:
+    """All that one decision is made from.
+
+    Attributes:
+        utterance: the raw material.
+        text_source: "given", "asr" or "none".
+        context: earlier lines that the text encoder reads.
+        tokens: of the modalities that are present.
+        speaker_change: one of `dialogue_batch.SPEAKER_*`.
+        past: float [turns, dim], vectors of the earlier turns within reach, oldest first.
+        past_changes: int64 [turns], their speaker changes.
+        warnings: of utterance and encoding.
+    """
+
+    utterance: Utterance
+    text_source: str
+    context: tuple[ContextTurn, ...]
+    tokens: dict[str, Tokens]
+    speaker_change: int
+    past: Tensor
+    past_changes: Tensor
+    warnings: tuple[str, ...]
+
+
 class DialogueReader:
     """Predicts the turns of one dialogue in order, each from itself and its past.
 
@@ -37,8 +63,8 @@ class DialogueReader:
         self._dims = {
             m: getattr(encoders, m).dim * getattr(encoders, m).layers for m in model.modalities
         }
-        self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach)
-        self._changes: deque[int] = deque(maxlen=model.temporal.reach)
+        self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach - 1)
+        self._changes: deque[int] = deque(maxlen=model.temporal.reach - 1)
         self._lines: deque[tuple[str, str | None]] = deque(maxlen=max(1, config.text.context_turns))
         self._speaker: str | None = None
 
@@ -46,27 +72,46 @@ class DialogueReader:
     def read(
         self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
     ) -> UtterancePrediction:
-        """Predict the next turn.
+        """Predict the next turn: `prepare`, then `decide`.
 
         Args:
             utterance: with at least one modality.
             text_source: "given", "asr" or "none".
             known_audio: tokens of its whole sound, where they were computed already.
         """
+        return self.decide(self.prepare(utterance, text_source, known_audio))
+
+    @torch.no_grad()
+    def prepare(
+        self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
+    ) -> Turn:
+        """Encode the next turn, in the dialogue so far; arguments as of `read`."""
         context = self._context(utterance.speaker)
         tokens, warnings = encode_utterance(
             self._encoders, self._config, utterance, context, known_audio
         )
-        features = TurnFeatures(tokens, self._speaker_change(utterance.speaker))
+        vectors = list(self._vectors)
+        return Turn(
+            utterance,
+            text_source,
+            context,
+            tokens,
+            self._speaker_change(utterance.speaker),
+            torch.stack(vectors) if vectors else torch.zeros(0, self._model.dim),
+            torch.tensor(list(self._changes), dtype=torch.long),
+            warnings,
+        )
+
+    @torch.no_grad()
+    def decide(self, turn: Turn) -> UtterancePrediction:
+        """Decide on a turn that was just prepared, and remember it as the past of the next."""
+        features = TurnFeatures(turn.tokens, turn.speaker_change)
         batch = collate([[features]], self._dims)
         fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
+        logits = self._model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
+        utterance = turn.utterance
         self._vectors.append(fused.utterances[0])
-        self._changes.append(features.speaker_change)
-        logits = self._model.classify(
-            torch.stack(list(self._vectors))[None],
-            torch.ones(1, len(self._vectors), dtype=torch.bool),
-            torch.tensor([list(self._changes)]),
-        )
+        self._changes.append(turn.speaker_change)
         if utterance.text:
             self._lines.append((utterance.text, utterance.speaker))
         self._speaker = utterance.speaker
@@ -75,10 +120,10 @@ class DialogueReader:
             end=utterance.end,
             speaker=utterance.speaker,
             text=utterance.text,
-            text_source=text_source,
-            probabilities=_probabilities(self._model.temperature(logits[:, -1], fused.weights)[0]),
-            modalities=_modality_use(tokens, fused),
-            warnings=warnings,
+            text_source=turn.text_source,
+            probabilities=_probabilities(self._model.temperature(logits, fused.weights)[0]),
+            modalities=_modality_use(turn.tokens, fused),
+            warnings=turn.warnings,
         )
 
     def _context(self, speaker: str | None) -> tuple[ContextTurn, ...]:

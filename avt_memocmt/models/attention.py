@@ -1,4 +1,4 @@
-"""Multi-head attention with a fused path, and a plain path that returns its weights on request."""
+"""Multi-head attention by a fused kernel, whose weights can be recorded beside it."""
 
 from __future__ import annotations
 
@@ -58,9 +58,8 @@ class Attention(nn.Module):
         if bias is not None:
             mask = bias[None].masked_fill(~allowed, float("-inf"))
         if self.recording:
-            mixed = self._plain(q, k, v, mask)
-        else:
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=False)
+            self.recorded = _weights(q, k, mask)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=False)
         # Joined by cat: a view of the transpose depends on strides, which exporters get wrong.
         out: Tensor = self.out(torch.cat(mixed.unbind(dim=1), dim=-1))
         return out
@@ -69,26 +68,17 @@ class Attention(nn.Module):
         batch, tokens, dim = x.shape
         return x.view(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
 
-    def _plain(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """The same computation step by step, keeping the weights [batch, heads, q, k]."""
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        if mask.dtype == torch.bool:
-            scores = scores.masked_fill(~mask, float("-inf"))
-        else:
-            scores = scores + mask
-        weights = scores.softmax(dim=-1)
-        self.recorded = weights
-        return weights @ v
-
 
 @contextmanager
 def record_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Collect the attention weights of one forward pass.
 
+    The pass gives what it gives without recording, bit for bit: the weights are computed beside it,
+    from the same queries and keys. Recording ends with the block, also after an error.
+
     Yields:
         A dictionary that holds, after the block, the weights [batch, heads, q, k] of every
-        attention that ran inside it, by module name. The fused path is back afterwards, also after
-        an error.
+        attention that ran inside it, by module name; of one that ran several times, the last.
     """
     attentions = {n: m for n, m in model.named_modules() if isinstance(m, Attention)}
     maps: dict[str, Tensor] = {}
@@ -101,3 +91,11 @@ def record_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         for module in attentions.values():
             module.recording = False
             module.recorded = None
+
+
+def _weights(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+    """The weights [batch, heads, q, k] that the fused kernel does not return."""
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    if mask.dtype == torch.bool:
+        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    return (scores + mask).softmax(dim=-1)

@@ -49,6 +49,7 @@ class AvtMemoCmt(DialogueNetwork):
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
         super().__init__()
         c = config
+        self.dim = c.dim
         self.modalities = tuple(m for m in MODALITIES if m in c.modalities)
         heard = self.modalities
         self.projections = nn.ModuleDict(
@@ -132,6 +133,26 @@ class AvtMemoCmt(DialogueNetwork):
         weights = scores.softmax(dim=1)
         utterances = (weights[:, :, None] * torch.stack(pooled, dim=1)).sum(dim=1)
         return Fused(utterances, in_columns(weights * present, self.modalities), opinions)
+
+    def decide(
+        self, fused: Fused, past: Tensor, past_changes: Tensor, speaker_change: int
+    ) -> Tensor:
+        """The last turn of a dialogue, from its own vector and those of the turns before it.
+
+        Args:
+            fused: [batch, dim], the turn, or variants of it.
+            past: [turns, dim], vectors of the turns before it, the same for the whole batch.
+            past_changes: int64 [turns], their speaker changes.
+            speaker_change: of the turn.
+
+        Returns:
+            Logits [batch, 7], before `temperature`.
+        """
+        size = len(fused.utterances)
+        turns = torch.cat([past.expand(size, -1, -1), fused.utterances[:, None]], dim=1)
+        changes = torch.cat([past_changes, past_changes.new_tensor([speaker_change])])
+        everyone = torch.ones(turns.shape[:2], dtype=torch.bool, device=turns.device)
+        return self.classify(turns, everyone, changes.expand(size, -1))[:, -1]
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """Dialogue level: [batch, turns, dim] -> logits [batch, turns, 7], before `temperature`."""
