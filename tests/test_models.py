@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from avt_memocmt.config import ModelConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.models.attention import Attention, record_attention
+from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling, TokenShape
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import time_encoding
+from avt_memocmt.models.recording import record_attention
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 SHAPES = {"audio": TokenShape(6, 3), "visual": TokenShape(10), "text": TokenShape(12)}

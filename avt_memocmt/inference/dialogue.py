@@ -60,15 +60,11 @@ class DialogueReader:
         self._model = model
         self._encoders = encoders
         self._config = config
-        self._dims = {
-            m: getattr(encoders, m).dim * getattr(encoders, m).layers for m in model.modalities
-        }
         self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach - 1)
         self._changes: deque[int] = deque(maxlen=model.temporal.reach - 1)
         self._lines: deque[tuple[str, str | None]] = deque(maxlen=max(1, config.text.context_turns))
         self._speaker: str | None = None
 
-    @torch.no_grad()
     def read(
         self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
     ) -> UtterancePrediction:
@@ -106,7 +102,7 @@ class DialogueReader:
     def decide(self, turn: Turn) -> UtterancePrediction:
         """Decide on a turn that was just prepared, and remember it as the past of the next."""
         features = TurnFeatures(turn.tokens, turn.speaker_change)
-        batch = collate([[features]], self._dims)
+        batch = collate([[features]], self._model.widths)
         fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         logits = self._model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
         utterance = turn.utterance

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -67,30 +65,6 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         batch, tokens, dim = x.shape
         return x.view(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
-
-
-@contextmanager
-def record_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Collect the attention weights of one forward pass.
-
-    The pass gives what it gives without recording, bit for bit: the weights are computed beside it,
-    from the same queries and keys. Recording ends with the block, also after an error.
-
-    Yields:
-        A dictionary that holds, after the block, the weights [batch, heads, q, k] of every
-        attention that ran inside it, by module name; of one that ran several times, the last.
-    """
-    attentions = {n: m for n, m in model.named_modules() if isinstance(m, Attention)}
-    maps: dict[str, Tensor] = {}
-    for module in attentions.values():
-        module.recording = True
-    try:
-        yield maps
-        maps.update({name: m.recorded for name, m in attentions.items() if m.recorded is not None})
-    finally:
-        for module in attentions.values():
-            module.recording = False
-            module.recorded = None
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:

@@ -44,6 +44,10 @@ class AvtMemoCmt(DialogueNetwork):
         config: modalities, widths, depths and the causal mode. Without cross-modal layers the
             modalities first meet in the gated fusion; without temporal layers a turn is judged
             from itself and from whether its speaker changed.
+
+    Attributes:
+        dim: width of an utterance vector.
+        widths: per modality, width of the tokens that it is given.
     """
 
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
@@ -52,6 +56,7 @@ class AvtMemoCmt(DialogueNetwork):
         self.dim = c.dim
         self.modalities = tuple(m for m in MODALITIES if m in c.modalities)
         heard = self.modalities
+        self.widths = {m: shapes[m].width for m in heard}
         self.projections = nn.ModuleDict(
             {m: make_projection(m, shapes[m], c.dim, c.dropout) for m in heard}
         )

@@ -16,11 +16,15 @@ class StatisticsPooling(nn.Module):
         super().__init__()
         self.score = nn.Sequential(nn.Linear(dim, dim // 4), nn.Tanh(), nn.Linear(dim // 4, 1))
         self.project = nn.Linear(2 * dim, dim)
+        self.recorded: Tensor | None = None
+        self.recording = False
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """[batch, tokens, dim] and bool [batch, tokens] with one True a row -> [batch, dim]."""
         scores = self.score(tokens).squeeze(2).masked_fill(~mask, float("-inf"))
         weights = scores.softmax(dim=1)[:, :, None]
+        if self.recording:
+            self.recorded = weights[:, :, 0]
         mean = (weights * tokens).sum(dim=1)
         variance = (weights * (tokens - mean[:, None]) ** 2).sum(dim=1)
         pooled: Tensor = self.project(torch.cat([mean, (variance + 1e-5).sqrt()], dim=1))

@@ -1,0 +1,245 @@
+"""Which tokens attended to which, in one decision, in units that people can read.
+
+Attention says where information was read from, not what decided (Jain & Wallace 2019); how much
+each modality counted is therefore given twice: by attention rollout, and by what the decision loses
+without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avt_memocmt.explainability.evidence import WordEvidence
+from avt_memocmt.explainability.turn_function import TurnFunction
+from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.results import UtterancePrediction
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
+from avt_memocmt.models.recording import record_attention
+
+STATE = "state"
+"""Label of the learned token before each modality's own, which says that it is present."""
+SOUND_STEP = 0.2
+"""Seconds of sound that share a row or column of a map."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The tokens of one modality, grouped as people read them.
+
+    Attributes:
+        labels: of the groups; the first is `STATE`.
+        spans: seconds [groups, 2] in the utterance; NaN for the state token.
+        groups: int [1 + tokens], the group of each token.
+    """
+
+    labels: tuple[str, ...]
+    spans: Array
+    groups: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DecisionAttention:
+    """The weights of the pass that made one decision.
+
+    Attributes:
+        axes: of the modalities that are present.
+        maps: (target, source) -> [layers, heads, target groups, source groups]: the share of each
+            group of the source in what a token of the target read, averaged over the tokens of its
+            group. Only between modalities that are present.
+        rollout: (target, source) -> [target groups, source groups]: the layers multiplied out.
+        turns: [layers, heads, turns], what this turn read of each turn of the past and of itself,
+            oldest first; empty where the network has no temporal layers.
+        gate: share of each modality that is present in the utterance vector.
+        contributions: share of each modality that is present by rollout, through gate and pooling;
+            they sum to 1.
+    """
+
+    axes: dict[str, Axis]
+    maps: dict[tuple[str, str], Array]
+    rollout: dict[tuple[str, str], Array]
+    turns: Array
+    gate: dict[str, float]
+    contributions: dict[str, float]
+
+
+def decide_with_attention(
+    decide: Callable[[Turn], UtterancePrediction],
+    model: AvtMemoCmt,
+    turn: Turn,
+    words: WordEvidence | None,
+) -> tuple[UtterancePrediction, DecisionAttention]:
+    """Decide on a turn, and keep what that same pass attended to.
+
+    Args:
+        decide: `DialogueReader.decide` of the reader that prepared the turn.
+        model: of that reader.
+        turn: to decide on.
+        words: of the turn; None where it has none.
+    """
+    with record_attention(model) as recorded:
+        prediction = decide(turn)
+    gate = {m: use.weight for m, use in prediction.modalities.items() if use.present}
+    return prediction, read_attention(model, turn, words, recorded, gate)
+
+
+def read_attention(
+    model: AvtMemoCmt,
+    turn: Turn,
+    words: WordEvidence | None,
+    recorded: Mapping[str, Tensor],
+    gate: Mapping[str, float],
+) -> DecisionAttention:
+    """Put recorded weights into maps and contributions.
+
+    Args:
+        model: that decided.
+        turn: on which it decided.
+        words: of the turn; None where it has none.
+        recorded: from `record_attention`, of that turn alone.
+        gate: share of each modality that is present.
+    """
+    present = [m for m in model.modalities if m in turn.tokens]
+    axes = {m: turn_axis(turn, m, words) for m in present}
+    raw = {
+        (target, source): _layers(recorded, f"{target}_from_{source}")
+        for target, source in DIRECTIONS
+        if target in present and source in present
+    }
+    rolled = attention_rollout(
+        {pair: weights.mean(axis=1) for pair, weights in raw.items()},
+        {m: len(axis.groups) for m, axis in axes.items()},
+    )
+    pooling = {
+        (kind, m): recorded[f"{kind}.{m}"][0].double().numpy()
+        for kind in ("opinion_pools", "pools")
+        for m in present
+    }
+    return DecisionAttention(
+        axes,
+        {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in raw.items()},
+        {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in rolled.items()},
+        _layers(recorded, "temporal.", last_query=True),
+        dict(gate),
+        _contributions(rolled, pooling, gate),
+    )
+
+
+def attention_rollout(
+    maps: Mapping[tuple[str, str], Array], lengths: Mapping[str, int]
+) -> dict[tuple[str, str], Array]:
+    """Attention rollout (Abnar & Zuidema 2020, equation 1) over the tokens of several modalities.
+
+    In each layer a token keeps itself and reads from each other modality; all weigh alike. Absent
+    modalities have no rows or columns: nothing is attributed to them.
+
+    Args:
+        maps: (target, source) -> [layers, target tokens, source tokens], rows sum to 1; mean over
+            heads.
+        lengths: tokens of each modality, state token included.
+
+    Returns:
+        (target, source), also of a modality and itself, -> [target tokens, source tokens]; the rows
+        of one target over all sources sum to 1.
+    """
+    layers = len(next(iter(maps.values()))) if maps else 0
+    names = list(lengths)
+    edges = np.cumsum([0, *(lengths[m] for m in names)])
+    place = {m: slice(edges[i], edges[i + 1]) for i, m in enumerate(names)}
+    joint = np.eye(edges[-1])
+    for layer in range(layers):
+        step = np.eye(edges[-1])
+        for (target, source), weights in maps.items():
+            step[place[target], place[source]] += weights[layer]
+        joint = step / step.sum(axis=1, keepdims=True) @ joint
+    return {(t, s): joint[place[t], place[s]] for t in names for s in names}
+
+
+def grouped(weights: Array, rows: Axis, columns: Axis) -> Array:
+    """Weights [..., q, k] of tokens -> of groups: mean over its queries, sum over its keys."""
+    summed = np.zeros((*weights.shape[:-1], len(columns.labels)))
+    for token, group in enumerate(columns.groups):
+        summed[..., group] += weights[..., token]
+    found = np.zeros((*weights.shape[:-2], len(rows.labels), len(columns.labels)))
+    counts = np.bincount(rows.groups, minlength=len(rows.labels))
+    for token, group in enumerate(rows.groups):
+        found[..., group, :] += summed[..., token, :] / counts[group]
+    return found
+
+
+def turn_axis(turn: Turn, modality: str, words: WordEvidence | None) -> Axis:
+    """The tokens of a turn: words whole, faces one by one, sound in steps of `SOUND_STEP`."""
+    spans = turn.tokens[modality].spans.astype(np.float64)
+    if words is not None and modality == "text":
+        owners, names = np.array(words.word_of_piece), words.words
+    elif modality == "visual":
+        owners = np.arange(len(spans))
+        names = [f"{start:.2f} s" for start in spans[:, 0]]
+    else:
+        owners = np.unique((spans.mean(axis=1) / SOUND_STEP).astype(int), return_inverse=True)[1]
+        names = [f"{spans[owners == g, 0].min():.1f} s" for g in range(int(owners.max()) + 1)]
+    edges = [(spans[owners == g, 0].min(), spans[owners == g, 1].max()) for g in range(len(names))]
+    return Axis(
+        (STATE, *names),
+        np.array([(np.nan, np.nan), *edges]),
+        np.concatenate([[0], owners + 1]).astype(np.int64),
+    )
+
+
+def leave_one_out(function: TurnFunction, emotion: int) -> dict[str, float]:
+    """What the logit of a class loses without each modality that is present.
+
+    Args:
+        function: of the turn.
+        emotion: index of the class.
+
+    Returns:
+        Logit with all modalities minus logit without the one; above 0: it speaks for the class.
+    """
+    values = {m: function.values(m) for m in function.present}
+    with torch.no_grad():
+        whole = function.logits(values)[0, emotion]
+        return {
+            m: float(whole - function.logits(_without(values, m))[0, emotion])
+            for m in function.present
+        }
+
+
+def _without(values: Mapping[str, Tensor], left_out: str) -> dict[str, Tensor]:
+    return {m: value for m, value in values.items() if m != left_out}
+
+
+def _contributions(
+    rolled: Mapping[tuple[str, str], Array],
+    pooling: Mapping[tuple[str, str], Array],
+    gate: Mapping[str, float],
+) -> dict[str, float]:
+    """Half of a modality's share is pooled before the Cross-Modal Transformer, half after it."""
+    found = dict.fromkeys(gate, 0.0)
+    for target, share in gate.items():
+        found[target] += share / 2
+        for source in gate:
+            read = pooling["pools", target] @ rolled[target, source]
+            found[source] += share / 2 * float(read.sum())
+    return found
+
+
+def _layers(recorded: Mapping[str, Tensor], name: str, last_query: bool = False) -> Array:
+    """Weights [layers, heads, q, k] of the attentions so named, lowest layer first."""
+    found = [
+        weights[0].double().numpy()
+        for module, weights in recorded.items()
+        if name in f"{module}." and weights.ndim == 4
+    ]
+    if not found:
+        return np.zeros((0, 0, 0))
+    stacked = np.stack(found)
+    return stacked[:, :, -1] if last_query else stacked

@@ -1,0 +1,238 @@
+"""What an encoder reads of one turn, as a tensor that can be blended towards nothing, in parts.
+
+Sound, faces and words are so explained and checked alike: a method gives every part of the evidence
+a score, and a check takes parts away by that score.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from avt_memocmt.config import Config
+from avt_memocmt.features.audio_encoder import AudioEncoder
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.extract_text_features import TextEncoder, TextInput
+from avt_memocmt.features.extract_visual_features import VisualEncoder
+from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.utterance_tokens import Encoders, kept_stretches
+from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
+
+SOUND_BANDS = 8
+"""Groups of neighbouring mel bands; sound is explained by time and by these."""
+SOUND_STEP = 0.1
+"""Seconds of sound that are one part."""
+
+
+class Evidence(ABC):
+    """One modality of one turn.
+
+    Attributes:
+        modality: "audio", "visual" or "text".
+        inputs: float32 [1, ...], what the encoder is given.
+        baseline: the same shape, what stands for nothing.
+        baseline_name: what that is, in words.
+        owners: int64, broadcastable to the shape of `inputs` without its first dimension: the part
+            that each number belongs to, -1 for what is never explained nor taken away.
+        shape: of the scores of all parts, as people read them.
+    """
+
+    modality: str
+    inputs: Tensor
+    baseline: Tensor
+    baseline_name: str
+    owners: Tensor
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def tokens(self, inputs: Tensor) -> Tensor:
+        """[batch, ...] as of `inputs` -> the modality's tokens [batch, tokens, width]."""
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return int(np.prod(self.shape))
+
+    def blended(self, kept: Tensor) -> Tensor:
+        """The inputs with some parts replaced by the baseline.
+
+        Args:
+            kept: float [batch, parts], 1 = as it is, 0 = baseline.
+
+        Returns:
+            [batch, ...] as of `inputs`.
+        """
+        whole = torch.cat([kept, torch.ones_like(kept[:, :1])], dim=1)  # owner -1 is always kept
+        share = whole[:, self.owners.expand(self.inputs.shape[1:])]
+        return share * self.inputs + (1 - share) * self.baseline
+
+    def scores(self, attribution: Tensor) -> NDArray[np.float64]:
+        """Sums of an attribution [1, ...] of the inputs over each part, of the shape `shape`."""
+        owners = self.owners.expand(self.inputs.shape[1:]).flatten()
+        totals = torch.zeros(self.parts + 1, dtype=torch.float64)
+        totals.index_add_(0, owners % (self.parts + 1), attribution[0].flatten().double())
+        return totals[:-1].reshape(self.shape).numpy()
+
+
+class WordEvidence(Evidence):
+    """The word embeddings of an utterance; parts are its words. The context is never touched.
+
+    Args:
+        encoder: of the words.
+        item: the utterance, with at least one word piece, and its context.
+
+    Attributes:
+        words: as they were read; what lies beyond the encoder's limit is left out.
+        word_of_piece: index of the word of each word piece.
+    """
+
+    modality = "text"
+    baseline_name = "every word piece replaced by the tokenizer's mask (or padding) piece"
+
+    def __init__(self, encoder: TextEncoder, item: TextInput) -> None:
+        self.encoder = encoder
+        self.batch = encoder.prepare([item])
+        self.word_of_piece = self.batch.words[0]
+        words = split_words(clean_text(item.text, lowercase=encoder.config.lowercase))
+        self.words = words[: self.word_of_piece[-1] + 1]
+        with torch.no_grad():
+            self.inputs = encoder.embed(self.batch).detach().float()
+            self.baseline = self.inputs.clone()
+            start, count = self.batch.starts[0], self.batch.counts[0]
+            tokenizer = encoder.tokenizer
+            blank = tokenizer.mask_token_id
+            blank = tokenizer.pad_token_id if blank is None else blank
+            lookup = encoder.model.get_input_embeddings()
+            self.baseline[0, start : start + count] = lookup(torch.tensor(blank))
+        owners = torch.full((self.inputs.shape[1],), -1)
+        owners[start : start + count] = torch.tensor(self.word_of_piece)
+        self.owners = owners[:, None]
+        self.shape = (len(self.words),)
+
+    def tokens(self, inputs: Tensor) -> Tensor:
+        """See `Evidence`."""
+        found, _ = self.encoder(self.batch.rows([0] * len(inputs)), inputs)
+        return found
+
+
+class FaceEvidence(Evidence):
+    """The aligned faces of an utterance; parts are the cells of the encoder's last map, per face.
+
+    Args:
+        encoder: of the faces.
+        crops: uint8 RGB [side, side, 3] each, in order of time.
+    """
+
+    modality = "visual"
+    baseline_name = "each face blurred until only its light is left"
+
+    def __init__(self, encoder: VisualEncoder, crops: Sequence[NDArray[np.uint8]]) -> None:
+        self.encoder = encoder
+        with torch.no_grad():
+            faces = encoder.prepare(crops)
+            cells = encoder.feature_map(faces[:1]).shape[2:]
+            self.inputs = faces[None].float()
+            self.baseline = _blurred(faces)[None]
+        self.shape = (len(crops), *cells)
+        rows, columns = (
+            torch.arange(encoder.side) * count // encoder.side for count in self.shape[1:]
+        )
+        grid = rows[:, None] * self.shape[2] + columns
+        first = torch.arange(len(crops)) * (self.shape[1] * self.shape[2])
+        self.owners = (first[:, None, None] + grid)[:, None]
+
+    def maps(self, inputs: Tensor) -> Tensor:
+        """[batch, faces, 3, side, side] -> the last maps [batch, faces, dim, h, w]."""
+        found = self.encoder.feature_map(inputs.flatten(0, 1))
+        return found.unflatten(0, inputs.shape[:2])
+
+    def tokens(self, inputs: Tensor) -> Tensor:
+        """See `Evidence`."""
+        return self.maps(inputs).mean(dim=(3, 4))
+
+
+class SoundEvidence(Evidence):
+    """The sound of an utterance; parts are stretches of `SOUND_STEP` seconds.
+
+    Whisper reads a log-mel spectrogram, whose parts are also divided into `SOUND_BANDS` bands, low
+    to high; other encoders read the waveform.
+
+    Args:
+        encoder: of the sound.
+        stretches: where each encoded stretch starts, in seconds, and its samples.
+    """
+
+    modality = "audio"
+
+    def __init__(
+        self, encoder: AudioEncoder, stretches: Sequence[tuple[float, NDArray[np.float32]]]
+    ) -> None:
+        self.encoder = encoder
+        waves = [torch.from_numpy(samples)[None] for _, samples in stretches]
+        reads_mel = isinstance(encoder, WhisperAudioEncoder)
+        if reads_mel:
+            pieces = [encoder.encoder.log_mel(wave) for wave in waves]
+            self.baseline_name = "silence: the floor of the spectrogram"
+            rate = 100.0
+        else:
+            pieces = waves
+            self.baseline_name = "silence: samples of 0"
+            rate = float(SAMPLE_RATE)
+        self._lengths = [piece.shape[-1] for piece in pieces]
+        self._samples = [wave.shape[1] for wave in waves]
+        self.inputs = torch.cat(pieces, dim=-1)
+        floors = [piece.amin().expand_as(piece) for piece in pieces]
+        silence = torch.cat(floors, dim=-1)
+        self.baseline = silence if reads_mel else torch.zeros_like(self.inputs)
+        times = [
+            start + (torch.arange(length) + 0.5) / rate
+            for (start, _), length in zip(stretches, self._lengths, strict=True)
+        ]
+        steps = (torch.cat(times) / SOUND_STEP).long()
+        count = int(steps.max()) + 1
+        if reads_mel:
+            bands = torch.arange(self.inputs.shape[1]) * SOUND_BANDS // self.inputs.shape[1]
+            self.shape = (SOUND_BANDS, count)
+            self.owners = bands[:, None] * count + steps
+        else:
+            self.shape = (1, count)
+            self.owners = steps
+
+    def tokens(self, inputs: Tensor) -> Tensor:
+        """See `Evidence`."""
+        found = []
+        for part, samples in zip(inputs.split(self._lengths, dim=-1), self._samples, strict=True):
+            if isinstance(self.encoder, WhisperAudioEncoder):
+                found.append(self.encoder.encoder(part).flatten(2))
+            else:
+                lengths = torch.full((len(part),), samples)
+                found.append(self.encoder.tokens_for(part, lengths)[0])
+        return torch.cat(found, dim=1)
+
+
+def gather_evidence(encoders: Encoders, config: Config, turn: Turn) -> dict[str, Evidence]:
+    """The evidence of every modality that a turn has, by modality."""
+    found: dict[str, Evidence] = {}
+    utterance = turn.utterance
+    if "audio" in turn.tokens and encoders.audio is not None and utterance.samples is not None:
+        stretches, _ = kept_stretches(utterance.samples, config.audio)
+        found["audio"] = SoundEvidence(encoders.audio, stretches)
+    if "visual" in turn.tokens and encoders.visual is not None:
+        found["visual"] = FaceEvidence(encoders.visual, [face.crop for face in utterance.faces])
+    if "text" in turn.tokens and encoders.text is not None:
+        found["text"] = WordEvidence(encoders.text, TextInput(utterance.text, turn.context))
+    return found
+
+
+def _blurred(faces: Tensor) -> Tensor:
+    """[n, 3, side, side] averaged over a third of the side, borders repeated."""
+    reach = faces.shape[-1] // 6
+    padded = F.pad(faces, (reach,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, 2 * reach + 1, stride=1)

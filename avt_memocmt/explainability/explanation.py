@@ -1,0 +1,183 @@
+"""Why the network decided as it did: attention, attributions and checks of each asked utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.explainability.attention_visualization import (
+    DecisionAttention,
+    decide_with_attention,
+    leave_one_out,
+)
+from avt_memocmt.explainability.evidence import (
+    Evidence,
+    FaceEvidence,
+    WordEvidence,
+    gather_evidence,
+)
+from avt_memocmt.explainability.faithfulness import (
+    Curves,
+    curves,
+    randomised_similarity,
+    stability,
+)
+from avt_memocmt.explainability.gradcam import grad_cam
+from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients
+from avt_memocmt.explainability.turn_function import TurnFunction
+from avt_memocmt.inference.dialogue import DialogueReader, Turn
+from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """What is explained, and how.
+
+    Attributes:
+        utterances: indices from 0 of those that are explained; None = all.
+        emotion: index of the class that is explained; None = the likeliest of each utterance.
+        plus_plus: Grad-CAM++ instead of Grad-CAM.
+        check: whether the explanations are checked too, which takes many times as long.
+    """
+
+    utterances: Collection[int] | None = None
+    emotion: int | None = None
+    plus_plus: bool = False
+    check: bool = False
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What became of one attribution under the checks of `faithfulness`.
+
+    Attributes:
+        curves: deletion and insertion against random orders.
+        randomised: similarity by the lowest shuffled stage of the network; low is good.
+        stability: similarity under small changes of the input; high is good.
+    """
+
+    curves: Curves
+    randomised: dict[str, float]
+    stability: float
+
+
+@dataclass(frozen=True)
+class UtteranceExplanation:
+    """Why one utterance was judged as it was.
+
+    Attributes:
+        index: of the utterance in the prediction, from 0.
+        turn: what was decided on, with its faces, samples and words.
+        prediction: the decision.
+        emotion: the class that is explained.
+        words: those that were read, "" and longer ones than the encoder's limit left out.
+        attention: of the pass that made the decision.
+        leave_one_out: what the logit loses without each modality that is present.
+        attributions: by modality, of those that are present.
+        checks: likewise; empty where none were asked for.
+    """
+
+    index: int
+    turn: Turn
+    prediction: UtterancePrediction
+    emotion: str
+    words: tuple[str, ...]
+    attention: DecisionAttention
+    leave_one_out: dict[str, float]
+    attributions: dict[str, Attribution]
+    checks: dict[str, Checks] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MediaExplanation:
+    """The emotion timeline of one input, and the explanations that were asked for."""
+
+    prediction: MediaPrediction
+    utterances: tuple[UtteranceExplanation, ...]
+
+
+class ExplainingReader(DialogueReader):
+    """A `DialogueReader` that explains the turns it decides on; its decisions are the same.
+
+    Args:
+        recognizer: whose model and encoders are explained.
+        settings: which turns, and how.
+
+    Attributes:
+        explanations: so far, in order.
+    """
+
+    def __init__(self, recognizer: EmotionRecognizer, settings: ExplainSettings) -> None:
+        super().__init__(recognizer.model, recognizer.encoders, recognizer.config)
+        self._recognizer = recognizer
+        self._settings = settings
+        self._index = 0
+        self.explanations: list[UtteranceExplanation] = []
+
+    def decide(self, turn: Turn) -> UtterancePrediction:
+        """See `DialogueReader.decide`."""
+        index, wanted = self._index, self._settings.utterances
+        self._index += 1
+        if wanted is not None and index not in wanted:
+            return super().decide(turn)
+        found = self._explain(index, turn)
+        self.explanations.append(found)
+        return found.prediction
+
+    def _explain(self, index: int, turn: Turn) -> UtteranceExplanation:
+        made_by, settings = self._recognizer, self._settings
+        evidence = gather_evidence(made_by.encoders, made_by.config, turn)
+        words = evidence.get("text")
+        words = words if isinstance(words, WordEvidence) else None
+        prediction, attention = decide_with_attention(super().decide, made_by.model, turn, words)
+        explained = EMOTIONS.index(prediction.likeliest)
+        if settings.emotion is not None:
+            explained = settings.emotion
+        function = TurnFunction(made_by.model, turn)
+
+        def attribute(function: TurnFunction, part: Evidence) -> Attribution:
+            if isinstance(part, FaceEvidence):
+                return grad_cam(function, part, explained, plus_plus=settings.plus_plus)
+            return integrated_gradients(function, part, explained)
+
+        attributions = {m: attribute(function, part) for m, part in evidence.items()}
+        checks = {}
+        if settings.check:
+            for m, part in evidence.items():
+                checks[m] = Checks(
+                    curves(function, part, attributions[m].scores, explained),
+                    randomised_similarity(function, part, lambda f, e: attribute(f, e).scores),
+                    stability(function, part, lambda f, e: attribute(f, e).scores),
+                )
+        return UtteranceExplanation(
+            index,
+            turn,
+            prediction,
+            EMOTIONS[explained],
+            tuple(words.words) if words else (),
+            attention,
+            leave_one_out(function, explained),
+            attributions,
+            checks,
+        )
+
+
+class ExplainingRecognizer(EmotionRecognizer):
+    """An `EmotionRecognizer` that explains while it predicts.
+
+    Args:
+        recognizer: whose parts are shared.
+        settings: which utterances, and how.
+    """
+
+    def __init__(self, recognizer: EmotionRecognizer, settings: ExplainSettings) -> None:
+        super().__init__(recognizer.model, recognizer.config, recognizer.encoders)
+        self._settings = settings
+        self.reader = ExplainingReader(self, settings)
+
+    def new_dialogue(self) -> ExplainingReader:
+        """An empty dialogue; explanations of the one before it are forgotten."""
+        self.reader = ExplainingReader(self, self._settings)
+        return self.reader

@@ -1,0 +1,194 @@
+"""Whether an explanation tells what the network does: curves, randomised weights, small changes.
+
+Each check compares with chance: a method that does not beat a random order of the same parts has
+explained nothing, however plausible its picture.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import nn
+
+from avt_memocmt.explainability.evidence import Evidence
+from avt_memocmt.explainability.turn_function import TurnFunction
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+
+SHARES = np.linspace(0.0, 1.0, 11)
+"""Shares of the parts that are taken away or put back."""
+RANDOM_ORDERS = 10
+BATCH = 16
+"""Variants that are computed at once."""
+STAGES = ("head", "temporal", "gate", "pools", "cross_modal", "projections")
+"""Parts of the network from the decision down, in the order in which they are randomised."""
+
+Array = NDArray[np.float64]
+Method = Callable[[TurnFunction, Evidence], Array]
+"""Scores of the parts of the evidence, for the class that is explained."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The probability of the explained class as parts go and come.
+
+    Attributes:
+        deletion: [shares], the parts with the highest scores taken away first.
+        insertion: [shares], the same parts put back first into the baseline.
+        random_deletion: [shares], mean over random orders.
+        random_insertion: [shares], likewise.
+    """
+
+    deletion: Array
+    insertion: Array
+    random_deletion: Array
+    random_insertion: Array
+
+    @property
+    def deletion_gain(self) -> float:
+        """Mean distance under the random curve; above 0: better than chance."""
+        return float((self.random_deletion - self.deletion).mean())
+
+    @property
+    def insertion_gain(self) -> float:
+        """Mean distance above the random curve; above 0: better than chance."""
+        return float((self.insertion - self.random_insertion).mean())
+
+
+def curves(
+    function: TurnFunction,
+    evidence: Evidence,
+    scores: Array,
+    emotion: int,
+    seed: int = 0,
+    random_orders: int = RANDOM_ORDERS,
+) -> Curves:
+    """Deletion and insertion (Petsiuk et al. 2018, section 3.2) against random orders.
+
+    Args:
+        function: of the turn.
+        evidence: of the explained modality; the others stay as they are.
+        scores: of its parts.
+        emotion: index of the explained class.
+        seed: of the random orders.
+        random_orders: how many.
+    """
+    generator = np.random.default_rng(seed)
+    ranked = np.argsort(-scores.ravel(), kind="stable")
+    orders = [ranked, *(generator.permutation(evidence.parts) for _ in range(random_orders))]
+    ranks = torch.from_numpy(np.argsort(np.stack(orders), axis=1))
+    counts = torch.from_numpy(np.rint(SHARES * evidence.parts))
+    gone = ranks[:, None, :] < counts[None, :, None]
+    found = [
+        _probabilities(function, evidence, kept.flatten(0, 1), emotion).reshape(len(orders), -1)
+        for kept in (~gone, gone)
+    ]
+    (deletion, random_deletion), (insertion, random_insertion) = (
+        (table[0], table[1:].mean(axis=0)) for table in found
+    )
+    return Curves(deletion, insertion, random_deletion, random_insertion)
+
+
+def randomised_similarity(
+    function: TurnFunction, evidence: Evidence, method: Method, seed: int = 0
+) -> dict[str, float]:
+    """How alike the explanation stays when the network forgets what it learned.
+
+    Cascading randomisation (Adebayo et al. 2018, section 3.1): the weights of the stages are
+    shuffled within each tensor, from the classifier down. An explanation of the network must
+    change; one that does not explains the input alone.
+
+    Args:
+        function: of the turn.
+        evidence: of the explained modality.
+        method: that explains.
+        seed: of the shuffling.
+
+    Returns:
+        By the lowest shuffled stage, Spearman's correlation of the absolute scores with those of
+        the network as it is; 0 where one of the two is constant.
+    """
+    original = np.abs(method(function, evidence)).ravel()
+    model = copy.deepcopy(function.model)
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    for stage in STAGES:
+        _shuffle(model, stage, generator)
+        shuffled = TurnFunction(model, function.turn)
+        found[stage] = _correlation(original, np.abs(method(shuffled, evidence)).ravel())
+    return found
+
+
+def stability(
+    function: TurnFunction,
+    evidence: Evidence,
+    method: Method,
+    noise: float = 0.02,
+    repeats: int = 3,
+    seed: int = 0,
+) -> float:
+    """How alike the explanation stays under changes of the input that are too small to matter.
+
+    Args:
+        function: of the turn.
+        evidence: of the explained modality; its inputs are put back afterwards.
+        method: that explains.
+        noise: deviation of the noise, in deviations of the input.
+        repeats: noisy inputs.
+        seed: of the noise.
+
+    Returns:
+        Spearman's correlation of the scores with those of the input as it is, mean over repeats.
+    """
+    original = method(function, evidence).ravel()
+    generator = torch.Generator().manual_seed(seed)
+    inputs = evidence.inputs
+    found = []
+    try:
+        for _ in range(repeats):
+            change = torch.randn(inputs.shape, generator=generator) * noise * inputs.std()
+            evidence.inputs = inputs + change
+            found.append(_correlation(original, method(function, evidence).ravel()))
+    finally:
+        evidence.inputs = inputs
+    return float(np.mean(found))
+
+
+def _probabilities(
+    function: TurnFunction, evidence: Evidence, kept: torch.Tensor, emotion: int
+) -> Array:
+    others = {m: function.values(m) for m in function.present if m != evidence.modality}
+    found = []
+    with torch.no_grad():
+        for part in kept.float().split(BATCH):
+            tokens = evidence.tokens(evidence.blended(part))
+            logits = function.logits({**others, evidence.modality: tokens})
+            found.append(logits.softmax(dim=1)[:, emotion])
+    return torch.cat(found).double().numpy()
+
+
+def _shuffle(model: AvtMemoCmt, stage: str, generator: torch.Generator) -> None:
+    module: nn.Module = getattr(model, stage)
+    with torch.no_grad():
+        for weights in module.parameters():
+            flat = weights.flatten()
+            weights.copy_(flat[torch.randperm(len(flat), generator=generator)].view_as(weights))
+
+
+def _correlation(one: Array, other: Array) -> float:
+    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(spearmanr(one, other).statistic)
+
+
+def mean_gains(found: Sequence[Curves]) -> dict[str, float]:
+    """Mean gains over random orders of several explained turns."""
+    return {
+        "deletion_gain": float(np.mean([c.deletion_gain for c in found])),
+        "insertion_gain": float(np.mean([c.insertion_gain for c in found])),
+    }

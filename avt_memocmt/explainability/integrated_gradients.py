@@ -1,0 +1,80 @@
+"""Integrated Gradients on words and sound, through the encoder and the whole network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avt_memocmt.explainability.evidence import Evidence
+from avt_memocmt.explainability.turn_function import TurnFunction
+
+STEPS = 32
+"""Points on the path from baseline to input (Gauss-Legendre)."""
+BATCH = 8
+"""Points that are computed at once: what bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """How much each part of one modality speaks for one class.
+
+    Attributes:
+        modality: "audio", "visual" or "text".
+        method: its name.
+        baseline: what stands for nothing, in words.
+        scores: of the shape of the evidence's parts, in units of the logit where `completeness` is
+            given; above 0 speaks for the class.
+        completeness: sum of the scores minus the change of the logit from baseline to input: the
+            error of the numerical integral. None for methods that do not sum to that change.
+        change: that change of the logit; None likewise.
+    """
+
+    modality: str
+    method: str
+    baseline: str
+    scores: NDArray[np.float64]
+    completeness: float | None = None
+    change: float | None = None
+
+
+def integrated_gradients(
+    function: TurnFunction, evidence: Evidence, emotion: int, steps: int = STEPS
+) -> Attribution:
+    """Integrated Gradients (Sundararajan et al. 2017, equation 1) of a logit.
+
+    The other modalities keep the tokens that the decision was made from.
+
+    Args:
+        function: of the turn.
+        evidence: of one modality of the same turn.
+        emotion: index of the class that is explained.
+        steps: points on the path.
+    """
+    others = {m: function.values(m) for m in function.present if m != evidence.modality}
+
+    def logit(inputs: Tensor) -> Tensor:
+        given = {**others, evidence.modality: evidence.tokens(inputs)}
+        return function.logits(given)[:, emotion]
+
+    found, delta = IntegratedGradients(logit).attribute(
+        evidence.inputs,
+        evidence.baseline,
+        n_steps=steps,
+        internal_batch_size=BATCH,
+        return_convergence_delta=True,
+    )
+    with torch.no_grad():
+        change = logit(evidence.inputs) - logit(evidence.baseline)
+    return Attribution(
+        evidence.modality,
+        "Integrated Gradients",
+        evidence.baseline_name,
+        evidence.scores(found.detach()),
+        float(delta),
+        float(change),
+    )
