@@ -20,6 +20,7 @@ from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.training.audio_branch import warm_up_audio
+from avt_memocmt.training.calibrate import fit_temperature, fit_temperatures
 from avt_memocmt.training.face import augment
 from avt_memocmt.training.fusion import example_loss
 from avt_memocmt.training.fusion_data import (
@@ -260,3 +261,17 @@ def test_augmented_speech_and_faces_stay_in_range() -> None:
     assert changed.shape == faces.shape
     assert 0 <= changed.min() <= changed.max() <= 1
     assert (changed - faces).abs().mean(dim=(1, 2, 3)).min() > 0.01
+
+
+def test_a_fitted_temperature_undoes_an_exaggeration() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = torch.randn(4000, 7, generator=generator)
+    truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].numpy()
+    assert fit_temperature(honest * 3, truth) == pytest.approx(3.0, rel=0.05)
+    assert fit_temperature(honest / 2, truth) == pytest.approx(0.5, rel=0.05)
+
+
+def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
+    found = fit_temperatures(make_model().eval(), sources)
+    assert len(found.decision) == 7
+    assert set(found.alone) == set(DIMS)
