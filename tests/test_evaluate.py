@@ -379,6 +379,7 @@ def test_meld_transcripts_alone_are_measured_on_text(
     found = json.loads(figures.read_text(encoding="utf-8"))
     assert found["n"] == 4
     assert found["subsets"].keys() == {"text"}
+    assert found["subsets"]["text"]["ece"] == pytest.approx(found["ece"])
     assert [row["utterance"] for row in found["failed"]] == ["dev dia3_utt1"]
     assert found["recall"]["joy"] == 0.0
     assert (tmp_path / "features" / "reader-dev" / "manifest.json").is_file()

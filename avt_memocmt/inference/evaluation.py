@@ -197,7 +197,11 @@ class Evaluation:
         present = np.array(self.present)
         for name in sorted(set(self.present) - {""}):
             rows = present == name
-            found[name] = {"n": int(rows.sum()), **scores(self.truth[rows], self.predicted[rows])}
+            found[name] = {
+                "n": int(rows.sum()),
+                **scores(self.truth[rows], self.predicted[rows]),
+                "ece": calibration_error(self.truth[rows], self.probabilities[rows]),
+            }
         return found
 
 
