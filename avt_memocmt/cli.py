@@ -12,6 +12,7 @@ from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.console import log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
+from avt_memocmt.commands.explain import explain
 from avt_memocmt.commands.extract import extract
 from avt_memocmt.commands.import_pack import import_pack
 from avt_memocmt.commands.make_weights import make_weights
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     predict,
+    explain,
     prepare,
     extract,
     import_pack,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.attention_visualization import (
     DecisionAttention,
     decide_with_attention,
@@ -29,6 +33,7 @@ from avt_memocmt.explainability.turn_function import TurnFunction
 from avt_memocmt.inference.dialogue import DialogueReader, Turn
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
+from avt_memocmt.inference.utterance_tokens import word_spans
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class UtteranceExplanation:
         prediction: the decision.
         emotion: the class that is explained.
         words: those that were read, "" and longer ones than the encoder's limit left out.
+        aligned: seconds [words, 2] in the utterance at which the words are said, by forced
+            alignment; None where nothing times them: the model then took them as spread evenly.
         attention: of the pass that made the decision.
         leave_one_out: what the logit loses without each modality that is present.
         attributions: by modality, of those that are present.
@@ -84,6 +91,7 @@ class UtteranceExplanation:
     prediction: UtterancePrediction
     emotion: str
     words: tuple[str, ...]
+    aligned: NDArray[np.float32] | None
     attention: DecisionAttention
     leave_one_out: dict[str, float]
     attributions: dict[str, Attribution]
@@ -157,11 +165,24 @@ class ExplainingReader(DialogueReader):
             prediction,
             EMOTIONS[explained],
             tuple(words.words) if words else (),
+            _aligned(made_by, turn, words) if words else None,
             attention,
             leave_one_out(function, explained),
             attributions,
             checks,
         )
+
+
+def _aligned(
+    recognizer: EmotionRecognizer, turn: Turn, words: WordEvidence
+) -> NDArray[np.float32] | None:
+    """When each word is said, whether or not the model was told; see `UtteranceExplanation`."""
+    try:
+        spans, _ = word_spans(recognizer.aligner, turn.utterance)
+    except AvtError:  # the aligner's package is not installed
+        return None
+    count = len(words.words)
+    return spans[:count] if spans is not None and len(spans) >= count else None
 
 
 class ExplainingRecognizer(EmotionRecognizer):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
-from avt_memocmt.explainability.report_style import STYLE
+from avt_memocmt.explainability.html_page import html_page
 from avt_memocmt.explainability.report_texts import FIGURE_CAPTION, LIMITS, WARNINGS
 from avt_memocmt.explainability.timeline import (
     MODALITY_NAMES,
@@ -18,8 +18,9 @@ from avt_memocmt.explainability.timeline import (
 from avt_memocmt.files import write_atomically
 from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""The page loads and runs nothing, even if hostile text slipped through."""
+LIMITS_SECTION = (
+    f'<section id="limits"><h2>What this can and cannot say</h2><p>{LIMITS}</p></section>'
+)
 
 
 def write_report(
@@ -39,24 +40,19 @@ def write_report(
 
 
 def _page(predictions: Sequence[MediaPrediction], failures: Sequence[tuple[str, str]]) -> str:
-    sections = [_media_section(number, item) for number, item in enumerate(predictions, 1)]
     heading = _heading(len(predictions) + len(failures))
-    title = escaped(f"{heading}: {predictions[0].media}") if predictions else heading
-    return "\n".join(
+    return html_page(
+        f"{heading}: {predictions[0].media}" if predictions else heading,
         [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
             f"<header><h1>{heading}</h1></header>",
             _contents(predictions, failures),
             "<main>",
-            *sections,
+            *(media_section(number, item) for number, item in enumerate(predictions, 1)),
             _failure_section(failures),
-            _glossary(predictions),
-            f'<section id="limits"><h2>What this can and cannot say</h2><p>{LIMITS}</p></section>',
-            "</main>\n</body>\n</html>\n",
-        ]
+            glossary(predictions),
+            LIMITS_SECTION,
+            "</main>",
+        ],
     )
 
 
@@ -77,10 +73,11 @@ def _contents(predictions: Sequence[MediaPrediction], failures: Sequence[tuple[s
     return f'<nav aria-label="Inputs"><ol>{"".join(items)}</ol></nav>'
 
 
-def _media_section(number: int, prediction: MediaPrediction) -> str:
+def media_section(number: int, prediction: MediaPrediction) -> str:
+    """One input: facts, summary, timeline and the table of its utterances."""
     heading = f"input-{number}"
     model = f"{escaped(prediction.preset)} {escaped(prediction.version)}"
-    notes = "".join(f"<li>{_explained(name)}</li>" for name in prediction.warnings)
+    notes = "".join(f"<li>{warning_text(name)}</li>" for name in prediction.warnings)
     return "\n".join(
         [
             f'<section aria-labelledby="{heading}">',
@@ -138,13 +135,14 @@ def disagreement(utterance: UtterancePrediction) -> str | None:
     face, words = utterance.modalities.get("visual"), utterance.modalities.get("text")
     if not face or not words or face.probabilities is None or words.probabilities is None:
         return None
-    seen, said = _alone(face.probabilities), _alone(words.probabilities)
+    seen, said = alone(face.probabilities), alone(words.probabilities)
     if seen[0] == said[0]:
         return None
     return f"Face ({seen[0]}) and words ({said[0]}) disagree."
 
 
-def _alone(probabilities: tuple[float, ...]) -> tuple[str, float]:
+def alone(probabilities: tuple[float, ...]) -> tuple[str, float]:
+    """The likeliest emotion of one modality on its own, and its probability."""
     best = max(probabilities)
     return EMOTIONS[probabilities.index(best)], best
 
@@ -176,7 +174,7 @@ def _row(utterance: UtterancePrediction, with_speakers: bool) -> str:
     return (
         f'<tr><th scope="row" class="time">{times}</th>{speaker}'
         f'<td class="words" dir="auto">{words}</td>'
-        f"<td>{_judgement(utterance.emotion, utterance.confidence, 'main')}</td>"
+        f"<td>{judgement(utterance.emotion, utterance.confidence, 'main')}</td>"
         + "".join(_modality_cell(utterance.modalities.get(name)) for name in MODALITY_NAMES)
         + f'<td class="notes">{"<br>".join(notes)}</td></tr>'
     )
@@ -185,11 +183,11 @@ def _row(utterance: UtterancePrediction, with_speakers: bool) -> str:
 def _modality_cell(use: ModalityUse | None) -> str:
     if use is None or not use.present:
         return '<td class="soft">absent</td>'
-    said = _judgement(*_alone(use.probabilities), "") if use.probabilities else "present"
+    said = judgement(*alone(use.probabilities), "") if use.probabilities else "present"
     return f'<td>{said}<span class="soft">weight {percent(use.weight)}</span></td>'
 
 
-def _judgement(emotion: str, confidence: float, kind: str) -> str:
+def judgement(emotion: str, confidence: float, kind: str) -> str:
     """An emotion with its colour, its probability in figures and as the length of a bar."""
     colour = COLOURS[emotion]
     return (
@@ -219,18 +217,19 @@ def _failure_section(failures: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _glossary(predictions: Sequence[MediaPrediction]) -> str:
+def glossary(predictions: Sequence[MediaPrediction]) -> str:
     """The sentences of the utterances' warnings that occur."""
     names = {name for item in predictions for u in item.utterances for name in u.warnings}
     if not names:
         return ""
     entries = "".join(
         f'<dt id="warning-{escaped(name)}">{escaped(name).replace("_", " ")}</dt>'
-        f"<dd>{_explained(name)}</dd>"
+        f"<dd>{warning_text(name)}</dd>"
         for name in sorted(names)
     )
     return f'<section id="warnings"><h2>Warnings explained</h2><dl>{entries}</dl></section>'
 
 
-def _explained(name: str) -> str:
+def warning_text(name: str) -> str:
+    """What a warning means, as HTML."""
     return WARNINGS.get(name) or f"{escaped(name)} (this report has no explanation of it)."

@@ -164,14 +164,14 @@ class EmotionRecognizer:
             return cue_media(reader, tracker, self.config, cues, progress)
         found = segment_media(reader, tracker, self.config, progress)
         if transcript:
-            return iter(place_transcript(list(found), transcript, self._aligner))
+            return iter(place_transcript(list(found), transcript, self.aligner))
         return found
 
     def _predict_turn(
         self, dialogue: DialogueReader, utterance: Utterance, transcribe: bool
     ) -> UtterancePrediction:
         if utterance.text:
-            return dialogue.read(with_match_warning(utterance, self._aligner), "given")
+            return dialogue.read(with_match_warning(utterance, self.aligner), "given")
         if not transcribe:
             return dialogue.read(utterance, "none")
         text, tokens = self.listen(utterance)
@@ -186,7 +186,8 @@ class EmotionRecognizer:
         return Transcriber(WhisperTinyEncoder())
 
     @cached_property
-    def _aligner(self) -> Aligner:
+    def aligner(self) -> Aligner:
+        """Times the words of a transcript by the sound; loaded when first asked for."""
         return make_aligner("embedded")
 
     def _predict_image(

@@ -97,7 +97,7 @@ def encode_utterance(
         (found,) = encoders.visual.encode([utterance.faces], [utterance.start], period)
         tokens["visual"] = found
     if encoders.text is not None and utterance.text:
-        spans, noticed = _word_spans(encoders.aligner, utterance)
+        spans, noticed = word_spans(encoders.aligner, utterance)
         seconds = utterance.end - utterance.start
         item = TextInput(utterance.text, tuple(context), seconds, spans)
         tokens["text"] = encoders.text.encode([item])[0]
@@ -133,7 +133,7 @@ def _audio_tokens(encoder: AudioEncoder, stretches: Sequence[Stretch]) -> Tokens
     return join_tokens(parts, encoder.layers * encoder.dim)
 
 
-def _word_spans(
+def word_spans(
     aligner: Aligner | None, utterance: Utterance
 ) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
     """Seconds [words, 2]; None where nothing times the words; a warning where they do not fit."""

@@ -43,11 +43,16 @@ def crop_box(
     image: NDArray[np.uint8], box: tuple[float, float, float, float], size: int = 112
 ) -> NDArray[np.uint8]:
     """The square around the box (x0, y0, x1, y1 in pixels) as uint8 RGB [size, size, 3]."""
+    return _warp(image, box_transform(box, size), size)
+
+
+def box_transform(box: tuple[float, float, float, float], size: int = 112) -> NDArray[np.float64]:
+    """The [2, 3] scale and shift that map the square around a box onto [0, size]²."""
     x0, y0, x1, y1 = box
     scale = size / max(x1 - x0, y1 - y0, 1.0)
     shift_x = size / 2 - scale * (x0 + x1) / 2
     shift_y = size / 2 - scale * (y0 + y1) / 2
-    return _warp(image, np.array([[scale, 0, shift_x], [0, scale, shift_y]]), size)
+    return np.array([[scale, 0, shift_x], [0, scale, shift_y]])
 
 
 def usable_landmarks(landmarks: NDArray[np.float32]) -> bool:

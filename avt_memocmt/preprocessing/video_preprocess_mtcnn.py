@@ -17,9 +17,12 @@ from avt_memocmt.files import write_atomically
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_alignment import (
+    TEMPLATE,
     align_face,
+    box_transform,
     crop_box,
     resize,
+    similarity_transform,
     upscale_small,
     usable_landmarks,
 )
@@ -93,6 +96,13 @@ def crop_face(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> ND
     if usable_landmarks(face.landmarks):
         return align_face(image, face.landmarks, size)
     return crop_box(image, face.box, size)
+
+
+def face_transform(face: Face, size: int = CROP_SIZE) -> NDArray[np.float64]:
+    """The [2, 3] map from points of the picture to points of `crop_face`, both in pixels."""
+    if usable_landmarks(face.landmarks):
+        return similarity_transform(face.landmarks, TEMPLATE * size)
+    return box_transform(face.box, size)
 
 
 class FaceTracker:

@@ -1,0 +1,121 @@
+"""`avt-memocmt explain`: media in, the reasons of the network's decisions out."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avt_memocmt.commands.console import Checkpoint, log, media_progress
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import writable_folder
+
+if TYPE_CHECKING:
+    from avt_memocmt.explainability.explanation import ExplainSettings, MediaExplanation
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.preprocessing.transcripts import Cue
+
+FIRST = 8
+"""Utterances that are explained where none are named."""
+
+_NUMBERS = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
+
+
+def explain(
+    media: Annotated[Path, typer.Argument(help="One video, recording or picture.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, figures and numbers.")],
+    transcript: Annotated[
+        str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
+    ] = None,
+    utterances: Annotated[
+        str | None,
+        typer.Option(help=f"Which ones, such as 1,4-6; the first {FIRST} where none are named."),
+    ] = None,
+    emotion: Annotated[
+        str | None, typer.Option(help="Explain this emotion, not the likeliest.")
+    ] = None,
+    plus_plus: Annotated[
+        bool, typer.Option("--plus-plus", help="Grad-CAM++ on the faces.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Test the explanations too; takes many times as long.")
+    ] = False,
+    checkpoint: Checkpoint = "embedded",
+) -> None:
+    """Show why an emotion was recognised: in faces, sound and words, on one page."""
+    wanted = _numbers(utterances) if utterances is not None else frozenset(range(1, FIRST + 1))
+    _require_gradients(checkpoint)
+    from avt_memocmt.emotions import emotion_index
+    from avt_memocmt.explainability.explanation import ExplainSettings
+    from avt_memocmt.explainability.explanation_writer import write_explanation
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.preprocessing.transcripts import load_transcript
+
+    index = emotion_index(emotion) if emotion is not None else None
+    settings = ExplainSettings({number - 1 for number in wanted}, index, plus_plus, check)
+    cues = load_transcript(transcript) if transcript else None
+    writable_folder(out)
+    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    found = _explained(recognizer, settings, media, cues)
+    write_explanation(found, media, recognizer.config.visual.frames_per_second, out)
+    log.print(f"wrote {out / 'report.html'} and the numbers and figures beside it", markup=False)
+    count = len(found.prediction.utterances)
+    if utterances is not None:
+        _refuse_missing(media, count, max(wanted))
+    elif count > FIRST:
+        log.print(
+            f"explained the first {FIRST} of {count} utterances; ask for others with, for "
+            f"instance, --utterances {FIRST + 1}-{count}"
+        )
+
+
+def _numbers(text: str) -> frozenset[int]:
+    """Utterance numbers, from 1, of a list such as "1,4-6"."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _NUMBERS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first:
+            raise typer.BadParameter(
+                f"{part!r} is no number or range of utterances; write, for instance, 1,4-6.",
+                param_hint="--utterances",
+            )
+        found.update(range(first, last + 1))
+    return frozenset(found)
+
+
+def _require_gradients(checkpoint: str) -> None:
+    """Refuse, before any long work, what explanations cannot be computed with."""
+    if Path(checkpoint).suffix == ".onnx":
+        raise AvtError(
+            f"{checkpoint} is an ONNX graph, which yields no gradients; explanations need the "
+            "torch engine: give the checkpoint folder that it was exported from."
+        )
+    if importlib.util.find_spec("captum") is None:
+        raise AvtError(
+            "explanations need the package captum; install its extra with: "
+            "pip install 'avt-memocmt[explain]'"
+        )
+
+
+def _explained(
+    recognizer: EmotionRecognizer, settings: ExplainSettings, media: Path, cues: list[Cue] | None
+) -> MediaExplanation:
+    from avt_memocmt.explainability.explanation import ExplainingRecognizer, MediaExplanation
+
+    explaining = ExplainingRecognizer(recognizer, settings)
+    with media_progress(str(media)) as advance:
+        prediction = explaining.predict(media, cues, progress=advance)
+    return MediaExplanation(prediction, tuple(explaining.reader.explanations))
+
+
+def _refuse_missing(media: Path, count: int, largest: int) -> None:
+    if largest > count:
+        held = "1 utterance" if count == 1 else f"{count} utterances"
+        raise AvtError(
+            f"{media} has {held}, so there is no utterance {largest}; give --utterances numbers "
+            f"from 1 to {count}."
+        )
