@@ -68,7 +68,7 @@ def explain(
     elif count > FIRST:
         log.print(
             f"explained the first {FIRST} of {count} utterances; ask for others with, for "
-            f"instance, --utterances {FIRST + 1}-{count}"
+            f"instance, --utterances {FIRST + 1}"
         )
 
 

@@ -124,8 +124,10 @@ def _frames(found: UtteranceExplanation, frames: tuple[bytes, ...]) -> str:
 def figure(png: bytes, title: str, kind: str) -> str:
     """A picture inside the page, with the caption of its kind."""
     caption = FIGURES[kind]
+    source = data_uri("image/png", png)
     return (
-        f'<figure><img alt="{title}. {caption}" src="{data_uri("image/png", png)}">'
+        f'<figure><div class="wide" tabindex="0" role="region" aria-label="{title}">'
+        f'<img alt="{title}. {caption}" src="{source}"></div>'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
@@ -195,7 +197,9 @@ def _checks(found: UtteranceExplanation) -> str:
 def _check_cells(checks: Checks) -> tuple[str, ...]:
     gains = {"deletion": checks.curves.deletion_gain, "insertion": checks.curves.insertion_gain}
     beaten = [name for name, gain in gains.items() if gain > 0]
-    verdict = f"better than chance by {' and '.join(beaten)}" if beaten else "no better than chance"
+    verdict = "better than chance" if beaten else "no better than chance"
+    if len(beaten) == 1:
+        verdict += f" by {beaten[0]} alone"
     shuffled = ", ".join(
         f"{stage.replace('_', ' ')} {signed(value)}" for stage, value in checks.randomised.items()
     )
