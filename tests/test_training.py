@@ -16,13 +16,13 @@ from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
+from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.audio_branch import warm_up_audio
+from avt_memocmt.training.branches import branch_plans, warm_up
 from avt_memocmt.training.calibrate import fit_temperature, fit_temperatures
 from avt_memocmt.training.face import augment
-from avt_memocmt.training.fusion import example_loss
+from avt_memocmt.training.fusion import evaluation_examples, example_loss
 from avt_memocmt.training.fusion_data import (
     Example,
     FacePart,
@@ -104,12 +104,18 @@ def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
             assert weight.grad.abs().sum() > 0, (target, source)
 
 
-def test_the_audio_branch_learns_alone(sources: Sources, tmp_path: Path) -> None:
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_branch_learns_alone(sources: Sources, tmp_path: Path, modality: str) -> None:
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    warm_up_audio(model, sources.speech, sources.speech, tmp_path)
+    plans = {p.modality: p for p in branch_plans(sources, evaluation_examples(sources))}
+    warm_up(model, plans[modality], tmp_path)
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
-    branch = ("projections.audio.", "opinion_pools.audio.", "opinion_heads.audio.")
+    branch = (
+        f"projections.{modality}.",
+        f"opinion_pools.{modality}.",
+        f"opinion_heads.{modality}.",
+    )
     assert moved
     assert all(name.startswith(branch) for name in moved)
 

@@ -16,7 +16,7 @@ from avt_memocmt.data.dialogue_batch import collate
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 from avt_memocmt.training.fusion import evaluation_examples
-from avt_memocmt.training.fusion_data import Example, speech_example
+from avt_memocmt.training.fusion_data import Example
 from avt_memocmt.training.synthetic import Sources, without
 
 PAIRED = (("audio", "visual"), ("audio", "text"), ("visual", "text"), MODALITIES)
@@ -53,15 +53,9 @@ def fit_temperatures(model: AvtMemoCmt, select: Sources) -> TemperatureConfig:
         select: the parts that chose the epoch.
     """
     examples = evaluation_examples(select)
-    clips = range(len(select.speech.clips))
-    alone = {
-        "audio": [speech_example(select.speech, row, 0, False) for row in clips],
-        "visual": examples["visual"],
-        "text": examples["text"],
-    }
     decision, opinions = {}, {}
-    for name, rows in alone.items():
-        truth, logits, own = _logits(model, rows)
+    for name in MODALITIES:
+        truth, logits, own = _logits(model, examples[name])
         decision[name] = fit_temperature(logits, truth)
         opinions[name] = fit_temperature(own[name], truth)
     for kept in PAIRED:

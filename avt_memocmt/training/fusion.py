@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +19,7 @@ from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import MODEL_FILE, token_dims, token_shapes
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.audio_branch import warm_up_audio
+from avt_memocmt.training.branches import branch_plans, warm_up
 from avt_memocmt.training.fusion_data import (
     Example,
     face_example,
@@ -34,6 +35,7 @@ from avt_memocmt.training.synthetic import PairSampler, Sources
 EPOCHS = 3
 LEARNING_RATE = 4e-4
 WEIGHT_DECAY = 0.05
+WEIGHT_AVERAGE = 0.995
 OPINION_WEIGHT = 0.3
 LABEL_SMOOTHING = 0.05
 SPOKEN_WORDS = 0.3
@@ -47,7 +49,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     """Train the fusion on the cached tokens and write `model.safetensors` (fp16) into `work`.
 
     The epoch is chosen by the mean of four scores on the select parts: weighted F1 of MELD text,
-    UAR of RAVDESS sound, accuracy of FER+ faces, and UAR of synthetic matched pairs.
+    UAR of speech, accuracy of FER+ faces, and UAR of synthetic matched pairs.
 
     Returns:
         The select scores of the chosen epoch.
@@ -55,7 +57,9 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
     seed_everything(seed)
     model = AvtMemoCmt(token_shapes(config), config.model)
-    warm_up_audio(model, train.speech, select.speech, work / "audio_branch")
+    for plan in branch_plans(train, evaluation_examples(select), seed):
+        print(f"the branch of {plan.modality} alone", flush=True)
+        warm_up(model, plan, work / f"{plan.modality}_branch")
     dims = token_dims(config)
     trainer = Trainer(
         model,
@@ -65,6 +69,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
             len(_plan(train, np.random.default_rng(0))),
             LEARNING_RATE,
             WEIGHT_DECAY,
+            weight_average=WEIGHT_AVERAGE,
             seed=seed,
         ),
     )
@@ -78,7 +83,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
         for kind, rows in _plan(train, generator):
             yield [_training_example(train, pairs, kind, int(row), generator) for row in rows]
 
-    best = trainer.run(batches, loss, lambda: select_scores(model, config, select), "criterion")
+    best = trainer.run(batches, loss, lambda: select_scores(model, select), "criterion")
     save_tensors(model.state_dict(), work / MODEL_FILE, torch.float16)
     return best
 
@@ -113,28 +118,25 @@ def example_loss(prediction: Prediction, examples: Sequence[Example]) -> Tensor:
     return total
 
 
+@torch.no_grad()
 def predict_examples(
-    model: AvtMemoCmt, config: Config, examples: Sequence[Example], batch: int = 64
-) -> tuple[list[int], list[int]]:
-    """(truth, predicted) over all turns; the truth is the largest entry of each label."""
-    truth: list[int] = []
-    guesses: list[int] = []
-    dims = token_dims(config)
-    with torch.no_grad():
-        for first in range(0, len(examples), batch):
-            part = examples[first : first + batch]
-            logits = model(collate([e.turns for e in part], dims)).logits
-            for row, example in enumerate(part):
-                guesses += logits[row, : len(example.turns)].argmax(1).tolist()
-                truth += example.labels.argmax(1).tolist()
-    return truth, guesses
+    model: AvtMemoCmt, examples: Sequence[Example], batch: int = 64
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Truth [n], the largest entry of each label, and probabilities [n, 7] over all turns."""
+    found = []
+    for first in range(0, len(examples), batch):
+        part = collate([e.turns for e in examples[first : first + batch]], model.widths)
+        found.append(model(part).logits[part.turn_mask].softmax(dim=1).numpy())
+    truth = np.concatenate([e.labels.argmax(axis=1) for e in examples])
+    return truth, np.concatenate(found)
 
 
-def select_scores(model: AvtMemoCmt, config: Config, part: Sources) -> dict[str, float]:
+def select_scores(model: AvtMemoCmt, part: Sources) -> dict[str, float]:
     """Scores of each kind of input on one part, and their mean, "criterion"."""
     found: dict[str, float] = {}
     for name, examples in evaluation_examples(part).items():
-        result = scores(*predict_examples(model, config, examples))
+        truth, probabilities = predict_examples(model, examples)
+        result = scores(truth.tolist(), probabilities.argmax(axis=1).tolist())
         found[f"{name}_accuracy"] = result["accuracy"]
         found[f"{name}_weighted_f1"] = result["weighted_f1"]
         found[f"{name}_uar"] = result["uar"]
@@ -144,8 +146,8 @@ def select_scores(model: AvtMemoCmt, config: Config, part: Sources) -> dict[str,
 
 
 def evaluation_examples(part: Sources) -> dict[str, list[Example]]:
-    """MELD dialogues, RAVDESS sound, FER+ faces with a majority, and one matched pair per clip."""
-    ravdess = [i for i, clip in enumerate(part.speech.clips) if clip.corpus == "ravdess"]
+    """MELD dialogues, clips of speech, FER+ faces with a majority, and a matched pair per clip."""
+    clips = range(len(part.speech.clips))
     known = np.flatnonzero(part.faces.majority >= 0)
     pairs = PairSampler(part, np.random.default_rng(0), augmented=False)
     faces = []
@@ -155,18 +157,16 @@ def evaluation_examples(part: Sources) -> dict[str, list[Example]]:
         faces.append(Example(example.turns, label, example.opinions))
     return {
         "text": [text_example(part.text, d) for d in range(len(part.text.dialogues))],
-        "audio": [speech_example(part.speech, row, 0, False) for row in ravdess],
+        "audio": [speech_example(part.speech, row, 0, False) for row in clips],
         "visual": faces,
-        "pairs": [pairs.matched(row) for row in ravdess],
+        "pairs": [pairs.matched(row) for row in clips],
     }
 
 
 def _plan(train: Sources, generator: np.random.Generator) -> list[tuple[str, np.ndarray]]:
     """The batches of one epoch in random order: (kind, rows)."""
-    known = np.flatnonzero(train.faces.votes.sum(axis=1) > 0)
-    frequency = train.faces.votes.mean(axis=0)
-    chances = train.faces.votes[known] @ (frequency**-0.4)
-    faces = generator.choice(known, FACES_PER_EPOCH, p=chances / chances.sum())
+    chances = train.face_chances()
+    faces = generator.choice(len(chances), FACES_PER_EPOCH, p=chances)
     lengths = [len(rows) for rows in train.text.dialogues]
     dialogues = np.argsort(np.array(lengths) + generator.uniform(0, 3, len(lengths)))
     dialogues = dialogues[np.sort(generator.permutation(len(dialogues))[:DIALOGUES_PER_EPOCH])]

@@ -6,11 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
-from avt_memocmt.config import EMBEDDED_PRESET, load_config
+from avt_memocmt.config import EMBEDDED_PRESET, load_config, save_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_media_model
+from avt_memocmt.training.calibrate import fit_temperatures
 from avt_memocmt.training.face import train_face
 from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
@@ -44,9 +45,13 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
         shutil.copyfile(work / name, folder / name)
-    shutil.copyfile(EMBEDDED_PRESET, folder / CONFIG_FILE)
+    save_config(config, folder / CONFIG_FILE)
+    uncalibrated, _ = load_media_model(folder)
+    temperatures = fit_temperatures(uncalibrated, load_sources(data, "select", config, work))
+    network = config.model.model_copy(update={"temperatures": temperatures})
+    save_config(config.model_copy(update={"model": network}), folder / CONFIG_FILE)
     model, _ = load_media_model(folder)
-    report = report_scores(model, config, load_sources(data, "report", config, work))
+    report = report_scores(model, load_sources(data, "report", config, work))
     metrics = {
         "labels": list(EMOTIONS),
         "seed": seed,

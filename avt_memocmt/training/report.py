@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from avt_memocmt.config import Config
+from avt_memocmt.calibration import calibration_error
 from avt_memocmt.intervals import bootstrap_intervals
 from avt_memocmt.metrics import recall_per_class, scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -18,35 +18,36 @@ MODALITIES_ALONE = (("audio",), ("visual",), ("text",))
 BOOTSTRAPS = 1000
 
 
-def report_scores(model: AvtMemoCmt, config: Config, part: Sources) -> dict[str, Any]:
+def report_scores(model: AvtMemoCmt, part: Sources) -> dict[str, Any]:
     """MELD text, RAVDESS sound, FER+ faces, and synthetic matched pairs fused and alone."""
     examples = evaluation_examples(part)
     found: dict[str, Any] = {}
     for name, rows in examples.items():
-        truth, guesses = predict_examples(model, config, rows)
+        labels, probabilities = predict_examples(model, rows)
+        truth, guesses = labels.tolist(), probabilities.argmax(axis=1).tolist()
         dialogue = [i for i, example in enumerate(rows) for _ in example.turns]
         found[name] = {
             "n": len(truth),
             **scores(truth, guesses),
             "intervals_95": bootstrap_intervals(truth, guesses, dialogue),
             "recall": recall_per_class(truth, guesses),
+            "ece": calibration_error(labels, probabilities),
         }
-    found["pairs_against_best_single"] = pairs_against_singles(model, config, examples["pairs"])
+    found["pairs_against_best_single"] = pairs_against_singles(model, examples["pairs"])
     return found
 
 
-def pairs_against_singles(
-    model: AvtMemoCmt, config: Config, pairs: list[Example]
-) -> dict[str, Any]:
+def pairs_against_singles(model: AvtMemoCmt, pairs: list[Example]) -> dict[str, Any]:
     """Fused UAR minus that of the best single modality on the same synthetic pairs.
 
     The interval is a paired bootstrap over pairs.
     """
-    truth, fused = (np.array(side) for side in predict_examples(model, config, pairs))
+    truth, probabilities = predict_examples(model, pairs)
+    fused = probabilities.argmax(axis=1)
     alone = {}
     for kept in MODALITIES_ALONE:
-        _, guesses = predict_examples(model, config, [without(pair, kept) for pair in pairs])
-        alone[kept[0]] = np.array(guesses)
+        _, found = predict_examples(model, [without(pair, kept) for pair in pairs])
+        alone[kept[0]] = found.argmax(axis=1)
     uar = {name: scores(truth.tolist(), g.tolist())["uar"] for name, g in alone.items()}
     best = max(uar, key=lambda name: uar[name])
     generator = np.random.default_rng(0)

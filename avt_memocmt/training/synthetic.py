@@ -23,6 +23,8 @@ MISMATCHED = 0.3
 """Share of training pairs whose face or line shows another emotion than the voice."""
 EVIDENCE = {"audio": 0.4, "visual": 0.4, "text": 0.2}
 """How much each modality counts in the soft label of a mismatched pair."""
+FACE_BALANCE = 0.4
+"""Exponent of the inverse class frequency by which faces are drawn: 0 = as is, 1 = balanced."""
 COMBINATIONS = (("audio", "visual"), ("audio", "text"), ("visual", "text"))
 """Each is drawn with chance 0.2; all three modalities together with chance 0.4."""
 
@@ -38,6 +40,12 @@ class Sources:
     def face_rows(self, emotion: int) -> NDArray[np.int64]:
         """Pictures whose majority is this emotion."""
         return np.flatnonzero(self.faces.majority == emotion)
+
+    def face_chances(self) -> NDArray[np.float64]:
+        """Chance of drawing each picture: rarer votes are drawn more often (`FACE_BALANCE`)."""
+        votes = self.faces.votes.astype(np.float64)
+        chances = votes @ (votes.mean(axis=0) ** -FACE_BALANCE)
+        return np.asarray(chances / chances.sum())
 
     def line_rows(self, emotion: int) -> NDArray[np.int64]:
         """MELD lines with this label that have at least one word piece."""

@@ -23,15 +23,20 @@ from avt_memocmt.features.extract_text_features import (
 )
 from avt_memocmt.metrics import scores
 from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
+from avt_memocmt.training.losses import class_weights
 
 Example = tuple[TextInput, int]
 
 EPOCHS = 3
 BATCH = 32
-LEARNING_RATE = 8e-5
+LEARNING_RATE = 1.5e-4
+HEAD_LEARNING_RATE = 1e-3
+FROZEN_LAYERS = 2
+CLASS_BALANCE = 0.3
+WEIGHT_AVERAGE = 0.995
 LABEL_SMOOTHING = 0.05
-DROP_CONTEXT = 0.15
-DROP_SPEAKERS = 0.3
+DROP_CONTEXT = 0.1
+DROP_SPEAKERS = 0.15
 
 
 class TextClassifier(nn.Module):
@@ -74,28 +79,43 @@ def forget_at_random(item: TextInput, generator: np.random.Generator) -> TextInp
 def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dict[str, float]:
     """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into `work`.
 
-    The word embeddings stay frozen and are left out of the file. The epoch is chosen by weighted F1
-    on the select part of MELD's train split.
+    The embeddings and the lowest layers stay frozen; the word embeddings are left out of the file.
+    The epoch is chosen by weighted F1 on the select part of MELD's train split.
 
     Returns:
         The select scores of the chosen epoch.
     """
     seed_everything(seed)
     encoder = make_text_encoder(config)
-    encoder.model.get_input_embeddings().weight.requires_grad_(False)
+    encoder.freeze(FROZEN_LAYERS)
+    encoder.set_dropout(0.0)
     model = TextClassifier(encoder)
     train = _examples(data, "train", config)
     select = _examples(data, "select", config)
     trainer = Trainer(
         model,
         work / "text",
-        Schedule(EPOCHS, -(-len(train) // BATCH), LEARNING_RATE, seed=seed),
+        Schedule(
+            EPOCHS,
+            -(-len(train) // BATCH),
+            HEAD_LEARNING_RATE,
+            weight_average=WEIGHT_AVERAGE,
+            seed=seed,
+        ),
+        groups=[
+            {"params": list(model.head.parameters())},
+            {
+                "params": [p for p in encoder.parameters() if p.requires_grad],
+                "lr": LEARNING_RATE,
+            },
+        ],
     )
+    weights = class_weights(np.array([label for _, label in train]), CLASS_BALANCE)
 
     def loss(model: nn.Module, batch: list[Example]) -> Tensor:
         logits = model([item for item, _ in batch])
         truth = torch.tensor([label for _, label in batch])
-        return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)
+        return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
 
     def evaluate() -> dict[str, float]:
         guesses: list[int] = []
