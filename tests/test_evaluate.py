@@ -25,6 +25,7 @@ from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
+from avt_memocmt.inference.evaluation import Evaluation
 from avt_memocmt.inference.extraction import extract_clip, store_manifest
 from avt_memocmt.inference.extraction_plan import ExtractionPlan
 from avt_memocmt.inference.manifest_evaluation import evaluate_manifest
@@ -107,6 +108,7 @@ def test_figures_subsets_and_failures(
         "audio+text": 1,
         "text": 2,
     }
+    assert {name: part["n"] for name, part in found["alone"].items()} == {"audio": 1, "text": 1}
     assert [row["line"] for row in found["failed"]] == [6, 7]
     assert "failed: line 6" in err
     assert "gone.wav" in err
@@ -116,6 +118,24 @@ def test_figures_subsets_and_failures(
         *("voice.wav", "manifest.csv", "figures.json")
     }
     assert sum(map(sum, found["confusion"]["counts"])) == 4
+
+
+def test_fusion_is_compared_with_each_modality_on_rows_that_have_several() -> None:
+    right = np.eye(7)[[0, 1, 2, 3]]
+    wrong = np.roll(right, 1, axis=1)
+    unknown = np.full((1, 7), np.nan)
+    evaluation = Evaluation(
+        keys=("a", "b", "c", "d"),
+        truth=np.arange(4),
+        probabilities=right,
+        groups=("a", "b", "c", "d"),
+        present=("audio+visual", "audio+visual", "audio", "audio+visual"),
+        alone={"audio": wrong, "visual": np.concatenate([right[:2], unknown, right[3:]])},
+    )
+    found = evaluation.report()["alone"]
+    assert (found["audio"]["n"], found["audio"]["accuracy"]) == (3, 0.0)
+    assert found["audio"]["fused_minus_alone"]["accuracy"]["difference"] == 1.0
+    assert found["visual"]["fused_minus_alone"]["accuracy"]["interval_95"] == (0.0, 0.0)
 
 
 def test_text_alone_is_understood(recognizer: EmotionRecognizer, tmp_path: Path) -> None:

@@ -192,6 +192,13 @@ def _print_scores(report: dict[str, Any]) -> None:
         table.add_row(name, f"{report[name]:.4f}", f"{low:.4f} to {high:.4f}")
     if report["ece"] is not None:
         table.add_row("ece", f"{report['ece']:.4f}", "")
+    for name, found in report["alone"].items():
+        gain = found["fused_minus_alone"]["uar"]
+        low, high = gain["interval_95"]
+        table.add_row(f"uar of {name} alone, n = {found['n']}", f"{found['uar']:.4f}", "")
+        table.add_row(
+            "  fused minus that", f"{gain['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"
+        )
     comparison = report.get("comparison", {"differences": {}})
     for name, found in comparison["differences"].items():
         low, high = found["interval_95"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avt_memocmt.calibration import calibration_error
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
-from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.intervals import Difference, bootstrap_intervals, paired_differences
 from avt_memocmt.metrics import (
@@ -63,6 +63,8 @@ class Evaluation:
         present: its modalities, joined by "+"; "" where it could not be predicted.
         unlabelled: utterances without a label, which were context and nothing else.
         failures: what could not be predicted.
+        alone: per modality [n, 7], what it says alone; NaN where it is absent. Empty for networks
+            without such opinions.
     """
 
     keys: tuple[str, ...]
@@ -72,6 +74,7 @@ class Evaluation:
     present: tuple[str, ...]
     unlabelled: int = 0
     failures: tuple[FailedRow, ...] = ()
+    alone: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -145,6 +148,7 @@ class Evaluation:
             "f1": f1_per_class(truth, predicted),
             "confusion": {"labels": list(EMOTIONS), "counts": confusion(truth, predicted)},
             "subsets": self._subsets(),
+            "alone": self._alone(),
             "unlabelled": self.unlabelled,
             "failed": [failure.to_json() for failure in self.failures],
         }
@@ -162,12 +166,11 @@ class Evaluation:
             self,
             keys=(*self.keys, *(failure.name for failure in failures)),
             truth=np.concatenate([self.truth, np.array(truth, np.int64)]),
-            probabilities=np.concatenate(
-                [self.probabilities, np.full((len(rows), NUM_EMOTIONS), np.nan)]
-            ),
+            probabilities=_with_blank_rows(self.probabilities, len(rows)),
             groups=(*self.groups, *groups),
             present=(*self.present, *("" for _ in rows)),
             failures=(*self.failures, *failures),
+            alone={name: _with_blank_rows(part, len(rows)) for name, part in self.alone.items()},
         )
 
     def differences(self, other: Evaluation) -> dict[str, Difference]:
@@ -204,7 +207,31 @@ class Evaluation:
             }
         return found
 
+    def _alone(self) -> dict[str, Any]:
+        """What each modality alone scores where there are others, and what fusion gains over it."""
+        found = {}
+        several = np.array(["+" in name for name in self.present])
+        for name, probabilities in self.alone.items():
+            rows = np.flatnonzero(several & np.isfinite(probabilities).all(axis=1))
+            if not len(rows):
+                continue
+            truth, own = self.truth[rows], probabilities[rows]
+            groups = [self.groups[row] for row in rows]
+            guesses = own.argmax(axis=1)
+            gains = paired_differences(truth, self.predicted[rows], guesses, groups)
+            found[name] = {
+                "n": len(rows),
+                **scores(truth, guesses),
+                "ece": calibration_error(truth, own),
+                "fused_minus_alone": {score: asdict(gain) for score, gain in gains.items()},
+            }
+        return found
+
 
 def dialogue_name(key: UtteranceKey) -> str:
     """What the turns of one dialogue share."""
     return f"{key.split} dia{key.dialogue_id}"
+
+
+def _with_blank_rows(values: NDArray[np.floating], count: int) -> NDArray[np.floating]:
+    return np.concatenate([values, np.full((count, values.shape[1]), np.nan)])

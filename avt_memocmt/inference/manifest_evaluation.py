@@ -17,6 +17,8 @@ from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
+_UNKNOWN = (float("nan"),) * NUM_EMOTIONS
+
 
 def evaluate_manifest(
     recognizer: EmotionRecognizer,
@@ -36,6 +38,7 @@ def evaluate_manifest(
     """
     rows: list[ManifestRow] = []
     probabilities: list[tuple[float, ...]] = []
+    alone: dict[str, list[tuple[float, ...]]] = {m: [] for m in MODALITIES}
     present: list[str] = []
     failures: list[FailedRow] = []
     for turns in dialogues:
@@ -46,10 +49,14 @@ def evaluate_manifest(
                 found = _predict_row(recognizer, dialogue, row, transcribe)
             except AvtError as error:
                 failures.append(FailedRow(row.line, str(row.path or ""), str(error)))
-                probabilities.append((float("nan"),) * NUM_EMOTIONS)
+                probabilities.append(_UNKNOWN)
                 present.append("")
+                for said in alone.values():
+                    said.append(_UNKNOWN)
             else:
                 probabilities.append(found.probabilities)
+                for m, said in alone.items():
+                    said.append(found.modalities[m].probabilities or _UNKNOWN)
                 present.append("+".join(m for m in MODALITIES if found.modalities[m].present))
             progress()
     return Evaluation(
@@ -59,6 +66,7 @@ def evaluate_manifest(
         tuple(row.dialogue for row in rows),
         tuple(present),
         failures=tuple(failures),
+        alone={m: np.array(said) for m, said in alone.items()},
     )
 
 
