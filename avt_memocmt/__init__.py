@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from avt_memocmt.explainability.explanation import MediaExplanation
     from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 
 _EXPORTS = {
     "EmotionRecognizer": "avt_memocmt.inference.recognizer",
+    "MediaExplanation": "avt_memocmt.explainability.explanation",
     "MediaPrediction": "avt_memocmt.inference.results",
     "ModalityUse": "avt_memocmt.inference.results",
     "UtterancePrediction": "avt_memocmt.inference.results",
 }
 
-__all__ = ["EmotionRecognizer", "MediaPrediction", "ModalityUse", "UtterancePrediction"]
+__all__ = [
+    "EmotionRecognizer",
+    "MediaExplanation",
+    "MediaPrediction",
+    "ModalityUse",
+    "UtterancePrediction",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,26 @@ def bootstrap_intervals(
     return {name: list(_interval(values)) for name, values in drawn.items()}
 
 
+def mean_interval(
+    values: ArrayLike, groups: Sequence[Hashable], samples: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of a mean over draws of whole groups (dialogues).
+
+    Args:
+        values: one a row, not empty.
+        groups: the dialogue of each row.
+        samples: bootstrap replicates.
+        seed: of the draws.
+    """
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    owner = np.array([numbers[group] for group in groups])
+    sums = np.bincount(owner, weights=np.asarray(values, np.float64))
+    sizes = np.bincount(owner)
+    count = len(sizes)
+    drawn = np.random.default_rng(seed).integers(count, size=(samples, count))
+    return _interval(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+
+
 def paired_differences(
     truth: ArrayLike,
     first: ArrayLike,

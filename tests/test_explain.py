@@ -22,6 +22,7 @@ from avt_memocmt import EmotionRecognizer
 from avt_memocmt.cli import main
 from avt_memocmt.config import load_config
 from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.explanation import (
     ExplainingRecognizer,
     ExplainSettings,
@@ -188,6 +189,48 @@ def test_a_checkpoint_that_cannot_read_media_says_so(
     code, _, stderr = run(["explain", str(voice), *options], monkeypatch, capsys)
     assert code == 1
     assert "cannot read media" in stderr
+
+
+def test_the_recogniser_itself_explains(recognizer: EmotionRecognizer, tmp_path: Path) -> None:
+    voice = write_wav(tmp_path / "voice.wav", speech_like(1.0))
+    cues = load_transcript("What a day")
+    found = recognizer.explain(voice, cues, emotion="anger")
+    assert to_json(found.prediction) == to_json(recognizer.predict(voice, cues))
+    (explained,) = found.utterances
+    assert (explained.emotion, explained.words) == ("anger", ("What", "a", "day"))
+    with pytest.raises(AvtError, match="unknown emotion 'hunger'"):
+        recognizer.explain(voice, emotion="hunger")
+
+
+def test_a_manifest_is_checked_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "clips.csv"
+    rows = (",What a wonderful day,joy", ",I hate all of this,anger", "gone.wav,,fear")
+    manifest.write_text("\n".join(("path,text,emotion", *rows)), encoding="utf-8")
+    out = tmp_path / "out"
+    options = [str(manifest), "--check", "--out", str(out), "--limit", "3"]
+    code, stdout, stderr = run(["explain", *options], monkeypatch, capsys)
+    assert code == 1
+    assert "failed: line 4" in stderr
+    found = json.loads((out / "faithfulness.json").read_text())
+    (kind,) = found["summary"]
+    assert (kind["present"], kind["modality"], kind["n"]) == ("text", "text", 2)
+    gains = [row["deletion_gain"] for row in found["rows"]]
+    assert kind["deletion_gain"]["mean"] == pytest.approx(sum(gains) / 2)
+    assert kind["deletion_gain"]["interval_95"] == pytest.approx([min(gains), max(gains)])
+    assert stdout == (out / "faithfulness.md").read_text()
+    assert "| text | text | Integrated Gradients | 2 |" in stdout
+    assert [row["line"] for row in found["failed"]] == [4]
+
+
+def test_a_manifest_needs_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["clips.csv", "--out", str(tmp_path / "out")]
+    code, _, stderr = run(["explain", *options], monkeypatch, capsys)
+    assert code == 1
+    assert "clips.csv is a manifest; give it with --check and --limit alone." in stderr
 
 
 def test_without_captum_the_extra_is_named(

@@ -14,7 +14,7 @@ from sklearn.metrics import (
 
 from avt_memocmt.calibration import calibration_error
 from avt_memocmt.emotions import EMOTIONS
-from avt_memocmt.intervals import bootstrap_intervals, paired_differences
+from avt_memocmt.intervals import bootstrap_intervals, mean_interval, paired_differences
 from avt_memocmt.metrics import (
     FAILED,
     confusion,
@@ -201,3 +201,11 @@ def test_one_confidence_that_is_right_on_average_is_calibrated() -> None:
     truth = np.array([0] * 8 + [3] * 2)
     assert calibration_error(truth, stated(np.full(10, 0.8))) == pytest.approx(0.0)
     assert calibration_error(truth, stated(np.full(10, 0.5))) == pytest.approx(0.3)
+
+
+def test_the_interval_of_a_mean_draws_whole_dialogues() -> None:
+    assert mean_interval([0.5, 0.5, 0.5], ["a", "b", "c"]) == (0.5, 0.5)
+    # Two dialogues: a draw is either one of them twice, or both.
+    assert mean_interval([0.0, 0.0, 3.0], ["a", "a", "b"]) == (0.0, 3.0)
+    # One dialogue: whatever is drawn is the whole.
+    assert mean_interval([0.0, 1.0], ["a", "a"]) == (0.5, 0.5)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from avt_memocmt.commands.console import Checkpoint, log, media_progress
+from avt_memocmt.commands.explain_check import check_explanations
 from avt_memocmt.errors import AvtError
+from avt_memocmt.explainability.extra import require_captum
 from avt_memocmt.files import writable_folder
-
-if TYPE_CHECKING:
-    from avt_memocmt.explainability.explanation import ExplainSettings, MediaExplanation
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
-    from avt_memocmt.preprocessing.transcripts import Cue
 
 FIRST = 8
 """Utterances that are explained where none are named."""
@@ -25,7 +21,10 @@ _NUMBERS = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 
 
 def explain(
-    media: Annotated[Path, typer.Argument(help="One video, recording or picture.")],
+    media: Annotated[
+        Path,
+        typer.Argument(help="One video, recording or picture; or a CSV manifest, with --check."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for report.html, figures and numbers.")],
     transcript: Annotated[
         str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
@@ -43,23 +42,39 @@ def explain(
     check: Annotated[
         bool, typer.Option("--check", help="Test the explanations too; takes many times as long.")
     ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="About how many rows of a manifest are checked.")
+    ] = 100,
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Show why an emotion was recognised: in faces, sound and words, on one page."""
+    if media.suffix.lower() == ".csv":
+        if not check or any(o is not None for o in (transcript, utterances, emotion)) or plus_plus:
+            raise AvtError(f"{media} is a manifest; give it with --check and --limit alone.")
+        _require_gradients(checkpoint)
+        return check_explanations(media, out, limit, checkpoint)
     wanted = _numbers(utterances) if utterances is not None else frozenset(range(1, FIRST + 1))
     _require_gradients(checkpoint)
     from avt_memocmt.emotions import emotion_index
-    from avt_memocmt.explainability.explanation import ExplainSettings
     from avt_memocmt.explainability.explanation_writer import write_explanation
     from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    index = emotion_index(emotion) if emotion is not None else None
-    settings = ExplainSettings({number - 1 for number in wanted}, index, plus_plus, check)
+    if emotion is not None:
+        emotion_index(emotion)
     cues = load_transcript(transcript) if transcript else None
     writable_folder(out)
     recognizer = EmotionRecognizer.from_pretrained(checkpoint)
-    found = _explained(recognizer, settings, media, cues)
+    with media_progress(str(media)) as advance:
+        found = recognizer.explain(
+            media,
+            cues,
+            utterances={number - 1 for number in wanted},
+            emotion=emotion,
+            plus_plus=plus_plus,
+            check=check,
+            progress=advance,
+        )
     write_explanation(found, media, recognizer.config.visual.frames_per_second, out)
     log.print(f"wrote {out / 'report.html'} and the numbers and figures beside it", markup=False)
     count = len(found.prediction.utterances)
@@ -94,22 +109,7 @@ def _require_gradients(checkpoint: str) -> None:
             f"{checkpoint} is an ONNX graph, which yields no gradients; explanations need the "
             "torch engine: give the checkpoint folder that it was exported from."
         )
-    if importlib.util.find_spec("captum") is None:
-        raise AvtError(
-            "explanations need the package captum; install its extra with: "
-            "pip install 'avt-memocmt[explain]'"
-        )
-
-
-def _explained(
-    recognizer: EmotionRecognizer, settings: ExplainSettings, media: Path, cues: list[Cue] | None
-) -> MediaExplanation:
-    from avt_memocmt.explainability.explanation import ExplainingRecognizer, MediaExplanation
-
-    explaining = ExplainingRecognizer(recognizer, settings)
-    with media_progress(str(media)) as advance:
-        prediction = explaining.predict(media, cues, progress=advance)
-    return MediaExplanation(prediction, tuple(explaining.reader.explanations))
+    require_captum()
 
 
 def _refuse_missing(media: Path, count: int, largest: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ from avt_memocmt.inference.dialogue import DialogueReader, Turn
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.inference.utterance_tokens import word_spans
+from avt_memocmt.inference.utterances import Progress
+from avt_memocmt.preprocessing.transcripts import Cue
 
 
 @dataclass(frozen=True)
@@ -202,3 +205,20 @@ class ExplainingRecognizer(EmotionRecognizer):
         """An empty dialogue; explanations of the one before it are forgotten."""
         self.reader = ExplainingReader(self, self._settings)
         return self.reader
+
+
+def explain_media(
+    recognizer: EmotionRecognizer,
+    media: str | Path,
+    transcript: Sequence[Cue] | None,
+    settings: ExplainSettings,
+    progress: Progress = lambda seconds, total: None,
+) -> MediaExplanation:
+    """Predict one file and explain the utterances that are asked for; see `EmotionRecognizer`.
+
+    Raises:
+        AvtError: as in `EmotionRecognizer.predict`.
+    """
+    explaining = ExplainingRecognizer(recognizer, settings)
+    prediction = explaining.predict(media, transcript, progress=progress)
+    return MediaExplanation(prediction, tuple(explaining.reader.explanations))

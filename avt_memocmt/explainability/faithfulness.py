@@ -7,7 +7,7 @@ explained nothing, however plausible its picture.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,7 +165,7 @@ def _probabilities(
     others = {m: function.values(m) for m in function.present if m != evidence.modality}
     found = []
     with torch.no_grad():
-        for part in kept.float().split(BATCH):
+        for part in torch.split(kept.float(), BATCH):
             tokens = evidence.tokens(evidence.blended(part))
             logits = function.logits({**others, evidence.modality: tokens})
             found.append(logits.softmax(dim=1)[:, emotion])
@@ -184,11 +184,3 @@ def _correlation(one: Array, other: Array) -> float:
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(spearmanr(one, other).statistic)
-
-
-def mean_gains(found: Sequence[Curves]) -> dict[str, float]:
-    """Mean gains over random orders of several explained turns."""
-    return {
-        "deletion_gain": float(np.mean([c.deletion_gain for c in found])),
-        "insertion_gain": float(np.mean([c.insertion_gain for c in found])),
-    }

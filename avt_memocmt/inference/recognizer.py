@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avt_memocmt import __version__
 from avt_memocmt.config import Config
+from avt_memocmt.emotions import emotion_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
@@ -27,6 +29,9 @@ from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_align
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker
+
+if TYPE_CHECKING:
+    from avt_memocmt.explainability.explanation import MediaExplanation
 
 
 class EmotionRecognizer:
@@ -104,6 +109,41 @@ class EmotionRecognizer:
             tuple(replace(turn, min_confidence=min_confidence) for turn in turns),
             warnings,
         )
+
+    def explain(
+        self,
+        media: str | Path,
+        transcript: Sequence[Cue] | None = None,
+        *,
+        utterances: Collection[int] | None = None,
+        emotion: str | None = None,
+        plus_plus: bool = False,
+        check: bool = False,
+        progress: Progress = lambda seconds, total: None,
+    ) -> MediaExplanation:
+        """The same prediction as `predict`, and why: needs the extra `explain`.
+
+        Args:
+            media: as for `predict`.
+            transcript: as for `predict`.
+            utterances: indices from 0 of those that are explained; None = all.
+            emotion: the one that is explained; None = the likeliest of each utterance.
+            plus_plus: Grad-CAM++ instead of Grad-CAM.
+            check: whether the explanations are checked too, which takes many times as long.
+            progress: as for `predict`.
+
+        Raises:
+            AvtError: as in `predict`; the emotion is unknown; the extra is not installed.
+        """
+        # The one import against the layers: explanations are asked for here, and loaded only then.
+        from avt_memocmt.explainability.extra import require_captum
+
+        require_captum()
+        from avt_memocmt.explainability.explanation import ExplainSettings, explain_media
+
+        index = None if emotion is None else emotion_index(emotion)
+        settings = ExplainSettings(utterances, index, plus_plus, check)
+        return explain_media(self, media, transcript, settings, progress)
 
     def new_dialogue(self) -> DialogueReader:
         """An empty dialogue to read turns into."""

@@ -20,7 +20,7 @@ from avt_memocmt.preprocessing.video_preprocess_mtcnn import crop_still
 from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 from avt_memocmt.weights import packaged_path
 
-SIDES = (64, 64, 64, 80, 80, 80, 80, 96, 96)
+SIDES = (64, 64, 64, 80, 80, 80, 80, 80, 80)
 """Pixels to which pictures are enlarged in each epoch: small ones first, they are faster (Tan and
 Le 2021, section 4.2)."""
 BATCH = 128
