@@ -144,7 +144,7 @@ class FaceCnnEncoder(VisualEncoder):
         return (pixels * self.luma).sum(dim=1, keepdim=True)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
-        """The last spatial stage [n, 256, 6, 6] of RGB faces [n, 3, 48, 48] in [0, 1]."""
+        """The last spatial stage [n, 256, 5, 5] of RGB faces [n, 3, 48, 48] in [0, 1]."""
         return self.network.feature_map(self.grey(pixels))
 
 

@@ -21,7 +21,7 @@ STAGES = (
 )
 """EfficientNet-Lite0 up to its sixth stage (Tan and Le 2019, table 1, without squeeze-and-excite).
 
-The sixth stage keeps its resolution, which halves in the original: a map of 6 x 6 tells mouth from
+The sixth stage keeps its resolution, which halves in the original: a map of 5 x 5 tells mouth from
 eyes, one of 3 x 3 does not.
 """
 
@@ -95,7 +95,7 @@ class FaceCNN(nn.Module):
 
     DIM = 256
     INPUT = 48
-    SIDE = 96
+    SIDE = 80
 
     def __init__(self, dropout: float = 0.3, drop_path: float = 0.1) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class FaceCNN(nn.Module):
         self.head = nn.Linear(self.DIM, NUM_EMOTIONS)
 
     def feature_map(self, x: Tensor) -> Tensor:
-        """[n, 1, 48, 48] grey in [0, 1] -> [n, 256, 6, 6], the last spatial stage."""
+        """[n, 1, 48, 48] grey in [0, 1] -> [n, 256, 5, 5], the last spatial stage."""
         large = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
         pixels = ((large - 0.5) / 0.25).expand(-1, 3, -1, -1)
         maps: Tensor = self.top(self.trunk(pixels.contiguous(memory_format=torch.channels_last)))

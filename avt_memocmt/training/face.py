@@ -22,7 +22,8 @@ from avt_memocmt.weights import packaged_path
 
 SIDES = (64, 64, 64, 80, 80, 80, 80, 80, 80)
 """Pixels to which pictures are enlarged in each epoch: small ones first, they are faster (Tan and
-Le 2021, section 4.2)."""
+Le 2021, section 4.2). Epochs are judged at the last size, which is the network's own: at 96 pixels
+the same weights were 0.012 less accurate on the select part."""
 BATCH = 128
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05
@@ -119,7 +120,7 @@ def to_input(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
-    """Train the face CNN and write `face_cnn.safetensors` (fp16) into `work`.
+    """Fine-tune the face CNN and write `face_cnn.safetensors` (half precision) into `work`.
 
     The epoch is chosen by the mean of accuracy and UAR on the select part of FER+'s train split.
 
@@ -173,7 +174,9 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
         return {**found, "criterion": (found["accuracy"] + found["uar"]) / 2}
 
     best = trainer.run(batches, loss, evaluate, "criterion")
-    save_tensors(model.state_dict(), work / FACE_CNN_FILE, torch.float16)
+    # Statistics of batch norms stay in single precision: small variances are lost in half.
+    halves = {name: value.half() for name, value in model.named_parameters()}
+    save_tensors({**model.state_dict(), **halves}, work / FACE_CNN_FILE)
     return best
 
 

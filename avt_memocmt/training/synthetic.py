@@ -23,7 +23,7 @@ MISMATCHED = 0.3
 """Share of training pairs whose face or line shows another emotion than the voice."""
 EVIDENCE = {"audio": 0.4, "visual": 0.4, "text": 0.2}
 """How much each modality counts in the soft label of a mismatched pair."""
-FACE_BALANCE = 0.4
+FACE_BALANCE = 0.5
 """Exponent of the inverse class frequency by which faces are drawn: 0 = as is, 1 = balanced."""
 COMBINATIONS = (("audio", "visual"), ("audio", "text"), ("visual", "text"))
 """Each is drawn with chance 0.2; all three modalities together with chance 0.4."""
