@@ -35,7 +35,7 @@ from avt_memocmt.training.text import dialogue_inputs
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
 
 SPEECH_VARIANTS = 3
-FACE_VARIANTS = 3
+FACE_VARIANTS = 1
 
 Labels = NDArray[np.float32]
 
