@@ -17,6 +17,9 @@ from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text import train_text
 
+STAGES = ("text", "face", "audio_branch", "visual_branch", "text_branch", "fusion")
+"""Subfolders of the work folder, in the order in which they are trained."""
+
 
 def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     """Train text encoder, face network and fusion in turn, and assemble the checkpoint.
@@ -45,6 +48,9 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
         shutil.copyfile(work / name, folder / name)
+    (folder / "logs").mkdir(exist_ok=True)
+    for stage in STAGES:
+        shutil.copyfile(work / stage / "log.jsonl", folder / "logs" / f"{stage}.jsonl")
     save_config(config, folder / CONFIG_FILE)
     uncalibrated, _ = load_media_model(folder)
     temperatures = fit_temperatures(uncalibrated, load_sources(data, "select", config, work))
