@@ -151,7 +151,7 @@ class FaceEvidence(Evidence):
     def maps(self, inputs: Tensor) -> Tensor:
         """[batch, faces, 3, side, side] -> the last maps [batch, faces, dim, h, w]."""
         found = self.encoder.feature_map(inputs.flatten(0, 1))
-        return found.unflatten(0, inputs.shape[:2])
+        return found.reshape(*inputs.shape[:2], *found.shape[1:])
 
     def tokens(self, inputs: Tensor) -> Tensor:
         """See `Evidence`."""
@@ -177,7 +177,7 @@ class SoundEvidence(Evidence):
         self.encoder = encoder
         waves = [torch.from_numpy(samples)[None] for _, samples in stretches]
         reads_mel = isinstance(encoder, WhisperAudioEncoder)
-        if reads_mel:
+        if isinstance(encoder, WhisperAudioEncoder):
             pieces = [encoder.encoder.log_mel(wave) for wave in waves]
             self.baseline_name = "silence: the floor of the spectrogram"
             rate = 100.0
@@ -208,7 +208,8 @@ class SoundEvidence(Evidence):
     def tokens(self, inputs: Tensor) -> Tensor:
         """See `Evidence`."""
         found = []
-        for part, samples in zip(inputs.split(self._lengths, dim=-1), self._samples, strict=True):
+        parts = torch.split(inputs, self._lengths, dim=-1)
+        for part, samples in zip(parts, self._samples, strict=True):
             if isinstance(self.encoder, WhisperAudioEncoder):
                 found.append(self.encoder.encoder(part).flatten(2))
             else:
