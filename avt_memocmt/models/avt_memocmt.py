@@ -79,7 +79,7 @@ class AvtMemoCmt(DialogueNetwork):
         )
         self.head = classifier(c.dim, c.dropout)
         self.temperature = SubsetTemperature(c.temperatures.decision)
-        self._alone: dict[str, float] = {**c.temperatures.alone}
+        self._alone = {str(name): value for name, value in c.temperatures.alone.items()}
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn of a batch of dialogues.
