@@ -17,6 +17,7 @@ from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling, TokenShape
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import time_encoding
+from avt_memocmt.models.heads import LayerStatistics, statistics
 from avt_memocmt.models.recording import record_attention
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
@@ -337,6 +338,31 @@ def test_statistics_pooling_with_equal_scores_is_mean_and_deviation() -> None:
     pooled = pool(tokens, mask)[0]
     assert torch.allclose(pooled[:4], torch.tensor([2.0, 2.0, 2.0, 2.0]))
     assert torch.allclose(pooled[4:], torch.tensor([1.0, 0.0, 1.0, 2.0]), atol=4e-3)
+
+
+def test_layer_statistics_are_mean_and_deviation_of_a_rows_own_tokens() -> None:
+    values = torch.tensor([[[1.0, 5.0], [3.0, 5.0], [float("nan"), 9.0]], [[2.0, 2.0]] * 3])
+    mask = torch.tensor([[True, True, False], [False, False, False]])
+    found = statistics(values, mask)
+    expected = torch.tensor([[2.0, 5.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+
+
+def test_layer_statistics_standardise_and_take_an_absent_row_for_the_mean_one() -> None:
+    pool = LayerStatistics(2, 4).eval()
+    row = torch.tensor([[[1.0, 5.0], [3.0, 5.0]]])
+    everyone = torch.ones(1, 2, dtype=torch.bool)
+    pool.set_statistics(statistics(row, everyone)[0], torch.full((4,), 0.5))
+    absent = pool(torch.full_like(row, float("nan")), ~everyone)
+    torch.testing.assert_close(pool(row, everyone), absent)
+    assert not torch.allclose(pool(row + 1, everyone), absent)
+
+
+def test_one_token_has_a_gradient_through_its_deviation() -> None:
+    values = torch.ones(1, 1, 3, requires_grad=True)
+    statistics(values, torch.ones(1, 1, dtype=torch.bool)).sum().backward()
+    assert values.grad is not None
+    assert values.grad.isfinite().all()
 
 
 def test_time_encoding_matches_the_formula() -> None:

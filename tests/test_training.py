@@ -19,7 +19,7 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.branches import branch_plans, warm_up
+from avt_memocmt.training.branches import branch_plans, set_layer_statistics, warm_up
 from avt_memocmt.training.calibrate import fit_temperature, fit_temperatures
 from avt_memocmt.training.face import augment
 from avt_memocmt.training.fusion import evaluation_examples, example_loss
@@ -35,6 +35,7 @@ from avt_memocmt.training.fusion_data import (
 from avt_memocmt.training.loop import Schedule, Trainer, cosine_with_warmup
 from avt_memocmt.training.speech_augment import add_noise, augment_speech, band_limit, resample
 from avt_memocmt.training.synthetic import PairSampler, Sources, without
+from avt_memocmt.training.text import mean_of
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
 from avt_memocmt.training.weight_average import WeightAverage
 
@@ -114,10 +115,28 @@ def test_a_branch_learns_alone(sources: Sources, tmp_path: Path, modality: str) 
     branch = (
         f"projections.{modality}.",
         f"opinion_pools.{modality}.",
+        f"layer_statistics.{modality}.",
         f"opinion_heads.{modality}.",
     )
     assert moved
     assert all(name.startswith(branch) for name in moved)
+
+
+def test_the_statistics_of_sound_are_standardised_by_all_training_tokens(sources: Sources) -> None:
+    model = make_model()
+    set_layer_statistics(model, sources)
+    clips = [v.tokens(row).values for v in sources.speech.variants for row in range(len(v))]
+    expected = np.stack([clip.mean(axis=0) for clip in clips]).mean(axis=0)
+    found = model.state_dict()["layer_statistics.audio.mean"][: len(expected)]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_soup_is_the_mean_of_its_weights() -> None:
+    first, second = {"w": torch.tensor([1.0, 4.0])}, {"w": torch.tensor([3.0, 0.0])}
+    assert mean_of([{**first, "n": torch.tensor(1)}, {**second, "n": torch.tensor(2)}]) == {
+        "w": pytest.approx([2.0, 2.0]),
+        "n": 1,
+    }
 
 
 def test_loss_is_fused_cross_entropy_plus_a_share_of_each_present_opinion() -> None:

@@ -118,11 +118,7 @@ def read_attention(
         {pair: weights.mean(axis=1) for pair, weights in raw.items()},
         {m: len(axis.groups) for m, axis in axes.items()},
     )
-    pooling = {
-        (kind, m): recorded[f"{kind}.{m}"][0].double().numpy()
-        for kind in ("opinion_pools", "pools")
-        for m in present
-    }
+    pooling = {m: recorded[f"pools.{m}"][0].double().numpy() for m in present}
     return DecisionAttention(
         axes,
         {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in raw.items()},
@@ -219,7 +215,7 @@ def _without(values: Mapping[str, Tensor], left_out: str) -> dict[str, Tensor]:
 
 def _contributions(
     rolled: Mapping[tuple[str, str], Array],
-    pooling: Mapping[tuple[str, str], Array],
+    pooling: Mapping[str, Array],
     gate: Mapping[str, float],
 ) -> dict[str, float]:
     """Half of a modality's share is pooled before the Cross-Modal Transformer, half after it."""
@@ -227,7 +223,7 @@ def _contributions(
     for target, share in gate.items():
         found[target] += share / 2
         for source in gate:
-            read = pooling["pools", target] @ rolled[target, source]
+            read = pooling[target] @ rolled[target, source]
             found[source] += share / 2 * float(read.sum())
     return found
 

@@ -11,7 +11,13 @@ from avt_memocmt.config import ModelConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
 from avt_memocmt.models.cross_modal_transformer import MODALITIES, CrossModalTransformer
 from avt_memocmt.models.encoders import TokenShape, make_projection
-from avt_memocmt.models.heads import StatisticsPooling, among_present, classifier, in_columns
+from avt_memocmt.models.heads import (
+    LayerStatistics,
+    StatisticsPooling,
+    among_present,
+    classifier,
+    in_columns,
+)
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.models.temperature import SubsetTemperature
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
@@ -61,7 +67,13 @@ class AvtMemoCmt(DialogueNetwork):
             {m: make_projection(m, shapes[m], c.dim, c.dropout) for m in heard}
         )
         self._positions = {m: len(shapes[m].names or (m,)) for m in heard}
-        self.opinion_pools = nn.ModuleDict({m: StatisticsPooling(c.dim) for m in heard})
+        # Several hidden layers of an encoder: what each shows is lost once they are one token.
+        self.layer_statistics = nn.ModuleDict(
+            {m: LayerStatistics(self.widths[m], c.dim) for m in heard if shapes[m].layers > 1}
+        )
+        self.opinion_pools = nn.ModuleDict(
+            {m: StatisticsPooling(c.dim) for m in heard if m not in self.layer_statistics}
+        )
         self.opinion_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
         self.cross_modal = CrossModalTransformer(
             heard, c.dim, c.cross_modal_layers, c.heads, c.feed_forward, c.dropout
@@ -129,7 +141,11 @@ class AvtMemoCmt(DialogueNetwork):
         for m in self.modalities:
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
-            own[m] = self.opinion_pools[m](tokens[m], masks[m])
+            own[m] = (
+                self.layer_statistics[m](part.values, part.mask)
+                if m in self.layer_statistics
+                else self.opinion_pools[m](tokens[m], masks[m])
+            )
             opinions[m] = self.opinion_heads[m](own[m]) / self._alone.get(m, 1.0)
         crossed = self.cross_modal(tokens, masks)
         pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in self.modalities]

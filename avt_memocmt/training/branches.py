@@ -19,16 +19,17 @@ from torch.nn import functional as F
 from avt_memocmt.data.dialogue_batch import ModalityBatch, collate
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.heads import LayerStatistics, statistics
 from avt_memocmt.training.fusion_data import Example, face_example, speech_example, text_example
 from avt_memocmt.training.loop import Schedule, Trainer
 from avt_memocmt.training.synthetic import Sources
 
-LEARNING_RATE = 1e-3
+CLIP_LEARNING_RATE, FACE_LEARNING_RATE, DIALOGUE_LEARNING_RATE = 3e-4, 1e-3, 1e-3
 WEIGHT_DECAY = 0.05
 WEIGHT_AVERAGE = 0.99
 LABEL_SMOOTHING = 0.05
 CLIP_EPOCHS, FACE_EPOCHS, DIALOGUE_EPOCHS = 12, 6, 4
-BATCH_CLIPS, BATCH_FACES, BATCH_DIALOGUES = 32, 256, 8
+BATCH_CLIPS, BATCH_FACES, BATCH_DIALOGUES = 64, 256, 8
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class BranchPlan:
     Attributes:
         modality: its name.
         epochs: passes over `batches`.
+        learning_rate: peak.
         steps: batches of one epoch.
         batches: epoch number -> examples that all have the modality, in batches.
         select: chooses the epoch.
@@ -46,6 +48,7 @@ class BranchPlan:
 
     modality: str
     epochs: int
+    learning_rate: float
     steps: int
     batches: Callable[[int], Iterable[list[Example]]]
     select: list[Example]
@@ -57,14 +60,23 @@ class Branch(nn.Module):
 
     def __init__(self, model: AvtMemoCmt, modality: str) -> None:
         super().__init__()
-        self.project = model.projections[modality]
-        self.pool = model.opinion_pools[modality]
-        self.head = model.opinion_heads[modality]
+        self.modality = modality
+        self.parts = nn.ModuleDict({"head": model.opinion_heads[modality]})
+        if modality in model.layer_statistics:
+            self.parts["statistics"] = model.layer_statistics[modality]
+        else:
+            self.parts["project"] = model.projections[modality]
+            self.parts["pool"] = model.opinion_pools[modality]
 
     def forward(self, part: ModalityBatch) -> Tensor:
         """[batch, tokens, ...] -> logits [batch, 7]."""
-        logits: Tensor = self.head(self.pool(*self.project(part.values, part.spans, part.mask)))
+        logits: Tensor = self.parts["head"](self._pooled(part))
         return logits
+
+    def _pooled(self, part: ModalityBatch) -> Tensor:
+        if "statistics" in self.parts:
+            return self.parts["statistics"](part.values, part.mask)
+        return self.parts["pool"](*self.parts["project"](part.values, part.spans, part.mask))
 
 
 def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, float]:
@@ -84,7 +96,7 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
         Schedule(
             plan.epochs,
             plan.steps,
-            LEARNING_RATE,
+            plan.learning_rate,
             WEIGHT_DECAY,
             weight_average=WEIGHT_AVERAGE,
         ),
@@ -109,6 +121,19 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
     return trainer.run(plan.batches, loss, evaluate, plan.criterion)
 
 
+def set_layer_statistics(model: AvtMemoCmt, train: Sources) -> None:
+    """Standardise the statistics of sound by those of the clips that are trained on."""
+    found = []
+    for variant in train.speech.variants:
+        for row in range(len(variant)):
+            values = torch.from_numpy(variant.tokens(row).values)[None]
+            found.append(statistics(values, torch.ones(values.shape[:2], dtype=torch.bool)))
+    table = torch.cat(found)
+    layers = model.layer_statistics["audio"]
+    assert isinstance(layers, LayerStatistics)
+    layers.set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)
+
+
 def branch_plans(
     train: Sources, select: dict[str, list[Example]], seed: int = 0
 ) -> list[BranchPlan]:
@@ -127,7 +152,10 @@ def branch_plans(
 
     def sound(epoch: int) -> Iterator[list[Example]]:
         generator = draw(epoch)
-        for rows in _batches(generator.permutation(clips), BATCH_CLIPS):
+        # Clips of similar length together: little is spent on padding.
+        lengths = np.diff(train.speech.variants[0].offsets) * generator.uniform(0.7, 1.4, clips)
+        batches = list(_batches(np.argsort(lengths), BATCH_CLIPS))
+        for rows in (batches[i] for i in generator.permutation(len(batches))):
             yield [
                 speech_example(
                     train.speech,
@@ -157,10 +185,19 @@ def branch_plans(
         return -(-count // batch)
 
     return [
-        BranchPlan("audio", CLIP_EPOCHS, steps(clips, BATCH_CLIPS), sound, select["audio"], "uar"),
+        BranchPlan(
+            "audio",
+            CLIP_EPOCHS,
+            CLIP_LEARNING_RATE,
+            steps(clips, BATCH_CLIPS),
+            sound,
+            select["audio"],
+            "uar",
+        ),
         BranchPlan(
             "visual",
             FACE_EPOCHS,
+            FACE_LEARNING_RATE,
             steps(faces, BATCH_FACES),
             pictures,
             select["visual"],
@@ -169,6 +206,7 @@ def branch_plans(
         BranchPlan(
             "text",
             DIALOGUE_EPOCHS,
+            DIALOGUE_LEARNING_RATE,
             steps(dialogues, BATCH_DIALOGUES),
             words,
             select["text"],

@@ -19,7 +19,7 @@ from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import MODEL_FILE, token_dims, token_shapes
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.branches import branch_plans, warm_up
+from avt_memocmt.training.branches import branch_plans, set_layer_statistics, warm_up
 from avt_memocmt.training.fusion_data import (
     Example,
     face_example,
@@ -57,6 +57,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
     seed_everything(seed)
     model = AvtMemoCmt(token_shapes(config), config.model)
+    set_layer_statistics(model, train)
     for plan in branch_plans(train, evaluation_examples(select), seed):
         print(f"the branch of {plan.modality} alone", flush=True)
         warm_up(model, plan, work / f"{plan.modality}_branch")

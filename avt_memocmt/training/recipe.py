@@ -15,9 +15,16 @@ from avt_memocmt.training.calibrate import fit_temperatures
 from avt_memocmt.training.face import train_face
 from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
-from avt_memocmt.training.text import train_text
+from avt_memocmt.training.text import RUNS, train_text
 
-STAGES = ("text", "face", "audio_branch", "visual_branch", "text_branch", "fusion")
+STAGES = (
+    *(f"text_{run}" for run in range(RUNS)),
+    "face",
+    "audio_branch",
+    "visual_branch",
+    "text_branch",
+    "fusion",
+)
 """Subfolders of the work folder, in the order in which they are trained."""
 
 
