@@ -81,7 +81,7 @@ def write_film(path: Path, picture: NDArray[np.uint8], samples: NDArray[np.float
     with av.open(str(path), "w") as film:
         video = film.add_stream("ffv1", rate=FRAMES_PER_SECOND, width=SIDE, height=SIDE)
         video.pix_fmt = "yuv420p"
-        audio = film.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+        audio = film.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
         for number in range(max(1, round(len(samples) / SAMPLE_RATE * FRAMES_PER_SECOND))):
             frame.pts = number
             film.mux(video.encode(frame))
