@@ -1,10 +1,11 @@
 """Writes the manifests that the README's figures are measured on: the `report` parts.
 
     python scripts/make_manifests.py DATA OUT
-    avt-memocmt evaluate --manifest OUT/meld_dev.csv      words in dialogue, past turns only
-    avt-memocmt evaluate --manifest OUT/ravdess.csv       sound alone, actors 16 to 18
-    avt-memocmt evaluate --manifest OUT/ferplus.csv       faces alone, FER+ validation pictures
-    avt-memocmt evaluate --manifest OUT/pairs.csv         synthetic pairs: a voice, a face, a line
+    avt-memocmt evaluate --manifest OUT/meld_dev.csv        words in dialogue, past turns only
+    avt-memocmt evaluate --manifest OUT/ravdess.csv         sound alone, actors 16 to 18
+    avt-memocmt evaluate --manifest OUT/ferplus.csv         faces alone, FER+ validation pictures
+    avt-memocmt evaluate --manifest OUT/ferplus_agreed.csv  those on which most annotators agree
+    avt-memocmt evaluate --manifest OUT/pairs.csv           synthetic pairs: a voice, a face, a line
 
 DATA holds meld/, ravdess/ and ferplus/. Nothing in these parts was trained on or selected with.
 A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a MELD line,
@@ -48,12 +49,16 @@ def ravdess_rows(data: Path) -> Iterator[Row]:
             yield str(clip.path.resolve()), "", EMOTIONS[clip.emotion], "", "", clip.speaker
 
 
-def ferplus_rows(data: Path, folder: Path) -> Iterator[Row]:
-    """FER+ validation pictures whose majority vote is one of the seven classes, written as PNG."""
+def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[Row]:
+    """FER+ validation pictures whose majority vote is one of the seven classes, written as PNG.
+
+    Args:
+        agreement: a class has the majority with more than this share of all ten votes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     faces = ferplus_faces(data, "report")
     for row, (picture, label) in enumerate(zip(faces.pictures, faces.majority, strict=True)):
-        if label >= 0:
+        if label >= 0 and faces.agreement[row] > agreement:
             path = folder / f"{row:05d}.png"
             Image.fromarray(picture).save(path)
             yield str(path.resolve()), "", EMOTIONS[label], "", "", ""
@@ -95,12 +100,13 @@ def write_film(path: Path, picture: NDArray[np.uint8], samples: NDArray[np.float
 
 
 def main(data: Path, out: Path) -> None:
-    """Write the four manifests."""
+    """Write the manifests."""
     out.mkdir(parents=True, exist_ok=True)
     manifests = {
         "meld_dev": meld_rows(data),
         "ravdess": ravdess_rows(data),
         "ferplus": ferplus_rows(data, out / "ferplus"),
+        "ferplus_agreed": ferplus_rows(data, out / "ferplus", agreement=0.5),
         "pairs": pair_rows(data, out / "pairs"),
     }
     for name, rows in manifests.items():

@@ -75,18 +75,22 @@ class Faces:
         votes: float32 [n, 7], share of the annotators' votes for each of `EMOTIONS`; rows sum to 1.
         majority: int64 [n], the class with most votes of all ten columns, -1 where that is
             contempt, unknown or not-a-face.
+        agreement: float32 [n], share of all votes that went to that class.
     """
 
     pictures: NDArray[np.uint8]
     votes: NDArray[np.float32]
     majority: NDArray[np.int64]
+    agreement: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def subset(self, index: NDArray[np.int64]) -> Faces:
         """The rows at `index`."""
-        return Faces(self.pictures[index], self.votes[index], self.majority[index])
+        return Faces(
+            self.pictures[index], self.votes[index], self.majority[index], self.agreement[index]
+        )
 
 
 def meld_dialogues(data: Path, part: Part) -> list[Dialogue]:
@@ -203,4 +207,5 @@ def _read_ferplus(path: Path) -> Faces:
     to_class[columns] = np.arange(len(EMOTIONS))
     keep = np.flatnonzero(ours.sum(axis=1) > 0)
     shares = ours / np.maximum(ours.sum(axis=1, keepdims=True), 1.0)
-    return Faces(pictures, shares.astype(np.float32), to_class[winner]).subset(keep)
+    agreement = votes.max(axis=1) / np.maximum(votes.sum(axis=1), 1.0)
+    return Faces(pictures, shares.astype(np.float32), to_class[winner], agreement).subset(keep)
