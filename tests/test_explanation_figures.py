@@ -293,7 +293,7 @@ def test_a_tone_is_one_row_of_the_spectrogram() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0289, "+0.029"), (-1.234, "−1.2"), (0.0, "+0.0"), (-12.6, "−13"), (3e-7, "+0.0000")],
+    [(0.0289, "+0.029"), (-1.234, "−1.2"), (0.0, "+0.0"), (-12.6, "−13"), (-3e-7, "+0.0")],
 )
 def test_scores_carry_their_sign(value: float, text: str) -> None:
     assert signed(value) == text
