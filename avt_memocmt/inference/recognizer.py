@@ -32,6 +32,7 @@ from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker
 
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
+    from avt_memocmt.inference.live import StreamEvent
 
 
 class EmotionRecognizer:
@@ -109,6 +110,35 @@ class EmotionRecognizer:
             tuple(replace(turn, min_confidence=min_confidence) for turn in turns),
             warnings,
         )
+
+    def stream(
+        self,
+        source: str,
+        *,
+        hop: float = 0.5,
+        transcribe: bool = True,
+        as_fast_as_possible: bool = False,
+        seconds: float | None = None,
+    ) -> Iterator[StreamEvent]:
+        """Decisions while they are made, from a camera, a microphone, a network stream or a file.
+
+        Args:
+            source: a file, "camera", "microphone", "camera+microphone" or a URL; see `LiveSource`.
+            hop: seconds between provisional decisions; 0 = none.
+            transcribe: let the packaged recogniser listen; words that come late revise a decision.
+            as_fast_as_possible: of a file, which is otherwise played in real time; the final
+                decisions are then those of `predict`.
+            seconds: of the stream after which it ends; None = when the source does.
+
+        Raises:
+            AvtError: the source cannot be opened or decoded.
+        """
+        from avt_memocmt.inference.live_stream import LiveStream
+
+        running = LiveStream(
+            self, source, hop=hop, transcribe=transcribe, as_fast_as_possible=as_fast_as_possible
+        )
+        return running.events(seconds)
 
     def explain(
         self,

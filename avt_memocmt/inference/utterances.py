@@ -123,6 +123,70 @@ class UtteranceBuilder:
         )
 
 
+class UtteranceStream:
+    """Cuts sound and pictures into utterances as they arrive, by voice activity.
+
+    Args:
+        config: of the checkpoint.
+        tracker: follows the face; reset before use.
+        has_audio: whether the media has sound; without it, one long quiet is cut.
+        has_video: whether it has pictures.
+
+    Attributes:
+        latest: seconds read so far.
+    """
+
+    def __init__(
+        self, config: Config, tracker: FaceTracker, has_audio: bool, has_video: bool
+    ) -> None:
+        self._config = config
+        self._tracker = tracker
+        self._has_audio = has_audio
+        self._builder = UtteranceBuilder(config, has_audio, has_video)
+        self._segmenter = CausalSegmenter(config.audio.segmentation)
+        self._waiting: deque[Segment] = deque()
+        self._clock = _Clock(has_audio, has_video)
+
+    @property
+    def latest(self) -> float:
+        """Seconds from the start of the media."""
+        return self._clock.latest
+
+    def push(self, event: AudioChunk | VideoFrame) -> list[Utterance]:
+        """Take what comes next and return the utterances that are complete with it."""
+        self._clock.advance(event)
+        if isinstance(event, VideoFrame):
+            self._builder.see(self._tracker.push(event))
+            if not self._has_audio:
+                self._waiting.extend(self._segmenter.push(_silence(self._clock)))
+        else:
+            self._waiting.extend(self._segmenter.push(event))
+        found = []
+        while self._waiting and self._clock.has_passed(self._waiting[0].end):
+            found.append(_from_segment(self._builder, self._waiting.popleft()))
+        return found
+
+    def flush(self, duration: float | None = None) -> list[Utterance]:
+        """End the stream and return what is left.
+
+        Args:
+            duration: of the media in seconds, where it says; counts where there is no sound.
+        """
+        if not self._has_audio:
+            last = self._clock.latest + 1 / self._config.visual.frames_per_second
+            self._clock.latest = max(duration or 0.0, last)
+            self._waiting.extend(self._segmenter.push(_silence(self._clock)))
+        self._waiting.extend(self._segmenter.flush())
+        found = [_from_segment(self._builder, segment) for segment in self._waiting]
+        self._waiting.clear()
+        return found
+
+    def under_way(self) -> Utterance | None:
+        """The utterance that is being spoken, as far as it was heard and seen; None in quiet."""
+        segment = None if self._waiting else self._segmenter.under_way()
+        return None if segment is None else _from_segment(self._builder, segment)
+
+
 def segment_media(
     reader: MediaReader, tracker: FaceTracker, config: Config, progress: Progress
 ) -> Iterator[Utterance]:
@@ -135,27 +199,12 @@ def segment_media(
         progress: see `Progress`.
     """
     info = reader.info
-    builder = UtteranceBuilder(config, info.has_audio, info.has_video)
-    segmenter = CausalSegmenter(config.audio.segmentation)
-    waiting: deque[Segment] = deque()
-    clock = _Clock(info.has_audio, info.has_video)
+    stream = UtteranceStream(config, tracker, info.has_audio, info.has_video)
     for event in reader.events():
-        clock.advance(event)
-        progress(clock.latest, info.duration)
-        if isinstance(event, VideoFrame):
-            builder.see(tracker.push(event))
-            if not info.has_audio:
-                waiting.extend(segmenter.push(_silence(clock)))
-        else:
-            waiting.extend(segmenter.push(event))
-        while waiting and clock.has_passed(waiting[0].end):
-            yield _from_segment(builder, waiting.popleft())
-    if not info.has_audio:
-        clock.latest = max(info.duration or 0.0, clock.latest + 1 / config.visual.frames_per_second)
-        waiting.extend(segmenter.push(_silence(clock)))
-    waiting.extend(segmenter.flush())
-    for segment in waiting:
-        yield _from_segment(builder, segment)
+        found = stream.push(event)
+        progress(stream.latest, info.duration)
+        yield from found
+    yield from stream.flush(info.duration)
 
 
 def cue_media(

@@ -12,6 +12,7 @@ from typing import Literal
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame as DecodedFrame
@@ -50,6 +51,7 @@ class MediaReader:
             here on is.
         end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
             once both kinds have passed it.
+        container: what is read, where it is open already; the path is then but a name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
@@ -66,6 +68,7 @@ class MediaReader:
         only: Literal["audio", "video"] | None = None,
         start: float = 0.0,
         end: float = math.inf,
+        container: InputContainer | None = None,
     ) -> None:
         if not 0.0 <= start < end:
             raise AvtError(
@@ -76,7 +79,7 @@ class MediaReader:
         self._start, self._end = start, end
         self._converter = PictureConverter(max_side)
         self._sampler = FrameSampler(frames_per_second)
-        self._container = open_container(self.path)
+        self._container = container or open_container(self.path)
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
         try:
