@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -91,8 +92,6 @@ def test_the_past_knows_revised_turns(recognizer: EmotionRecognizer, two_sentenc
     late = recognizer.new_dialogue()
     one = recognizer.read_whole(two_sentences, 0.0, 1.2)
     two = recognizer.read_whole(two_sentences, 2.2, 3.2)
-    from dataclasses import replace
-
     whole.read(replace(one, text="I hate this"), "asr")
     turn = late.prepare(one, "none")
     late.decide(turn)
@@ -104,8 +103,8 @@ def test_the_past_knows_revised_turns(recognizer: EmotionRecognizer, two_sentenc
 def test_quiet_counts_only_where_nobody_speaks(
     recognizer: EmotionRecognizer, tmp_path: Path
 ) -> None:
-    hum = 0.05 * np.sin(2 * np.pi * 60 * np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE)
-    path = write_wav(tmp_path / "hum.wav", hum.astype(np.float32))
+    hiss = (0.01 * np.random.default_rng(0).normal(size=32_000)).astype(np.float32)
+    path = write_wav(tmp_path / "hiss.wav", hiss)
     events = list(recognizer.stream(str(path), as_fast_as_possible=True))
     predicted = [utterance_json(u) for u in recognizer.predict(path).utterances]
     assert decisions(events) == predicted

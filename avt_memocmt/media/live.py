@@ -159,7 +159,9 @@ class LiveSource:
         self._warn = warn
         self._began = time.monotonic()
         self._stopped = threading.Event()
-        self._parts = [name] if _URL.match(name) else name.split("+")
+        self._url = name if _URL.match(name) else None
+        self._parts = [name] if self._url else name.split("+")
+        self._reached = dict.fromkeys(self._parts, 0.0)
         self._readers = [self._open(part) for part in self._parts]
         self.has_audio = any(reader.info.has_audio for reader in self._readers)
         self.has_video = any(reader.info.has_video for reader in self._readers)
@@ -178,7 +180,7 @@ class LiveSource:
         while not self._stopped.is_set():
             if reader is not None:
                 try:
-                    for event in self._timed(reader.events()):
+                    for event in self._timed(part, reader.events()):
                         wait = 1.0
                         yield event
                         if self._stopped.is_set():
@@ -197,22 +199,30 @@ class LiveSource:
             except AvtError:
                 reader = None
 
-    def _timed(self, events: Iterator[Event]) -> Iterator[Event]:
-        """The same events on this machine's clock."""
+    def _timed(self, part: str, events: Iterator[Event]) -> Iterator[Event]:
+        """The same events on this machine's clock, each connection after the one before it.
+
+        What a device gives arrives when it is made; a network stream comes in bursts, so there only
+        the first event tells the time.
+        """
         shift = math.nan
         for event in events:
             now = time.monotonic() - self._began
-            at = event.time if isinstance(event, VideoFrame) else event.end
-            # A picture or a sound cannot arrive before it was made; late ones keep their time.
-            if not abs(at + shift - now) <= DRIFT:
-                shift = now - at
+            start = event.time if isinstance(event, VideoFrame) else event.start
+            if math.isnan(shift):
+                shift = max(now, self._reached[part]) - start
+            elif part != self._url and abs(start + shift - now) > DRIFT:
+                shift = now - start
             if isinstance(event, VideoFrame):
-                yield VideoFrame(max(0.0, event.time + shift), event.image)
+                moved: Event = VideoFrame(start + shift, event.image)
+                self._reached[part] = max(self._reached[part], moved.time)
             else:
-                yield AudioChunk(max(0.0, event.start + shift), event.samples)
+                moved = AudioChunk(start + shift, event.samples)
+                self._reached[part] = max(self._reached[part], moved.end)
+            yield moved
 
     def _open(self, part: str) -> MediaReader:
-        container = _open_url(part) if _URL.match(part) else _open_device(part)
+        container = _open_url(part) if part == self._url else _open_device(part)
         return MediaReader(part, self._rate, container=container)
 
 
