@@ -13,6 +13,7 @@ from avt_memocmt.commands.console import log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
 from avt_memocmt.commands.explain import explain
+from avt_memocmt.commands.export import export
 from avt_memocmt.commands.extract import extract
 from avt_memocmt.commands.import_pack import import_pack
 from avt_memocmt.commands.make_weights import make_weights
@@ -42,6 +43,7 @@ COMMANDS = (
     evaluate,
     reproduce,
     robustness,
+    export,
     make_weights,
     doctor,
 )

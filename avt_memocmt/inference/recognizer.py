@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from avt_memocmt import __version__
 from avt_memocmt.config import Config
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
     from avt_memocmt.inference.live import StreamEvent
 
+Engine = Literal["torch", "onnx"]
+
 
 class EmotionRecognizer:
     """Recognises the emotion of every utterance of a media file.
@@ -52,16 +54,24 @@ class EmotionRecognizer:
         self._detector = make_detector(config.visual.detector)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = "embedded") -> EmotionRecognizer:
+    def from_pretrained(
+        cls, name_or_path: str | Path = "embedded", engine: Engine = "torch"
+    ) -> EmotionRecognizer:
         """Load a checkpoint and the encoders it was trained with.
 
         Args:
-            name_or_path: "embedded", the one that ships, or a checkpoint folder.
+            name_or_path: "embedded", the one that ships, or a checkpoint folder; with the engine
+                "onnx" a folder that `avt-memocmt export` wrote.
+            engine: what computes the networks.
 
         Raises:
             AvtError: the checkpoint or an encoder's weights are missing or damaged, or the
                 checkpoint cannot read media.
         """
+        if engine == "onnx":
+            from avt_memocmt.inference.onnx_engine import load_onnx
+
+            return cls(*load_onnx(Path(name_or_path)))
         folder = checkpoint_folder(name_or_path)
         model, config = load_media_model(folder)
         return cls(model, config, load_encoders(config, folder, model.modalities))
