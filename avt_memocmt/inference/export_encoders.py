@@ -39,7 +39,7 @@ class BlocksGraph(nn.Module):
         self.encoder = encoder
 
     def forward(self, stem: Tensor, keys: Tensor) -> Tensor:
-        """See `WhisperTinyEncoder.hidden_states`; `keys` is bool [batch, 1, tokens or 1, tokens]."""
+        """See `WhisperTinyEncoder.hidden_states`; `keys` is bool [batch, 1, tokens, tokens]."""
         return self.encoder.hidden_states(stem, keys)
 
 

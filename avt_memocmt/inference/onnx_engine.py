@@ -1,7 +1,7 @@
 """The ONNX Runtime engine: exported networks behind the interfaces of the PyTorch ones.
 
-What surrounds the networks (resizing, log-mel, tokenizing, padding, the dialogue's past) is the same
-code for both engines.
+What surrounds the networks (resizing, log-mel, tokenizing, padding, the dialogue's past) is the
+same code for both engines.
 """
 
 from __future__ import annotations
