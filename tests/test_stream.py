@@ -26,6 +26,7 @@ from avt_memocmt.media import live
 from avt_memocmt.media.live import Backlog, LiveSource, in_real_time, is_live
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
+from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
 
 def decisions(events: list[StreamEvent]) -> list[dict[str, object]]:
@@ -66,6 +67,33 @@ def test_provisional_decisions_leave_no_trace(
     assert len(plain) == 2
     assert sum(event.kind == "provisional" for event in busy) > 5
     assert decisions(busy) == decisions(plain)
+
+
+def test_captions_cut_the_stream_and_give_its_words(
+    recognizer: EmotionRecognizer, two_sentences: Path, tmp_path: Path
+) -> None:
+    captions = tmp_path / "talk.srt"
+    captions.write_text(
+        "1\n00:00:00,000 --> 00:00:01,200\nI hate this.\n\n2\n00:00:02,200 --> 00:00:03,200\nWhy?\n"
+    )
+    cues = load_transcript(str(captions))
+    events = list(
+        recognizer.stream(str(two_sentences), captions=cues, as_fast_as_possible=True, hop=0.3)
+    )
+    assert any(event.kind == "provisional" for event in events)
+    assert [d["text"] for d in decisions(events)] == ["I hate this.", "Why?"]
+    predicted = recognizer.predict(two_sentences, cues).utterances
+    for ours, theirs in zip(decisions(events), predicted, strict=True):
+        assert ours["probabilities"] == utterance_json(theirs)["probabilities"]
+
+
+def test_captions_without_times_or_of_a_camera_are_refused(
+    recognizer: EmotionRecognizer, two_sentences: Path
+) -> None:
+    with pytest.raises(AvtError, match="captions need times"):
+        recognizer.stream(str(two_sentences), captions=load_transcript("Why?"))
+    with pytest.raises(AvtError, match="captions need times"):
+        recognizer.stream("camera", captions=[Cue("Why?", 0.0, 1.0)])
 
 
 def test_words_that_come_late_revise_the_decision(

@@ -37,6 +37,9 @@ def stream(
     transcribe: Annotated[
         bool, typer.Option(help="Let the packaged recogniser listen for the words.")
     ] = True,
+    captions: Annotated[
+        str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so many; Ctrl-C stops at any time.")
     ] = None,
@@ -46,6 +49,7 @@ def stream(
     from avt_memocmt.inference.live_stream import LiveStream
     from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.media.live import is_live
+    from avt_memocmt.preprocessing.transcripts import load_transcript
 
     if fast and is_live(source):
         raise AvtError(f"{source} is live; --fast is for files.")
@@ -60,6 +64,7 @@ def stream(
             hop=hop,
             transcribe=transcribe,
             as_fast_as_possible=fast,
+            captions=None if captions is None else load_transcript(captions),
             warn=lambda text: log.print(text, markup=False),
         )
         _stop_on_interrupt(running)

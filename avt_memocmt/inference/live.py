@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -11,8 +12,9 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.inference.dialogue import Turn
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import UtterancePrediction, utterance_json
-from avt_memocmt.inference.utterances import Utterance, UtteranceStream
+from avt_memocmt.inference.utterances import CueStream, Utterance, UtteranceStream
 from avt_memocmt.media.types import AudioChunk, VideoFrame
+from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
 
 HOP = 0.5
 """Seconds of the stream between two provisional emotions."""
@@ -70,6 +72,8 @@ class LiveRecognizer:
         hop: seconds between provisional decisions; 0 = none.
         transcribe: let the packaged recogniser listen.
         wait_for_words: decide only when the words are there.
+        captions: cues with times, which then cut the stream and give its words; nothing else is
+            judged.
     """
 
     def __init__(
@@ -81,11 +85,15 @@ class LiveRecognizer:
         hop: float = HOP,
         transcribe: bool = True,
         wait_for_words: bool = False,
+        captions: Sequence[Cue] | None = None,
     ) -> None:
         self._recognizer = recognizer
-        self._utterances = UtteranceStream(
-            recognizer.config, recognizer.new_tracker(), has_audio, has_video
-        )
+        parts = recognizer.config, recognizer.new_tracker(), has_audio, has_video
+        self._utterances: UtteranceStream | CueStream
+        if captions is None:
+            self._utterances = UtteranceStream(*parts)
+        else:
+            self._utterances = CueStream(*parts, merge_cues(list(captions)))
         self._dialogue = recognizer.new_dialogue()
         self._has_audio = has_audio
         self._hop = hop
@@ -150,6 +158,8 @@ class LiveRecognizer:
         return [event]
 
     def _decide(self, utterance: Utterance) -> UtterancePrediction:
+        if utterance.text:
+            return self._dialogue.read(utterance, "given")
         if not self._transcribe or utterance.samples is None or not utterance.is_speech:
             return self._dialogue.read(utterance, "none")
         if self._wait_for_words:

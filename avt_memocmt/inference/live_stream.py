@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.live import HOP, LiveRecognizer, StreamEvent
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.media.live import Backlog, Event, LiveSource, in_real_time, is_live
 from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.preprocessing.transcripts import Cue
 
 
 class LiveStream:
@@ -20,10 +22,11 @@ class LiveStream:
         transcribe: let the packaged recogniser listen.
         as_fast_as_possible: of a file: nothing is dropped, and each final decision waits for its
             words; so they are those of `EmotionRecognizer.predict`.
+        captions: cues of a file, with times: its utterances and their words.
         warn: called with a sentence when a live source is lost or found again.
 
     Raises:
-        AvtError: the source cannot be opened.
+        AvtError: the source cannot be opened, or the captions have no times.
     """
 
     def __init__(
@@ -34,8 +37,11 @@ class LiveStream:
         hop: float = HOP,
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
+        captions: Sequence[Cue] | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
+        if captions is not None and (is_live(source) or any(cue.start is None for cue in captions)):
+            raise AvtError("captions need times and a file; give a .srt or .vtt of the file.")
         rate = recognizer.config.visual.frames_per_second
         self._backlog = Backlog()
         self._live: LiveSource | None = None
@@ -55,6 +61,7 @@ class LiveStream:
             hop=hop,
             transcribe=transcribe,
             wait_for_words=as_fast_as_possible,
+            captions=captions,
         )
 
     @property

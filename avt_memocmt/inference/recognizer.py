@@ -128,6 +128,7 @@ class EmotionRecognizer:
         hop: float = 0.5,
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
+        captions: Sequence[Cue] | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Decisions while they are made, from a camera, a microphone, a network stream or a file.
@@ -138,15 +139,21 @@ class EmotionRecognizer:
             transcribe: let the packaged recogniser listen; words that come late revise a decision.
             as_fast_as_possible: of a file, which is otherwise played in real time; the final
                 decisions are then those of `predict`.
+            captions: cues of a file, with times: its utterances and their words.
             seconds: of the stream after which it ends; None = when the source does.
 
         Raises:
-            AvtError: the source cannot be opened or decoded.
+            AvtError: the source cannot be opened or decoded, or the captions have no times.
         """
         from avt_memocmt.inference.live_stream import LiveStream
 
         running = LiveStream(
-            self, source, hop=hop, transcribe=transcribe, as_fast_as_possible=as_fast_as_possible
+            self,
+            source,
+            hop=hop,
+            transcribe=transcribe,
+            as_fast_as_possible=as_fast_as_possible,
+            captions=captions,
         )
         return running.events(seconds)
 

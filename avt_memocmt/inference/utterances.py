@@ -187,6 +187,70 @@ class UtteranceStream:
         return None if segment is None else _from_segment(self._builder, segment)
 
 
+class CueStream:
+    """Cuts sound and pictures into utterances as they arrive, at the times of captions.
+
+    Args:
+        config: of the checkpoint.
+        tracker: follows the face; reset before use.
+        has_audio: whether the media has sound.
+        has_video: whether it has pictures.
+        cues: with start and end, in time order.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        tracker: FaceTracker,
+        has_audio: bool,
+        has_video: bool,
+        cues: Sequence[Cue],
+    ) -> None:
+        self._tracker = tracker
+        self._builder = UtteranceBuilder(config, has_audio, has_video)
+        self._sound = _RecentSound()
+        self._waiting = deque(cues)
+        self._clock = _Clock(has_audio, has_video)
+
+    @property
+    def latest(self) -> float:
+        """Seconds from the start of the media."""
+        return self._clock.latest
+
+    def push(self, event: AudioChunk | VideoFrame) -> list[Utterance]:
+        """Take what comes next and return the utterances that are complete with it."""
+        self._clock.advance(event)
+        if isinstance(event, VideoFrame):
+            self._builder.see(self._tracker.push(event))
+        else:
+            self._sound.push(event)
+            self._sound.forget_before(_span(self._waiting[0])[0] if self._waiting else math.inf)
+        found = []
+        while self._waiting and self._clock.has_passed(_span(self._waiting[0])[1]):
+            found.append(self._finish(self._waiting.popleft()))
+        return found
+
+    def flush(self, duration: float | None = None) -> list[Utterance]:
+        """End the stream and return what is left of the cues that were reached."""
+        left = [cue for cue in self._waiting if _span(cue)[0] < self._clock.latest]
+        self._waiting.clear()
+        return [self._finish(cue) for cue in left]
+
+    def under_way(self) -> Utterance | None:
+        """The cue that is being spoken, as far as it was heard and seen, without its words."""
+        start = _span(self._waiting[0])[0] if self._waiting else math.inf
+        if start >= self.latest:
+            return None
+        sound = self._sound.window(start, self.latest)
+        return self._builder.build(start, self.latest, sound)
+
+    def _finish(self, cue: Cue) -> Utterance:
+        start, end = _span(cue)
+        samples = self._sound.window(start, end)
+        self._sound.forget_before(start)
+        return self._builder.build(start, end, samples, text=cue.text, speaker=cue.speaker)
+
+
 def segment_media(
     reader: MediaReader, tracker: FaceTracker, config: Config, progress: Progress
 ) -> Iterator[Utterance]:
@@ -200,11 +264,7 @@ def segment_media(
     """
     info = reader.info
     stream = UtteranceStream(config, tracker, info.has_audio, info.has_video)
-    for event in reader.events():
-        found = stream.push(event)
-        progress(stream.latest, info.duration)
-        yield from found
-    yield from stream.flush(info.duration)
+    return _read_through(reader, stream, progress)
 
 
 def cue_media(
@@ -219,30 +279,19 @@ def cue_media(
     Args:
         cues: with start and end, in time order; other arguments as in `segment_media`.
     """
-    builder = UtteranceBuilder(config, reader.info.has_audio, reader.info.has_video)
-    sound = _RecentSound()
-    clock = _Clock(reader.info.has_audio, reader.info.has_video)
-    waiting = deque(cues)
+    info = reader.info
+    stream = CueStream(config, tracker, info.has_audio, info.has_video, cues)
+    return _read_through(reader, stream, progress)
 
-    def finish(cue: Cue) -> Utterance:
-        start, end = _span(cue)
-        samples = sound.window(start, end)
-        sound.forget_before(start)
-        return builder.build(start, end, samples, text=cue.text, speaker=cue.speaker)
 
+def _read_through(
+    reader: MediaReader, stream: UtteranceStream | CueStream, progress: Progress
+) -> Iterator[Utterance]:
     for event in reader.events():
-        clock.advance(event)
-        progress(clock.latest, reader.info.duration)
-        if isinstance(event, VideoFrame):
-            builder.see(tracker.push(event))
-        else:
-            sound.push(event)
-            sound.forget_before(_span(waiting[0])[0] if waiting else math.inf)
-        while waiting and clock.has_passed(_span(waiting[0])[1]):
-            yield finish(waiting.popleft())
-    for cue in waiting:
-        if _span(cue)[0] < clock.latest:
-            yield finish(cue)
+        found = stream.push(event)
+        progress(stream.latest, reader.info.duration)
+        yield from found
+    yield from stream.flush(reader.info.duration)
 
 
 class _Clock:
