@@ -9,6 +9,7 @@ import typer
 
 from avt_memocmt import __version__
 from avt_memocmt.commands import preprocess
+from avt_memocmt.commands.bench import bench
 from avt_memocmt.commands.console import log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
@@ -44,6 +45,7 @@ COMMANDS = (
     reproduce,
     robustness,
     export,
+    bench,
     make_weights,
     doctor,
 )
