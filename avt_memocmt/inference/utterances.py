@@ -15,6 +15,7 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter, Segment
+from avt_memocmt.preprocessing.frame_choice import changed_faces
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, FaceTracker
@@ -95,9 +96,11 @@ class UtteranceBuilder:
         margin = 0.5 / self.config.visual.frames_per_second
         while self._seen and self._seen[0].time < start - margin:
             self._seen.popleft()
-        faces = evenly_spaced(
-            [face for face in self._seen if face.time < end + margin], self.config.visual.max_frames
-        )
+        visual = self.config.visual
+        seen = [face for face in self._seen if face.time < end + margin]
+        if visual.min_change:
+            seen = changed_faces(seen, visual.min_change)
+        faces = evenly_spaced(seen, visual.max_frames)
         heard = samples[: int(self.config.audio.max_seconds * SAMPLE_RATE)]
         audible = self.has_audio and len(heard) > 0 and peak_dbfs(heard) > SILENT_DBFS
         warnings = []
