@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.features.remembered_faces import RememberedFaces
+from avt_memocmt.inference.dialogue import DialogueReader, Turn
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import UtterancePrediction, utterance_json
 from avt_memocmt.inference.utterances import CueStream, Utterance, UtteranceStream
@@ -94,7 +95,13 @@ class LiveRecognizer:
             self._utterances = UtteranceStream(*parts)
         else:
             self._utterances = CueStream(*parts, merge_cues(list(captions)))
-        self._dialogue = recognizer.new_dialogue()
+        self._encoders = recognizer.encoders
+        if self._encoders.visual is not None:
+            # Provisional decisions so encode the faces that the final one would wait for.
+            most = 2 * recognizer.config.visual.max_frames
+            known = RememberedFaces(self._encoders.visual, most)
+            self._encoders = replace(self._encoders, visual=known)
+        self._dialogue = self._new_dialogue()
         self._has_audio = has_audio
         self._hop = hop
         self._transcribe = transcribe
@@ -141,12 +148,15 @@ class LiveRecognizer:
             found += self._quiet
         return found
 
+    def _new_dialogue(self) -> DialogueReader:
+        return DialogueReader(self._recognizer.model, self._encoders, self._recognizer.config)
+
     def _end(self, utterance: Utterance) -> list[StreamEvent]:
         if utterance.is_speech and not self._speech_heard:
             # As in `predict`: quiet stretches count only where nobody ever speaks.
             self._speech_heard, self._count = True, 0
             self._quiet.clear()
-            self._dialogue = self._recognizer.new_dialogue()
+            self._dialogue = self._new_dialogue()
         if utterance.is_empty or utterance.is_speech != self._speech_heard:
             return []
         event = StreamEvent("final", self._count, self._decide(utterance), self._utterances.latest)
@@ -194,6 +204,6 @@ class LiveRecognizer:
             return []
         self._glanced = latest
         # Before the first utterance the dialogue may hold quiet stretches, which speech ends.
-        dialogue = self._dialogue if self._speech_heard else self._recognizer.new_dialogue()
+        dialogue = self._dialogue if self._speech_heard else self._new_dialogue()
         number = self._count if self._speech_heard else 0
         return [StreamEvent("provisional", number, dialogue.glance(utterance), latest)]
