@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from avt_memocmt.inference.live import StreamEvent
 
 Engine = Literal["torch", "onnx"]
+
+MOST_QUIET = 4
+"""Quiet stretches of an opening that wait, unjudged, for somebody to speak."""
 
 
 class EmotionRecognizer:
@@ -233,13 +237,22 @@ class EmotionRecognizer:
     ) -> list[UtterancePrediction]:
         dialogue = self.new_dialogue()
         turns: list[UtterancePrediction] = []
+        quiet: deque[Utterance] = deque()
         speech_heard = False
         for utterance in self._utterances(reader, transcript, progress):
             if utterance.is_speech and not speech_heard:
                 # What was kept of a quiet opening matters only if nobody ever speaks.
                 speech_heard, turns, dialogue = True, [], self.new_dialogue()
-            if not utterance.is_empty and utterance.is_speech == speech_heard:
+                quiet.clear()
+            if utterance.is_empty or utterance.is_speech != speech_heard:
+                continue
+            if speech_heard:
                 turns.append(self._predict_turn(dialogue, utterance, transcribe))
+                continue
+            quiet.append(utterance)
+            if len(quiet) > MOST_QUIET:
+                turns.append(self._predict_turn(dialogue, quiet.popleft(), transcribe))
+        turns += [self._predict_turn(dialogue, utterance, transcribe) for utterance in quiet]
         return turns
 
     def _utterances(
