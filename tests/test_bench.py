@@ -16,7 +16,7 @@ from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import read_clips, repeat_film, write_film
 from avt_memocmt.bench.embedded import Loaded, clip_case, streaming_case
 from avt_memocmt.bench.naive import NaivePipeline, whisper_of_transformers
-from avt_memocmt.bench.report import Report
+from avt_memocmt.bench.report import BEGIN, END, Report
 from avt_memocmt.bench.stages import STAGES, StageTimer, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.errors import AvtError
@@ -129,7 +129,10 @@ def test_the_report_as_json_markdown_and_chart(tmp_path: Path) -> None:
     )
     report = Report({"processor": "one"}, ("a.mp4 (3.00 s)",), cases)
     report.write_json(tmp_path / "figures.json")
-    report.write_docs(tmp_path / "docs")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "latency.md").write_text(f"# Ours\n\n{BEGIN}\nold\n{END}\nmore\n")
+    report.write_docs(docs)
     written = json.loads((tmp_path / "figures.json").read_text())
     first, second = written["cases"]
     assert first["met"] is False
@@ -142,11 +145,14 @@ def test_the_report_as_json_markdown_and_chart(tmp_path: Path) -> None:
     assert (first["cold"], first["p50"], first["runs"]) == (0.2, pytest.approx(0.12), 1)
     assert sum(first["stages"].values()) == pytest.approx(0.12)
     assert (second["value"], second["met"], second["stages"]) == (None, None, None)
-    text = (tmp_path / "docs" / "latency.md").read_text()
+    text = (docs / "latency.md").read_text()
+    assert text.startswith("# Ours")
+    assert text.endswith("more\n")
+    assert "old" not in text
     assert "| clip: a clip | 120 ms | ≤ 100 ms | ≤ 50 ms | missed |" in text
     assert "| memory: peak memory | not measured |" in text
     assert "| decode | 100.0 |" in text
-    assert (tmp_path / "docs" / "latency.svg").read_bytes().startswith(b"<?xml")
+    assert (docs / "images" / "latency.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_watching_leaves_everything_as_it_was(

@@ -5,10 +5,10 @@ One clip at a time, everything in fp32 with eager attention, nothing shared and 
 1. ffmpeg writes the sound as a 16 kHz WAV file and every picture of the film as a JPEG file (PyAV
    does it where no ffmpeg is installed).
 2. MTCNN searches every picture, scaled to 640 pixels as our own detector does; the largest face is
-   aligned, and the face CNN encodes it, one face at a time.
+   aligned. Of at most `max_frames` such faces, spread evenly, the face CNN encodes one at a time.
 3. The `transformers` Whisper tiny encoder hears the sound, padded to 30 s by its feature extractor.
 4. The `transformers` BERT reads the words, if there are any.
-5. The same fusion network decides, on at most `max_frames` faces spread evenly.
+5. The same fusion network decides.
 
 The weights are those of our checkpoint, so both pipelines answer the same question.
 """

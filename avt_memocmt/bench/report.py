@@ -20,7 +20,8 @@ from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.weights import installed_version
 
 LIBRARIES = ("torch", "onnxruntime", "transformers", "ctranslate2", "opencv-python-headless", "av")
-TABLE_FILE, CHART_FILE = "latency.md", "latency.svg"
+PAGE_FILE, CHART_FILE = "latency.md", "images/latency.svg"
+BEGIN, END = "<!-- written by avt-memocmt bench -->", "<!-- end of what it wrote -->"
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,20 @@ class Report:
         write_atomically(path, (json.dumps(self.to_json(), indent=1) + "\n").encode())
 
     def write_docs(self, folder: Path) -> None:
-        """Write the tables and the chart into a folder.
+        """Write the tables into latency.md, between its marks where it is there, and the chart.
 
         Raises:
-            AvtError: it cannot be written into.
+            AvtError: the folder cannot be written into.
         """
-        writable_folder(folder)
-        write_atomically(folder / TABLE_FILE, self.markdown().encode())
+        page, chart = folder / PAGE_FILE, folder / CHART_FILE
+        writable_folder(chart.parent)
+        text = page.read_text(encoding="utf-8") if page.is_file() else ""
+        before, _, rest = text.partition(BEGIN)
+        after = rest.partition(END)[2] or "\n"
+        write_atomically(page, f"{before}{BEGIN}\n{self.markdown()}{END}{after}".encode())
         timed = {case.name: case.timing for case in self.cases if case.timing is not None}
         if timed:
-            write_atomically(folder / CHART_FILE, draw_stages(timed))
+            write_atomically(chart, draw_stages(timed))
 
     def markdown(self) -> str:
         """The machine, the table of cases and the table of stages."""

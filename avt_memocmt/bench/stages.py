@@ -89,7 +89,8 @@ class StageTimer:
         self._seconds = {}
         with self.stage("other"):
             result = call()
-        return result, self._seconds
+        found, self._seconds = self._seconds, {}
+        return result, found
 
 
 @dataclass(frozen=True)

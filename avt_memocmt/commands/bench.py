@@ -17,7 +17,9 @@ def bench(
         typer.Argument(help="Films with a face and speech, of some seconds; none: one is made."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for latency.md and latency.svg.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for latency.md and images/latency.svg.")
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="A case; may be given several times. All otherwise.")
     ] = None,
