@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,7 @@ def time_clips(loaded: Loaded, clips: Sequence[Clip], runs: int, transcribe: boo
     with watched(loaded.recognizer, timer):
         order = [clips[0], *(clip for _ in range(runs) for clip in clips)]
         return summarise(
-            timer.measure(lambda clip=clip: loaded.predict(clip, transcribe, timer))[1]
-            for clip in order
+            timer.measure(partial(loaded.predict, clip, transcribe, timer))[1] for clip in order
         )
 
 
@@ -143,12 +143,12 @@ def _stream(
     with MediaReader(clip.path, recognizer.config.visual.frames_per_second) as reader:
         live = LiveRecognizer(recognizer, has_audio=True, has_video=True, captions=[cue])
         for event in reader.events():
-            found, stages = timer.measure(lambda event=event: live.push(event))
+            found, stages = timer.measure(partial(live.push, event))
             ready = max(ready, _due(event)) + sum(stages.values())
             if _is_final(found):
                 break
         else:
-            found, stages = timer.measure(lambda: live.finish(clip.seconds))
+            found, stages = timer.measure(partial(live.finish, clip.seconds))
             ready = max(ready, clip.seconds) + sum(stages.values())
     assert cue.end is not None
     return stages, ready - cue.end

@@ -107,7 +107,9 @@ class NaivePipeline:
         found = []
         with self._timer.stage("face detection"):
             for index, file in enumerate(sorted(folder.glob("*.jpg"))):
-                image = np.asarray(cv2.imread(str(file))[..., ::-1], dtype=np.uint8)
+                picture = cv2.imread(str(file))
+                assert picture is not None
+                image = np.asarray(picture[..., ::-1], dtype=np.uint8)
                 faces = self._detector.detect(image)
                 if faces:
                     face = max(faces, key=lambda face: face.area)
@@ -184,8 +186,8 @@ def whisper_of_transformers(encoder: WhisperTinyEncoder) -> Any:
         encoder_attention_heads=6,
         encoder_ffn_dim=4 * encoder.dim,
         num_mel_bins=N_MELS,
-        attn_implementation="eager",
     )
+    config._attn_implementation = "eager"
     model = WhisperEncoder(config).eval()
     state: dict[str, torch.Tensor] = {"embed_positions.weight": encoder.positions}
     for name, value in encoder.state_dict().items():

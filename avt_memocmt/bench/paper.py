@@ -54,9 +54,10 @@ class PaperNetwork(nn.Module):
 
         super().__init__()
         torch.manual_seed(0)
-        self.audio = HubertModel(HubertConfig(attn_implementation=attention))
+        kind: Any = {"attn_implementation": attention}
+        self.audio = HubertModel(HubertConfig(**kind))
         self.visual = ResNetModel(ResNetConfig())
-        self.text = BertModel(BertConfig(attn_implementation=attention))
+        self.text = BertModel(BertConfig(**kind))
         shapes = {"audio": TokenShape(768), "visual": TokenShape(2048), "text": TokenShape(768)}
         self.fusion = AvtMemoCmt(shapes, ModelConfig())
         self.eval()
@@ -98,7 +99,8 @@ def paper_case(runs: int) -> Case:
     """The fastest engine at hand against fp32 eager, both measured in turns."""
     inputs = paper_inputs()
     eager, fast = PaperNetwork("eager"), PaperNetwork("sdpa")
-    fast.visual = fast.visual.to(memory_format=torch.channels_last)
+    pictures: Any = fast.visual
+    pictures.to(memory_format=torch.channels_last)
     engines: dict[str, Engine] = {
         "torch eager": lambda: eager(*inputs).numpy(),
         "torch fused": lambda: fast(*inputs).numpy(),

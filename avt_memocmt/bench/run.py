@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -107,7 +108,7 @@ def naive_cases(loaded: Loaded, clips: Sequence[Clip]) -> list[Case]:
     slow, ours = [], []
     with watched(loaded.recognizer, timer):
         for clip in [clips[0], *clips]:
-            slow.append(timer.measure(lambda clip=clip: naive.predict(clip.path))[1])
+            slow.append(timer.measure(partial(naive.predict, clip.path))[1])
             ours.append(_ours(loaded, clip))
     timing = summarise(slow)
     ratios = [a / b for a, b in zip(timing.warm, ours[1:], strict=True)]

@@ -40,8 +40,8 @@ class RememberedFaces(VisualEncoder):
         seconds_per_frame: float,
     ) -> list[Tokens]:
         """See `VisualEncoder.encode`."""
-        faces = [face for faces in utterances for face in faces]
-        new = [face for face in faces if id(face) not in self._known]
+        shown = [face for faces in utterances for face in faces]
+        new = [face for face in shown if id(face) not in self._known]
         (found,) = self.encoder.encode([new], [0.0], seconds_per_frame)
         self._known |= {id(face): (face, row) for face, row in zip(new, found.values, strict=True)}
         tokens = []
@@ -49,6 +49,6 @@ class RememberedFaces(VisualEncoder):
             rows = [self._known[id(face)][1] for face in faces]
             values = np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
             tokens.append(Tokens(values, face_spans(faces, start, seconds_per_frame)))
-        for face in list(self._known)[: -self._most]:
-            del self._known[face]
+        for number in list(self._known)[: -self._most]:
+            del self._known[number]
         return tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import cv2
@@ -81,7 +82,7 @@ class YuNetDetector:
         padded[:height, :width] = picture[..., ::-1]  # BGR, as the network was trained
         outputs = self._network.run(_YUNET_OUTPUTS, {"input": padded.transpose(2, 0, 1)[None]})
         rows = [
-            _yunet_rows(*(found[0] for found in outputs[level::3]), stride, padded.shape[1])
+            _yunet_rows([found[0] for found in outputs[level::3]], stride, padded.shape[1])
             for level, stride in enumerate(_YUNET_STRIDES)
         ]
         faces = np.concatenate([found[found[:, 4] >= self._score_threshold] for found in rows])
@@ -183,23 +184,18 @@ class MtcnnDetector:
 
 
 def _yunet_rows(
-    classes: NDArray[np.float32],
-    objects: NDArray[np.float32],
-    boxes: NDArray[np.float32],
-    points: NDArray[np.float32],
-    stride: int,
-    width: int,
+    answers: Sequence[NDArray[np.float32]], stride: int, width: int
 ) -> NDArray[np.float32]:
     """One level of YuNet's answers, a row per cell: x0, y0, x1, y1, score, five landmarks.
 
     Args:
-        classes: [cells, 1], how much a cell looks like a face.
-        objects: [cells, 1], how well its box fits.
-        boxes: [cells, 4], centre from the cell's corner, log width and height, in cells.
-        points: [cells, 10], landmarks from the cell's corner, in cells.
+        answers: how much a cell looks like a face [cells, 1]; how well its box fits [cells, 1];
+            the box's centre from the cell's corner, and the logarithms of its width and height, in
+            cells [cells, 4]; landmarks from the cell's corner, in cells [cells, 10].
         stride: side of a cell, pixels.
         width: of the picture, pixels.
     """
+    classes, objects, boxes, points = answers
     cell = np.arange(len(classes))
     corners = np.column_stack([cell % (width // stride), cell // (width // stride)])
     centres = corners + boxes[:, :2]
