@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
+    from avt_memocmt.inference.live import StreamEvent
     from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 
@@ -16,6 +17,7 @@ _EXPORTS = {
     "MediaExplanation": "avt_memocmt.explainability.explanation",
     "MediaPrediction": "avt_memocmt.inference.results",
     "ModalityUse": "avt_memocmt.inference.results",
+    "StreamEvent": "avt_memocmt.inference.live",
     "UtterancePrediction": "avt_memocmt.inference.results",
 }
 
@@ -24,6 +26,7 @@ __all__ = [
     "MediaExplanation",
     "MediaPrediction",
     "ModalityUse",
+    "StreamEvent",
     "UtterancePrediction",
 ]
 

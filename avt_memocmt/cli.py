@@ -9,10 +9,12 @@ import typer
 
 from avt_memocmt import __version__
 from avt_memocmt.commands import preprocess
+from avt_memocmt.commands.bench import bench
 from avt_memocmt.commands.console import log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
 from avt_memocmt.commands.explain import explain
+from avt_memocmt.commands.export import export
 from avt_memocmt.commands.extract import extract
 from avt_memocmt.commands.import_pack import import_pack
 from avt_memocmt.commands.make_weights import make_weights
@@ -20,6 +22,7 @@ from avt_memocmt.commands.predict import predict
 from avt_memocmt.commands.prepare import prepare
 from avt_memocmt.commands.reproduce import reproduce
 from avt_memocmt.commands.robustness import robustness
+from avt_memocmt.commands.stream import stream
 from avt_memocmt.commands.train import train
 from avt_memocmt.errors import AvtError
 
@@ -32,6 +35,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     predict,
+    stream,
     explain,
     prepare,
     extract,
@@ -40,6 +44,8 @@ COMMANDS = (
     evaluate,
     reproduce,
     robustness,
+    export,
+    bench,
     make_weights,
     doctor,
 )

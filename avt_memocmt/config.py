@@ -79,18 +79,23 @@ class AudioConfig(_Section):
 
 
 class VisualConfig(_Section):
-    """Attributes:
-    encoder: ResNet-50, ViT or this project's face CNN.
-    detector: "mtcnn" (Zhang et al. 2016) or "yunet" (Wu et al. 2023), the faster one.
-    frames_per_second: pictures sampled from the video each second.
-    max_frames: faces of one utterance that are encoded, spread evenly over it.
-    face_policy: which face is followed when there are several.
-    min_face: smallest side of a face in pixels that is used.
+    """Faces are chosen by rate, then by change, then by count.
+
+    Attributes:
+        encoder: ResNet-50, ViT or this project's face CNN.
+        detector: "mtcnn" (Zhang et al. 2016) or "yunet" (Wu et al. 2023), the faster one.
+        frames_per_second: pictures sampled from the video each second.
+        min_change: least difference from the last face kept of a face that is encoded, mean
+            absolute grey levels of 255; another person or scene always counts. 0 = all are.
+        max_frames: faces of one utterance that are encoded, spread evenly over it.
+        face_policy: which face is followed when there are several.
+        min_face: smallest side of a face in pixels that is used.
     """
 
     encoder: EncoderConfig
     detector: Literal["mtcnn", "yunet"] = "mtcnn"
     frames_per_second: Annotated[float, Field(gt=0, le=60)] = 4.0
+    min_change: Annotated[float, Field(ge=0, le=255)] = 0.0
     max_frames: Positive = 32
     face_policy: Literal["largest", "central"] = "largest"
     min_face: Positive = 24

@@ -56,6 +56,7 @@ def write_media(
     video_codec: str = "libx264",
     audio_codec: str = "aac",
     options: dict[str, str] | None = None,
+    video_options: dict[str, str] | None = None,
 ) -> Path:
     """Mux pictures at the given times (seconds) and sound float32 [channels, n] or [n].
 
@@ -69,7 +70,7 @@ def write_media(
             video.pix_fmt = "yuvj420p" if video_codec == "mjpeg" else "yuv420p"
             video.codec_context.time_base = TIME_BASE
             if video_codec == "libx264":
-                video.options = {"preset": "ultrafast", "bf": "0", "g": "12"}
+                video.options = video_options or {"preset": "ultrafast", "bf": "0", "g": "12"}
             streams.append(_pictures(video, picture_times, size, shades))
         if sound is not None:
             audio = container.add_stream(audio_codec, rate=rate, layout=layout)

@@ -17,7 +17,7 @@ from avt_memocmt.preprocessing.face_boxes import (
     squared,
 )
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
-from avt_memocmt.weights import PACKAGED
+from avt_memocmt.weights import PACKAGED, packaged_path
 
 NAMES = ("mtcnn", "yunet")
 
@@ -66,6 +66,23 @@ def test_both_detectors_find_the_one_face_of_each_talker(
     )
     assert distances.mean() < 6
     assert np.median(distances[:, :3]) < 4
+
+
+def test_yunet_answers_as_it_does_in_opencv(
+    detectors: dict[str, FaceDetector], talking_faces: list[np.ndarray]
+) -> None:
+    scene = np.concatenate([talking_faces[0], talking_faces[-1]], axis=1)[:, :640]
+    reference = cv2.FaceDetectorYN.create(
+        str(packaged_path("yunet")), "", scene.shape[1::-1], 0.6, 0.3
+    )
+    _, rows = reference.detect(cv2.cvtColor(scene, cv2.COLOR_RGB2BGR))
+    found = detectors["yunet"].detect(scene)
+    assert len(found) == len(rows) > 0
+    for face, row in zip(found, sorted(rows, key=lambda row: -row[14]), strict=True):
+        x, y, width, height = row[:4]
+        np.testing.assert_allclose(face.box, (x, y, x + width, y + height), atol=0.01)
+        np.testing.assert_allclose(face.landmarks, row[4:14].reshape(5, 2), atol=0.01)
+        assert face.score == pytest.approx(row[14], abs=1e-4)
 
 
 def test_landmarks_lie_in_the_box_in_the_stated_order(

@@ -126,6 +126,21 @@ def test_odd_inputs_are_predicted_with_a_named_warning(
             assert EXPECTED_WARNING[name] in warnings, name
 
 
+def test_a_long_quiet_opening_is_judged_in_order_or_not_at_all(
+    recognizer: EmotionRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hiss = (0.01 * np.random.default_rng(0).normal(size=16_000 * 40)).astype(np.float32)
+    quiet = write_wav(tmp_path / "quiet.wav", hiss)
+    spoken = write_wav(tmp_path / "spoken.wav", np.concatenate([hiss, speech_like(1.5)]))
+    waited = [recognizer.predict(path, transcribe=False) for path in (quiet, spoken)]
+    monkeypatch.setattr("avt_memocmt.inference.recognizer.MOST_QUIET", 1)
+    assert [recognizer.predict(path, transcribe=False) for path in (quiet, spoken)] == waited
+    assert len(waited[0].utterances) > 2
+    assert all("no_speech" in turn.warnings for turn in waited[0].utterances)
+    (turn,) = waited[1].utterances
+    assert turn.start > 39
+
+
 def test_no_speech_falls_back_to_the_whole_clip(
     recognizer: EmotionRecognizer, tmp_path: Path
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
+    from avt_memocmt.inference.recognizer import EmotionRecognizer, Engine
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.preprocessing.transcripts import Cue
 
@@ -38,6 +40,10 @@ def predict(
         float,
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
+    engine: Annotated[
+        Literal["torch", "onnx"],
+        typer.Option(help="onnx runs the folder of --checkpoint that export wrote."),
+    ] = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
@@ -54,7 +60,8 @@ def predict(
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     results: list[MediaPrediction] = []
-    for result in _predictions(files, checkpoint, cues, transcribe, min_confidence, failures):
+    load = partial(_load, checkpoint, engine)
+    for result in _predictions(files, load, cues, transcribe, min_confidence, failures):
         results.append(result)
         if as_json:
             print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
@@ -81,9 +88,15 @@ def _collect(media: list[str], find: Any, failures: list[tuple[str, str]]) -> li
     return files
 
 
+def _load(checkpoint: str, engine: Engine) -> EmotionRecognizer:
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+
+    return EmotionRecognizer.from_pretrained(checkpoint, engine)
+
+
 def _predictions(
     files: list[Path],
-    checkpoint: str,
+    load: Callable[[], EmotionRecognizer],
     cues: list[Cue] | None,
     transcribe: bool,
     min_confidence: float,
@@ -92,9 +105,7 @@ def _predictions(
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
         return
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
-
-    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    recognizer = load()
     for path in files:
         try:
             with media_progress(str(path)) as advance:

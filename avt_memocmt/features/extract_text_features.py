@@ -22,7 +22,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
-from avt_memocmt.weights import PACKAGED, file_sha256, packaged_path
+from avt_memocmt.weights import PACKAGED, file_sha256, packaged_folder, packaged_path
 
 TEXT_ENCODER_FILE = "text_encoder.safetensors"
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
@@ -257,7 +257,7 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
     name, revision = config.encoder.name, config.encoder.revision
     packaged = packaged_path(name) if name in PACKAGED else None
     source = name if packaged is None else str(packaged.parent)
-    model, tokenizer = load_hub_model(source, revision), load_hub_tokenizer(source, revision)
+    model, tokenizer = load_hub_model(source, revision), load_text_tokenizer(config)
     if packaged is None:
         identity = hub_identity(name, revision, model.config)
     else:
@@ -267,6 +267,17 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
         load_tuned(model, tuned)
         identity["tuned_sha256"] = file_sha256(tuned)
     return TextEncoder(model, tokenizer, config, identity)
+
+
+def load_text_tokenizer(config: TextConfig) -> Any:
+    """The tokenizer of the text encoder a config names, without its weights.
+
+    Raises:
+        AvtError: it cannot be loaded.
+    """
+    name, revision = config.encoder.name, config.encoder.revision
+    source = str(packaged_folder(name)) if name in PACKAGED else name
+    return load_hub_tokenizer(source, revision)
 
 
 def load_tuned(model: nn.Module, path: Path) -> None:

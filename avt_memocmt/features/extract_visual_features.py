@@ -105,7 +105,7 @@ class VisualEncoder(nn.Module, ABC):
         tokens, first = [], 0
         for faces, start in zip(utterances, utterance_starts, strict=True):
             rows = values[first : first + len(faces)]
-            tokens.append(Tokens(rows, _spans(faces, start, seconds_per_frame)))
+            tokens.append(Tokens(rows, face_spans(faces, start, seconds_per_frame)))
             first += len(faces)
         return tokens
 
@@ -116,7 +116,7 @@ class VisualEncoder(nn.Module, ABC):
         )
 
 
-def _spans(
+def face_spans(
     faces: Sequence[FaceObservation], start: float, seconds_per_frame: float
 ) -> NDArray[np.float32]:
     """Seconds [faces, 2] that each face stands for, from the utterance's start."""

@@ -141,7 +141,7 @@ class WhisperTinyEncoder(nn.Module):
             AvtError: the clip is longer than 30 s.
         """
         keys = None if mask is None else mask[:, None, None, :]
-        return self._blocks(self._stem(mel), keys)
+        return self.hidden_states(self.stem(mel), keys)
 
     def forward_with_silence(self, mel: Tensor, total: int) -> Tensor:
         """Hidden states of one clip and of the silence that a recogniser needs after it.
@@ -160,22 +160,21 @@ class WhisperTinyEncoder(nn.Module):
         # What `log_mel` gives for silence: the clip's floor, but no less than its own smallest.
         silence = float((mel.amax() - 2.0).clamp(min=-1.5))
         extended = F.pad(mel, (0, 2 * (total - tokens)), value=silence)
-        stem = torch.cat([self._stem(mel), self._stem(extended)[:, tokens:]], dim=1)
+        stem = torch.cat([self.stem(mel), self.stem(extended)[:, tokens:]], dim=1)
         keys = torch.ones(total, total, dtype=torch.bool, device=mel.device)
         keys[:tokens, tokens:] = False
-        return self._blocks(stem, keys)
+        return self.hidden_states(stem, keys)
 
-    def _stem(self, mel: Tensor) -> Tensor:
+    def stem(self, mel: Tensor) -> Tensor:
         """[batch, 80, 2 * tokens] -> [batch, tokens, dim].
 
         Token i sees frames 2i - 2 to 2i + 2, of which `log_mel` makes the one past a clip zero, and
         the first convolution's outputs 2i - 1 to 2i + 1: so no padding reaches a clip's tokens.
         """
-        if mel.shape[2] > 2 * MAX_TOKENS:
-            raise AvtError("Whisper's encoder takes at most 30 s of sound; cut the clip first.")
+        check_length(mel)
         return F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
 
-    def _blocks(self, stem: Tensor, keys: Tensor | None) -> Tensor:
+    def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
         """All hidden states, from [batch, tokens, dim]; `keys` as in `WhisperBlock`."""
         states = [stem + self.positions[: stem.shape[1]]]
         for block in self.blocks:
@@ -195,6 +194,16 @@ class WhisperTinyEncoder(nn.Module):
                 )
             state[name] = torch.from_numpy(found.astype(np.float32))
         self.load_state_dict(state)
+
+
+def check_length(mel: Tensor) -> None:
+    """Refuse a spectrogram [batch, 80, frames] of more than 30 s.
+
+    Raises:
+        AvtError: it is longer.
+    """
+    if mel.shape[2] > 2 * MAX_TOKENS:
+        raise AvtError("Whisper's encoder takes at most 30 s of sound; cut the clip first.")
 
 
 def token_count(samples: int) -> int:

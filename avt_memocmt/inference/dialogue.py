@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -98,20 +98,54 @@ class DialogueReader:
             warnings,
         )
 
-    @torch.no_grad()
     def decide(self, turn: Turn) -> UtterancePrediction:
         """Decide on a turn that was just prepared, and remember it as the past of the next."""
+        prediction, vector = self._decide(turn)
+        utterance = turn.utterance
+        self._vectors.append(vector)
+        self._changes.append(turn.speaker_change)
+        if utterance.text:
+            self._lines.append((utterance.text, utterance.speaker))
+        self._speaker = utterance.speaker
+        return prediction
+
+    def revise(self, turn: Turn, text: str, turns_since: int) -> UtterancePrediction:
+        """Decide again on a past turn whose words have come late; what follows knows them.
+
+        Words that come late must come in the order of their turns.
+
+        Args:
+            turn: as it was decided on, without words.
+            text: what was said.
+            turns_since: how many were decided on after it.
+        """
+        utterance = replace(turn.utterance, text=text)
+        tokens, warnings = encode_utterance(
+            self._encoders, self._config, utterance, turn.context, turn.tokens.get("audio")
+        )
+        revised = replace(
+            turn, utterance=utterance, text_source="asr", tokens=tokens, warnings=warnings
+        )
+        prediction, vector = self._decide(revised)
+        place = len(self._vectors) - 1 - turns_since
+        if place >= 0:
+            self._vectors[place] = vector
+        self._lines.append((text, utterance.speaker))
+        return prediction
+
+    def glance(self, utterance: Utterance) -> UtterancePrediction:
+        """What the next turn looks like so far, without its words; nothing is remembered."""
+        return self._decide(self.prepare(utterance, "none"))[0]
+
+    @torch.no_grad()
+    def _decide(self, turn: Turn) -> tuple[UtterancePrediction, Tensor]:
+        """The decision, and the utterance's vector [dim]."""
         features = TurnFeatures(turn.tokens, turn.speaker_change)
         batch = collate([[features]], self._model.widths)
         fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         logits = self._model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
         utterance = turn.utterance
-        self._vectors.append(fused.utterances[0])
-        self._changes.append(turn.speaker_change)
-        if utterance.text:
-            self._lines.append((utterance.text, utterance.speaker))
-        self._speaker = utterance.speaker
-        return UtterancePrediction(
+        prediction = UtterancePrediction(
             start=utterance.start,
             end=utterance.end,
             speaker=utterance.speaker,
@@ -121,6 +155,7 @@ class DialogueReader:
             modalities=_modality_use(turn.tokens, fused),
             warnings=turn.warnings,
         )
+        return prediction, fused.utterances[0]
 
     def _context(self, speaker: str | None) -> tuple[ContextTurn, ...]:
         return tuple(ContextTurn.said_by(by, text, speaker) for text, by in self._lines)

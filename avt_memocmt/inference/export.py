@@ -84,7 +84,7 @@ def export_fusion(model: AvtMemoCmt, token_dims: dict[str, int], path: Path) -> 
             torch.ones(2, tokens, dtype=torch.bool),
         ]
         axes += [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3
-    _export(FusionGraph(model), example, axes, FUSION_INPUTS, FUSION_OUTPUTS, path)
+    export_graph(FusionGraph(model), example, axes, FUSION_INPUTS, FUSION_OUTPUTS, path)
 
 
 def export_dialogue(model: AvtMemoCmt, dim: int, path: Path) -> None:
@@ -95,10 +95,10 @@ def export_dialogue(model: AvtMemoCmt, dim: int, path: Path) -> None:
         torch.zeros(2, 5, dtype=torch.long),
     ]
     axes: list[dict[int, object]] = [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3
-    _export(DialogueGraph(model), example, axes, DIALOGUE_INPUTS, DIALOGUE_OUTPUTS, path)
+    export_graph(DialogueGraph(model), example, axes, DIALOGUE_INPUTS, DIALOGUE_OUTPUTS, path)
 
 
-def _export(
+def export_graph(
     graph: nn.Module,
     example: list[Tensor],
     axes: list[dict[int, object]],
@@ -106,6 +106,16 @@ def _export(
     outputs: tuple[str, ...],
     path: Path,
 ) -> None:
+    """Write one graph.
+
+    Args:
+        graph: set to evaluation mode.
+        example: inputs that it is traced with.
+        axes: per input, the dimensions that stay free.
+        inputs: their names.
+        outputs: names of the outputs.
+        path: the file.
+    """
     torch.onnx.export(
         graph.eval(),
         tuple(example),

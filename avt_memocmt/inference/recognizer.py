@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from avt_memocmt import __version__
 from avt_memocmt.config import Config
@@ -32,6 +33,12 @@ from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker
 
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
+    from avt_memocmt.inference.live import StreamEvent
+
+Engine = Literal["torch", "onnx"]
+
+MOST_QUIET = 4
+"""Quiet stretches of an opening that wait, unjudged, for somebody to speak."""
 
 
 class EmotionRecognizer:
@@ -51,16 +58,24 @@ class EmotionRecognizer:
         self._detector = make_detector(config.visual.detector)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = "embedded") -> EmotionRecognizer:
+    def from_pretrained(
+        cls, name_or_path: str | Path = "embedded", engine: Engine = "torch"
+    ) -> EmotionRecognizer:
         """Load a checkpoint and the encoders it was trained with.
 
         Args:
-            name_or_path: "embedded", the one that ships, or a checkpoint folder.
+            name_or_path: "embedded", the one that ships, or a checkpoint folder; with the engine
+                "onnx" a folder that `avt-memocmt export` wrote.
+            engine: what computes the networks.
 
         Raises:
             AvtError: the checkpoint or an encoder's weights are missing or damaged, or the
                 checkpoint cannot read media.
         """
+        if engine == "onnx":
+            from avt_memocmt.inference.onnx_engine import load_onnx
+
+            return cls(*load_onnx(Path(name_or_path)))
         folder = checkpoint_folder(name_or_path)
         model, config = load_media_model(folder)
         return cls(model, config, load_encoders(config, folder, model.modalities))
@@ -109,6 +124,42 @@ class EmotionRecognizer:
             tuple(replace(turn, min_confidence=min_confidence) for turn in turns),
             warnings,
         )
+
+    def stream(
+        self,
+        source: str,
+        *,
+        hop: float = 0.5,
+        transcribe: bool = True,
+        as_fast_as_possible: bool = False,
+        captions: Sequence[Cue] | None = None,
+        seconds: float | None = None,
+    ) -> Iterator[StreamEvent]:
+        """Decisions while they are made, from a camera, a microphone, a network stream or a file.
+
+        Args:
+            source: a file, "camera", "microphone", "camera+microphone" or a URL; see `LiveSource`.
+            hop: seconds between provisional decisions; 0 = none.
+            transcribe: let the packaged recogniser listen; words that come late revise a decision.
+            as_fast_as_possible: of a file, which is otherwise played in real time; the final
+                decisions are then those of `predict`.
+            captions: cues of a file, with times: its utterances and their words.
+            seconds: of the stream after which it ends; None = when the source does.
+
+        Raises:
+            AvtError: the source cannot be opened or decoded, or the captions have no times.
+        """
+        from avt_memocmt.inference.live_stream import LiveStream
+
+        running = LiveStream(
+            self,
+            source,
+            hop=hop,
+            transcribe=transcribe,
+            as_fast_as_possible=as_fast_as_possible,
+            captions=captions,
+        )
+        return running.events(seconds)
 
     def explain(
         self,
@@ -186,13 +237,22 @@ class EmotionRecognizer:
     ) -> list[UtterancePrediction]:
         dialogue = self.new_dialogue()
         turns: list[UtterancePrediction] = []
+        quiet: deque[Utterance] = deque()
         speech_heard = False
         for utterance in self._utterances(reader, transcript, progress):
             if utterance.is_speech and not speech_heard:
                 # What was kept of a quiet opening matters only if nobody ever speaks.
                 speech_heard, turns, dialogue = True, [], self.new_dialogue()
-            if not utterance.is_empty and utterance.is_speech == speech_heard:
+                quiet.clear()
+            if utterance.is_empty or utterance.is_speech != speech_heard:
+                continue
+            if speech_heard:
                 turns.append(self._predict_turn(dialogue, utterance, transcribe))
+                continue
+            quiet.append(utterance)
+            if len(quiet) > MOST_QUIET:
+                turns.append(self._predict_turn(dialogue, quiet.popleft(), transcribe))
+        turns += [self._predict_turn(dialogue, utterance, transcribe) for utterance in quiet]
         return turns
 
     def _utterances(

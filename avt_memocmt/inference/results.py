@@ -94,12 +94,13 @@ def to_json(prediction: MediaPrediction) -> dict[str, Any]:
         "media": prediction.media,
         "duration": round(prediction.duration, 3),
         "model": {"preset": prediction.preset, "version": prediction.version},
-        "utterances": [_utterance_json(utterance) for utterance in prediction.utterances],
+        "utterances": [utterance_json(utterance) for utterance in prediction.utterances],
         "warnings": list(prediction.warnings),
     }
 
 
-def _utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:
+def utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:
+    """The JSON object of one utterance."""
     return {
         "start": round(utterance.start, 3),
         "end": round(utterance.end, 3),

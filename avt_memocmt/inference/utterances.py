@@ -15,6 +15,7 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter, Segment
+from avt_memocmt.preprocessing.frame_choice import changed_faces
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, FaceTracker
@@ -95,9 +96,11 @@ class UtteranceBuilder:
         margin = 0.5 / self.config.visual.frames_per_second
         while self._seen and self._seen[0].time < start - margin:
             self._seen.popleft()
-        faces = evenly_spaced(
-            [face for face in self._seen if face.time < end + margin], self.config.visual.max_frames
-        )
+        visual = self.config.visual
+        seen = [face for face in self._seen if face.time < end + margin]
+        if visual.min_change:
+            seen = changed_faces(seen, visual.min_change)
+        faces = evenly_spaced(seen, visual.max_frames)
         heard = samples[: int(self.config.audio.max_seconds * SAMPLE_RATE)]
         audible = self.has_audio and len(heard) > 0 and peak_dbfs(heard) > SILENT_DBFS
         warnings = []
@@ -123,6 +126,134 @@ class UtteranceBuilder:
         )
 
 
+class UtteranceStream:
+    """Cuts sound and pictures into utterances as they arrive, by voice activity.
+
+    Args:
+        config: of the checkpoint.
+        tracker: follows the face; reset before use.
+        has_audio: whether the media has sound; without it, one long quiet is cut.
+        has_video: whether it has pictures.
+
+    Attributes:
+        latest: seconds read so far.
+    """
+
+    def __init__(
+        self, config: Config, tracker: FaceTracker, has_audio: bool, has_video: bool
+    ) -> None:
+        self._config = config
+        self._tracker = tracker
+        self._has_audio = has_audio
+        self._builder = UtteranceBuilder(config, has_audio, has_video)
+        self._segmenter = CausalSegmenter(config.audio.segmentation)
+        self._waiting: deque[Segment] = deque()
+        self._clock = _Clock(has_audio, has_video)
+
+    @property
+    def latest(self) -> float:
+        """Seconds from the start of the media."""
+        return self._clock.latest
+
+    def push(self, event: AudioChunk | VideoFrame) -> list[Utterance]:
+        """Take what comes next and return the utterances that are complete with it."""
+        self._clock.advance(event)
+        if isinstance(event, VideoFrame):
+            self._builder.see(self._tracker.push(event))
+            if not self._has_audio:
+                self._waiting.extend(self._segmenter.push(_silence(self._clock)))
+        else:
+            self._waiting.extend(self._segmenter.push(event))
+        found = []
+        while self._waiting and self._clock.has_passed(self._waiting[0].end):
+            found.append(_from_segment(self._builder, self._waiting.popleft()))
+        return found
+
+    def flush(self, duration: float | None = None) -> list[Utterance]:
+        """End the stream and return what is left.
+
+        Args:
+            duration: of the media in seconds, where it says; counts where there is no sound.
+        """
+        if not self._has_audio:
+            last = self._clock.latest + 1 / self._config.visual.frames_per_second
+            self._clock.latest = max(duration or 0.0, last)
+            self._waiting.extend(self._segmenter.push(_silence(self._clock)))
+        self._waiting.extend(self._segmenter.flush())
+        found = [_from_segment(self._builder, segment) for segment in self._waiting]
+        self._waiting.clear()
+        return found
+
+    def under_way(self) -> Utterance | None:
+        """The utterance that is being spoken, as far as it was heard and seen; None in quiet."""
+        segment = None if self._waiting else self._segmenter.under_way()
+        return None if segment is None else _from_segment(self._builder, segment)
+
+
+class CueStream:
+    """Cuts sound and pictures into utterances as they arrive, at the times of captions.
+
+    Args:
+        config: of the checkpoint.
+        tracker: follows the face; reset before use.
+        has_audio: whether the media has sound.
+        has_video: whether it has pictures.
+        cues: with start and end, in time order.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        tracker: FaceTracker,
+        has_audio: bool,
+        has_video: bool,
+        cues: Sequence[Cue],
+    ) -> None:
+        self._tracker = tracker
+        self._builder = UtteranceBuilder(config, has_audio, has_video)
+        self._sound = _RecentSound()
+        self._waiting = deque(cues)
+        self._clock = _Clock(has_audio, has_video)
+
+    @property
+    def latest(self) -> float:
+        """Seconds from the start of the media."""
+        return self._clock.latest
+
+    def push(self, event: AudioChunk | VideoFrame) -> list[Utterance]:
+        """Take what comes next and return the utterances that are complete with it."""
+        self._clock.advance(event)
+        if isinstance(event, VideoFrame):
+            self._builder.see(self._tracker.push(event))
+        else:
+            self._sound.push(event)
+            self._sound.forget_before(_span(self._waiting[0])[0] if self._waiting else math.inf)
+        found = []
+        while self._waiting and self._clock.has_passed(_span(self._waiting[0])[1]):
+            found.append(self._finish(self._waiting.popleft()))
+        return found
+
+    def flush(self, duration: float | None = None) -> list[Utterance]:
+        """End the stream and return what is left of the cues that were reached."""
+        left = [cue for cue in self._waiting if _span(cue)[0] < self._clock.latest]
+        self._waiting.clear()
+        return [self._finish(cue) for cue in left]
+
+    def under_way(self) -> Utterance | None:
+        """The cue that is being spoken, as far as it was heard and seen, without its words."""
+        start = _span(self._waiting[0])[0] if self._waiting else math.inf
+        if start >= self.latest:
+            return None
+        sound = self._sound.window(start, self.latest)
+        return self._builder.build(start, self.latest, sound)
+
+    def _finish(self, cue: Cue) -> Utterance:
+        start, end = _span(cue)
+        samples = self._sound.window(start, end)
+        self._sound.forget_before(start)
+        return self._builder.build(start, end, samples, text=cue.text, speaker=cue.speaker)
+
+
 def segment_media(
     reader: MediaReader, tracker: FaceTracker, config: Config, progress: Progress
 ) -> Iterator[Utterance]:
@@ -135,27 +266,8 @@ def segment_media(
         progress: see `Progress`.
     """
     info = reader.info
-    builder = UtteranceBuilder(config, info.has_audio, info.has_video)
-    segmenter = CausalSegmenter(config.audio.segmentation)
-    waiting: deque[Segment] = deque()
-    clock = _Clock(info.has_audio, info.has_video)
-    for event in reader.events():
-        clock.advance(event)
-        progress(clock.latest, info.duration)
-        if isinstance(event, VideoFrame):
-            builder.see(tracker.push(event))
-            if not info.has_audio:
-                waiting.extend(segmenter.push(_silence(clock)))
-        else:
-            waiting.extend(segmenter.push(event))
-        while waiting and clock.has_passed(waiting[0].end):
-            yield _from_segment(builder, waiting.popleft())
-    if not info.has_audio:
-        clock.latest = max(info.duration or 0.0, clock.latest + 1 / config.visual.frames_per_second)
-        waiting.extend(segmenter.push(_silence(clock)))
-    waiting.extend(segmenter.flush())
-    for segment in waiting:
-        yield _from_segment(builder, segment)
+    stream = UtteranceStream(config, tracker, info.has_audio, info.has_video)
+    return _read_through(reader, stream, progress)
 
 
 def cue_media(
@@ -170,30 +282,19 @@ def cue_media(
     Args:
         cues: with start and end, in time order; other arguments as in `segment_media`.
     """
-    builder = UtteranceBuilder(config, reader.info.has_audio, reader.info.has_video)
-    sound = _RecentSound()
-    clock = _Clock(reader.info.has_audio, reader.info.has_video)
-    waiting = deque(cues)
+    info = reader.info
+    stream = CueStream(config, tracker, info.has_audio, info.has_video, cues)
+    return _read_through(reader, stream, progress)
 
-    def finish(cue: Cue) -> Utterance:
-        start, end = _span(cue)
-        samples = sound.window(start, end)
-        sound.forget_before(start)
-        return builder.build(start, end, samples, text=cue.text, speaker=cue.speaker)
 
+def _read_through(
+    reader: MediaReader, stream: UtteranceStream | CueStream, progress: Progress
+) -> Iterator[Utterance]:
     for event in reader.events():
-        clock.advance(event)
-        progress(clock.latest, reader.info.duration)
-        if isinstance(event, VideoFrame):
-            builder.see(tracker.push(event))
-        else:
-            sound.push(event)
-            sound.forget_before(_span(waiting[0])[0] if waiting else math.inf)
-        while waiting and clock.has_passed(_span(waiting[0])[1]):
-            yield finish(waiting.popleft())
-    for cue in waiting:
-        if _span(cue)[0] < clock.latest:
-            yield finish(cue)
+        found = stream.push(event)
+        progress(stream.latest, reader.info.duration)
+        yield from found
+    yield from stream.flush(reader.info.duration)
 
 
 class _Clock:

@@ -30,16 +30,38 @@ class FrameSampler:
         self._rate = frames_per_second
         self._first: float | None = None
         self._next_tick = 0
+        self._promised: dict[int, float] = {}
 
     def wants(self, time: float) -> bool:
         """Whether the picture at `time` (seconds, not decreasing) is kept."""
         if self._first is None:
             self._first = time
-        tick = math.floor((time - self._first + _CLOCK_TOLERANCE) * self._rate)
+        tick = self._tick(time)
         if tick < self._next_tick:
             return False
         self._next_tick = tick + 1
+        self._promised = {t: at for t, at in self._promised.items() if t > tick}
         return True
+
+    def may_skip(self, time: float) -> bool:
+        """Whether the picture at `time` (seconds, in any order) will not be kept.
+
+        So it is, if one that was asked about before comes earlier after the same tick: pictures
+        are asked about in the order of the file, which is not that of their times.
+        """
+        if self._first is None:
+            return False
+        tick = self._tick(time)
+        if tick < self._next_tick:
+            return True
+        earliest = self._promised.setdefault(tick, time)
+        self._promised[tick] = min(earliest, time)
+        return earliest < time
+
+    def _tick(self, time: float) -> int:
+        """Number of the last tick at or before `time`, from 0."""
+        assert self._first is not None
+        return math.floor((time - self._first + _CLOCK_TOLERANCE) * self._rate)
 
 
 class PictureConverter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Literal
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame as DecodedFrame
@@ -50,6 +52,7 @@ class MediaReader:
             here on is.
         end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
             once both kinds have passed it.
+        container: what is read, where it is open already; the path is then but a name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
@@ -66,6 +69,7 @@ class MediaReader:
         only: Literal["audio", "video"] | None = None,
         start: float = 0.0,
         end: float = math.inf,
+        container: InputContainer | None = None,
     ) -> None:
         if not 0.0 <= start < end:
             raise AvtError(
@@ -76,9 +80,12 @@ class MediaReader:
         self._start, self._end = start, end
         self._converter = PictureConverter(max_side)
         self._sampler = FrameSampler(frames_per_second)
-        self._container = open_container(self.path)
+        self._container = container or open_container(self.path)
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
+        if self._video is not None and container is None:
+            # Decodes on all processors, some pictures ahead, which a live source cannot wait for.
+            self._video.thread_type = "AUTO"
         try:
             self._choose(only)
         except AvtError:
@@ -120,6 +127,8 @@ class MediaReader:
         for stream, packet in chain([first], packets):
             if stream not in (self._audio, self._video):
                 continue
+            if stream is self._video:
+                self._pass_over(packet)
             for frame in self._decode(stream, packet):
                 if isinstance(frame, AudioFrame):
                     yield from self._sound(converter.push(frame))
@@ -189,6 +198,17 @@ class MediaReader:
         except av.FFmpegError:
             self._warn("corrupt_audio" if stream is self._audio else "corrupt_frames")
 
+    def _pass_over(self, packet: Packet[Stream] | None) -> None:
+        """Let the decoder drop the packet's picture if it will not be kept and no other needs it.
+
+        Only the decoder knows the latter; half of the pictures of usual H.264 are such.
+        """
+        if self._video is None or packet is None or packet.pts is None:
+            return
+        time = max(0.0, float(packet.pts * packet.time_base) - self._origin)
+        skipped = self._start <= time < self._end and self._sampler.may_skip(time)
+        self._video.codec_context.skip_frame = "NONREF" if skipped else "DEFAULT"
+
     def _sound(self, chunks: Iterator[AudioChunk]) -> Iterator[AudioChunk]:
         try:
             for chunk in chunks:
@@ -203,9 +223,14 @@ class MediaReader:
         if frame.is_corrupt:
             self._warn("corrupt_frames")
             return None
+        assert self._video is not None
+        # PyAV leaves the unit out of pictures that a threaded decoder holds back until the end.
+        unit = frame.time_base or self._video.time_base
         # A raw stream carries no timestamps: its nominal frame rate is all there is.
-        time = self._next_picture if frame.time is None else max(0.0, frame.time - self._origin)
-        self._next_picture = time + self._length(frame)
+        time = self._next_picture
+        if frame.pts is not None and unit is not None:
+            time = max(0.0, float(frame.pts * unit) - self._origin)
+        self._next_picture = time + self._length(frame, unit)
         self._picture_end = max(self._picture_end or 0.0, self._next_picture)
         if not self._start <= time < self._end or not self._sampler.wants(time):
             return None
@@ -215,9 +240,9 @@ class MediaReader:
             self._warn("corrupt_frames")
             return None
 
-    def _length(self, frame: DecodedFrame) -> float:
-        if frame.duration and frame.time_base:
-            return float(frame.duration * frame.time_base)
+    def _length(self, frame: DecodedFrame, unit: Fraction | None) -> float:
+        if frame.duration and unit:
+            return float(frame.duration * unit)
         rate = self._video.guessed_rate if self._video is not None else None
         return 1.0 / float(rate or 25)
 

@@ -91,6 +91,13 @@ class CausalSegmenter:
         self._unjudged = waiting[whole:]
         return segments
 
+    def under_way(self) -> Segment | None:
+        """The utterance that is being spoken, as far as it was judged; None in quiet."""
+        if not self._speaking:
+            return None
+        held = np.concatenate(self._held)
+        return Segment(self._time(self._start), self._time(self._judged), held, True)
+
     def flush(self) -> list[Segment]:
         """End the stream and return what is left; the next chunk starts afresh."""
         self._held.append(self._unjudged)

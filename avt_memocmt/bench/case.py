@@ -1,0 +1,91 @@
+"""What one case of the benchmark found, and what was wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from avt_memocmt.bench.stages import Timing
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure that a case is held against.
+
+    Attributes:
+        target: what must be reached.
+        aim: what we hope for.
+        at_least: whether larger is better.
+    """
+
+    target: float
+    aim: float
+    at_least: bool = False
+
+    def is_met(self, value: float) -> bool:
+        """Whether a measured value reaches the target."""
+        return value >= self.target if self.at_least else value <= self.target
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What computed a case."""
+
+    threads: int
+    dtype: str = "float32"
+    engine: str = "torch"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table.
+
+    Attributes:
+        name: of the case.
+        what: was measured, in words.
+        value: the figure that counts; None where it could not be measured, and `note` says why.
+        unit: of it and of the goal: "ms", "s", "x", "x real time" or "MB".
+        goal: None where none was set.
+        setting: None where nothing was measured.
+        timing: of repeated calls, where that is what was measured.
+        note: what a reader must know.
+        more: further figures by name.
+    """
+
+    name: str
+    what: str
+    value: float | None
+    unit: str
+    goal: Goal | None = None
+    setting: Setting | None = None
+    timing: Timing | None = None
+    note: str = ""
+    more: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """One object of the array `cases`; seconds, unless a unit is given."""
+        goal, setting, timing = self.goal, self.setting, self.timing
+        met = None if goal is None or self.value is None else goal.is_met(self.value)
+        return {
+            "case": self.name,
+            "what": self.what,
+            "value": self.value,
+            "unit": self.unit,
+            "target": None if goal is None else goal.target,
+            "aim": None if goal is None else goal.aim,
+            "met": met,
+            "setting": None if setting is None else vars(setting),
+            "cold": None if timing is None else timing.cold,
+            "p50": None if timing is None else timing.percentile(50),
+            "p95": None if timing is None else timing.percentile(95),
+            "runs": None if timing is None else len(timing.warm),
+            "stages": None if timing is None else timing.stages,
+            "note": self.note,
+            "more": self.more,
+        }
+
+
+def not_measured(name: str, what: str, unit: str, goal: Goal | None, reason: str) -> Case:
+    """A case that this machine or installation cannot run."""
+    return Case(name, what, None, unit, goal, note=f"not measured: {reason}")

@@ -1,0 +1,200 @@
+"""The embedded preset on clips: whole clips, the streaming decision, and many clips at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
+from avt_memocmt.bench.clips import Clip
+from avt_memocmt.bench.stages import StageTimer, Timing, summarise
+from avt_memocmt.bench.watch import watched
+from avt_memocmt.inference.live import HOP, LiveRecognizer, StreamEvent
+from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.inference.results import to_json
+from avt_memocmt.inference.worker_pool import worker_pool
+from avt_memocmt.media.live import Event
+from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.types import VideoFrame
+from avt_memocmt.preprocessing.transcripts import Cue
+
+CLIP = Goal(300, 150)
+RECOGNISER = Goal(0.25, 0.12)
+STREAMING = Goal(44, 25)
+BATCH = Goal(10, 20, at_least=True)
+BATCH_ROUNDS = 3
+"""Times that the batch holds each clip, so that it lasts long enough to be timed."""
+
+CAPTION = "I never thought that you would come all the way here just to tell me that."
+"""Sixteen words that the caption of every clip says."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recogniser, what it was loaded from, and what computes it."""
+
+    recognizer: EmotionRecognizer
+    source: str
+    setting: Setting
+
+    def predict(self, clip: Clip, transcribe: bool, timer: StageTimer) -> None:
+        """What `avt-memocmt predict --json` does with one clip."""
+        found = self.recognizer.predict(clip.path, transcribe=transcribe)
+        with timer.stage("output"):
+            json.dumps(to_json(found))
+
+
+def time_clips(loaded: Loaded, clips: Sequence[Clip], runs: int, transcribe: bool) -> Timing:
+    """Predict each clip `runs` times after a cold run of the first."""
+    timer = StageTimer()
+    with watched(loaded.recognizer, timer):
+        order = [clips[0], *(clip for _ in range(runs) for clip in clips)]
+        return summarise(
+            timer.measure(partial(loaded.predict, clip, transcribe, timer))[1] for clip in order
+        )
+
+
+def clip_case(loaded: Loaded, clips: Sequence[Clip], runs: int) -> Case:
+    """A whole clip from its file, without words."""
+    timing = time_clips(loaded, clips, runs, transcribe=False)
+    return Case(
+        "clip",
+        "whole clip from its file to JSON, decoding and faces included, no recogniser",
+        1000 * timing.percentile(50),
+        "ms",
+        CLIP,
+        loaded.setting,
+        timing,
+    )
+
+
+def recogniser_case(loaded: Loaded, clips: Sequence[Clip], runs: int) -> Case:
+    """The same with the packaged recogniser, as a share of the clip's length."""
+    timing = time_clips(loaded, clips, runs, transcribe=True)
+    length = statistics.median(clip.seconds for clip in clips)
+    return Case(
+        "clip with recogniser",
+        "the same with the packaged recogniser: median time over median length",
+        timing.percentile(50) / length,
+        "x real time",
+        RECOGNISER,
+        loaded.setting,
+        timing,
+    )
+
+
+def streaming_case(loaded: Loaded, clips: Sequence[Clip], runs: int) -> Case:
+    """What is computed when the last sound and picture of a captioned utterance have come."""
+    cues = [_speech_cue(loaded.recognizer, clip) for clip in clips]
+    order = [
+        (clips[0], cues[0]),
+        *(pair for _ in range(runs) for pair in zip(clips, cues, strict=True)),
+    ]
+    timer = StageTimer()
+    decisions, delays = [], []
+    with watched(loaded.recognizer, timer):
+        for clip, cue in order:
+            stages, delay = _stream(loaded.recognizer, clip, cue, timer)
+            decisions.append(stages)
+            delays.append(delay)
+    timing = summarise(decisions)
+    return Case(
+        "streaming decision",
+        "from the last sound and picture of an utterance to its final decision, with captions",
+        1000 * timing.percentile(50),
+        "ms",
+        STREAMING,
+        loaded.setting,
+        timing,
+        note=f"with a provisional decision every {HOP:g} s; a microphone without captions waits "
+        f"another {loaded.recognizer.config.audio.segmentation.min_silence:g} s for the pause that "
+        "ends an utterance",
+        more={
+            "from the end of speech, by the stream's clock, p50 ms": 1000
+            * float(np.median(delays[1:]))
+        },
+    )
+
+
+def _speech_cue(recognizer: EmotionRecognizer, clip: Clip) -> Cue:
+    """A caption from where speech is heard to where it ends."""
+    turns = recognizer.predict(clip.path, transcribe=False).utterances
+    spoken = [turn for turn in turns if "no_speech" not in turn.warnings] or list(turns)
+    return Cue(CAPTION, spoken[0].start, min(spoken[-1].end, clip.seconds - 0.3))
+
+
+def _stream(
+    recognizer: EmotionRecognizer, clip: Clip, cue: Cue, timer: StageTimer
+) -> tuple[dict[str, float], float]:
+    """Stages of the step that gave the final decision, and its delay behind the end of speech.
+
+    The delay is that of a stream played in real time, reckoned instead of waited for: each step
+    begins when its input is due, or when the step before it ends.
+    """
+    ready = 0.0
+    with MediaReader(clip.path, recognizer.config.visual.frames_per_second) as reader:
+        live = LiveRecognizer(recognizer, has_audio=True, has_video=True, captions=[cue])
+        for event in reader.events():
+            found, stages = timer.measure(partial(live.push, event))
+            ready = max(ready, _due(event)) + sum(stages.values())
+            if _is_final(found):
+                break
+        else:
+            found, stages = timer.measure(partial(live.finish, clip.seconds))
+            ready = max(ready, clip.seconds) + sum(stages.values())
+    assert cue.end is not None
+    return stages, ready - cue.end
+
+
+def _due(event: Event) -> float:
+    return event.time if isinstance(event, VideoFrame) else event.end
+
+
+def _is_final(found: Sequence[StreamEvent]) -> bool:
+    return any(event.kind == "final" for event in found)
+
+
+def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:
+    """Many clips, one process of one thread for each processor."""
+    what = "many clips without recogniser, a process for each processor: seconds of film a second"
+    if loaded.setting.engine != "torch":
+        return not_measured(
+            "batch", what, "x real time", BATCH, "the engine has threads of its own"
+        )
+    workers = os.cpu_count() or 1
+    rounds = BATCH_ROUNDS * max(1, -(-2 * workers // len(clips)))
+    batch = [(loaded.source, clip.path) for _ in range(rounds) for clip in clips]
+    with worker_pool(workers) as pool:
+        list(pool.map(_predict_one, batch[: max(len(clips), 2 * workers)]))
+        began = time.perf_counter()
+        list(pool.map(_predict_one, batch))
+        seconds = time.perf_counter() - began
+    played = rounds * sum(clip.seconds for clip in clips)
+    return Case(
+        "batch",
+        what,
+        played / seconds,
+        "x real time",
+        BATCH,
+        Setting(workers),
+        note=f"{len(batch)} clips in {workers} processes of one thread",
+    )
+
+
+_RECOGNIZERS: dict[str, EmotionRecognizer] = {}
+
+
+def _predict_one(task: tuple[str, Path]) -> None:
+    """In a worker, which loads its recogniser with its first clip."""
+    source, path = task
+    if source not in _RECOGNIZERS:
+        _RECOGNIZERS[source] = EmotionRecognizer.from_pretrained(source)
+    _RECOGNIZERS[source].predict(path, transcribe=False)

@@ -1,0 +1,97 @@
+"""Cases that need a process of their own: start-up to the first prediction, and peak memory."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from avt_memocmt.bench.case import Case, Goal, not_measured
+from avt_memocmt.bench.clips import Clip, repeat_film
+from avt_memocmt.bench.embedded import Loaded
+from avt_memocmt.errors import AvtError
+
+START_UP = Goal(3.0, 1.5)
+MEMORY = Goal(1500, 800)
+STARTS = 3
+"""Timed starts, after one that fills the disk's cache."""
+
+_PREDICT = """
+import sys
+from avt_memocmt import EmotionRecognizer
+source, engine, path, transcribe = sys.argv[1:]
+recognizer = EmotionRecognizer.from_pretrained(source, engine)
+recognizer.predict(path, transcribe=transcribe == "yes")
+print("done", flush=True)
+try:
+    status = open("/proc/self/status").read()
+    print(status.split("VmHWM:")[1].split()[0])
+except (OSError, IndexError):
+    print("")
+"""
+
+
+def start_up_case(loaded: Loaded, clip: Clip) -> Case:
+    """From nothing to the first prediction of a clip, the files in the disk's cache."""
+    seconds = [_run(loaded, clip.path, transcribe=False)[0] for _ in range(1 + STARTS)]
+    return Case(
+        "start-up",
+        "a new Python process, from its start to the first prediction of a clip (no recogniser)",
+        statistics.median(seconds[1:]),
+        "s",
+        START_UP,
+        loaded.setting,
+        note=f"median of {STARTS}; the first start, not counted, took {seconds[0]:.1f} s",
+    )
+
+
+def memory_case(loaded: Loaded, clip: Clip, minutes: float) -> Case:
+    """Peak memory of a long film with the recogniser, beside that of a single clip."""
+    what = f"peak resident memory of a film of {minutes:g} min with recogniser, a new process"
+    _, short = _run(loaded, clip.path, transcribe=True)
+    if short is None:
+        reason = "this system does not tell the peak memory of a process"
+        return not_measured("memory", what, "MB", MEMORY, reason)
+    with tempfile.TemporaryDirectory() as folder:
+        film = repeat_film(clip, 60 * minutes, Path(folder) / "long.mkv")
+        seconds, long = _run(loaded, film, transcribe=True)
+    assert long is not None
+    return Case(
+        "memory",
+        what,
+        long,
+        "MB",
+        MEMORY,
+        loaded.setting,
+        note=f"one clip of {clip.seconds:.1f} s: {short:.0f} MB",
+        more={"one clip, MB": short, "the film, s": seconds},
+    )
+
+
+def _run(loaded: Loaded, path: Path, transcribe: bool) -> tuple[float, float | None]:
+    """Seconds until a new process had predicted, and its peak memory in MB where it is known.
+
+    Raises:
+        AvtError: the process failed.
+    """
+    arguments = [loaded.source, loaded.setting.engine, str(path), "yes" if transcribe else "no"]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PREDICT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    seconds = time.perf_counter() - began
+    output, errors = process.communicate()
+    if process.returncode:
+        reason = errors.strip().splitlines()[-1] if errors.strip() else "no message"
+        raise AvtError(f"a new process could not predict {path}: {reason}")
+    return seconds, int(output) / 1024 if output.strip() else None

@@ -1,0 +1,217 @@
+"""The pipeline that a user would write from the same parts in an afternoon, as a baseline.
+
+One clip at a time, everything in fp32 with eager attention, nothing shared and nothing batched:
+
+1. ffmpeg writes the sound as a 16 kHz WAV file and every picture of the film as a JPEG file (PyAV
+   does it where no ffmpeg is installed).
+2. MTCNN searches every picture, scaled to 640 pixels as our own detector does; the largest face is
+   aligned. Of at most `max_frames` such faces, spread evenly, the face CNN encodes one at a time.
+3. The `transformers` Whisper tiny encoder hears the sound, padded to 30 s by its feature extractor.
+4. The `transformers` BERT reads the words, if there are any.
+5. The same fusion network decides.
+
+The weights are those of our checkpoint, so both pipelines answer the same question.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avt_memocmt.bench.stages import StageTimer
+from avt_memocmt.data.dialogue_batch import speaker_changes
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.audio_encoder import join_tokens, token_spans
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.extract_text_features import TextEncoder, TextInput
+from avt_memocmt.features.whisper_encoder import N_MELS, WhisperTinyEncoder, token_count
+from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.inference.results import UtterancePrediction
+from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.preprocessing.face_detectors import MtcnnDetector
+from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, crop_face
+
+
+class NaivePipeline:
+    """See the module.
+
+    Args:
+        recognizer: whose weights are used; of the embedded preset, in PyTorch.
+        timer: counts the stages.
+    """
+
+    def __init__(self, recognizer: EmotionRecognizer, timer: StageTimer) -> None:
+        from transformers import WhisperFeatureExtractor
+
+        audio, visual, text = (
+            recognizer.encoders.audio,
+            recognizer.encoders.visual,
+            recognizer.encoders.text,
+        )
+        assert isinstance(audio, WhisperAudioEncoder)
+        assert visual is not None
+        assert text is not None
+        self._recognizer = recognizer
+        self._timer = timer
+        self._detector = MtcnnDetector()
+        self._visual = visual
+        self._front_end = WhisperFeatureExtractor(feature_size=N_MELS)
+        self._audio = whisper_of_transformers(audio.encoder)
+        self._text = eager_text_encoder(text)
+
+    @torch.no_grad()
+    def predict(self, path: Path, words: str = "") -> UtterancePrediction:
+        """Judge a clip as one utterance.
+
+        Raises:
+            AvtError: ffmpeg cannot read it.
+        """
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with self._timer.stage("decode"):
+                rate = write_to_disk(path, folder)
+                samples = _read_wav(folder / "sound.wav")
+            faces = self._faces(folder, rate)
+        tokens = {"audio": self._hear(samples)}
+        if faces:
+            period = 1 / rate
+            with self._timer.stage("face encoder"):
+                parts = [self._visual.encode([[face]], [0.0], period)[0] for face in faces]
+                tokens["visual"] = join_tokens(parts, self._visual.dim)
+        if words:
+            with self._timer.stage("text encoder"):
+                (tokens["text"],) = self._text.encode([TextInput(words)])
+        end = len(samples) / SAMPLE_RATE
+        utterance = Utterance(0.0, end, samples, tuple(faces), words)
+        none = torch.zeros(0, self._recognizer.model.dim)
+        change = speaker_changes([None, None])[1]
+        past = torch.zeros(0, dtype=torch.long)
+        turn = Turn(utterance, "given", (), tokens, change, none, past, ())
+        return self._recognizer.new_dialogue().decide(turn)
+
+    def _faces(self, folder: Path, rate: float) -> list[FaceObservation]:
+        found = []
+        with self._timer.stage("face detection"):
+            for index, file in enumerate(sorted(folder.glob("*.jpg"))):
+                picture = cv2.imread(str(file))
+                assert picture is not None
+                image = np.asarray(picture[..., ::-1], dtype=np.uint8)
+                faces = self._detector.detect(image)
+                if faces:
+                    face = max(faces, key=lambda face: face.area)
+                    crop = crop_face(image, face)
+                    found.append(FaceObservation(index / rate, face, crop, len(faces), 0))
+        return evenly_spaced(found, self._recognizer.config.visual.max_frames)
+
+    def _hear(self, samples: NDArray[np.float32]) -> Tokens:
+        with self._timer.stage("audio encoder"):
+            inputs: Any = self._front_end(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+            found = self._audio(inputs.input_features, output_hidden_states=True)
+            count = token_count(len(samples))
+            hidden = torch.stack(found.hidden_states, dim=2)[0, :count]
+            spans = token_spans(count, WhisperTinyEncoder.rate, len(samples))
+            return Tokens(hidden.flatten(1).numpy(), spans)
+
+
+def write_to_disk(path: Path, folder: Path) -> float:
+    """Write sound.wav and every picture as JPEG; returns the pictures a second.
+
+    Raises:
+        AvtError: ffmpeg cannot read the film.
+    """
+    with av.open(str(path)) as film:
+        rate = float(film.streams.video[0].average_rate or 25)
+    if shutil.which("ffmpeg") is None:
+        _write_with_pyav(path, folder)
+        return rate
+    wav = ["-vn", "-ac", "1", "-ar", str(SAMPLE_RATE), str(folder / "sound.wav")]
+    for output in (wav, ["-q:v", "2", str(folder / "%06d.jpg")]):
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), *output]
+        if subprocess.run(command, capture_output=True).returncode:
+            raise AvtError(f"ffmpeg cannot read {path}.")
+    return rate
+
+
+def _write_with_pyav(path: Path, folder: Path) -> None:
+    with av.open(str(path)) as film, wave.open(str(folder / "sound.wav"), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE)
+        resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
+        for frame in [*film.decode(audio=0), None]:
+            for part in resampler.resample(frame):
+                wav.writeframes(part.to_ndarray().tobytes())
+    with av.open(str(path)) as film:
+        for index, picture in enumerate(film.decode(video=0)):
+            cv2.imwrite(str(folder / f"{index:06d}.jpg"), picture.to_ndarray(format="bgr24"))
+
+
+def _read_wav(path: Path) -> NDArray[np.float32]:
+    with wave.open(str(path)) as wav:
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype=np.int16)
+    return (samples / 32768).astype(np.float32)
+
+
+def eager_text_encoder(text: TextEncoder) -> TextEncoder:
+    """The same encoder as a new `transformers` model with eager attention."""
+    from transformers import AutoModel
+
+    model = AutoModel.from_config(text.model.config, attn_implementation="eager")
+    model.load_state_dict(text.model.state_dict())
+    return TextEncoder(model.eval(), text.tokenizer, text.config, text.identity)
+
+
+def whisper_of_transformers(encoder: WhisperTinyEncoder) -> Any:
+    """Our encoder's weights in the `transformers` Whisper encoder, fp32, eager attention."""
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    config = WhisperConfig(
+        d_model=encoder.dim,
+        encoder_layers=len(encoder.blocks),
+        encoder_attention_heads=6,
+        encoder_ffn_dim=4 * encoder.dim,
+        num_mel_bins=N_MELS,
+    )
+    config._attn_implementation = "eager"
+    model = WhisperEncoder(config).eval()
+    state: dict[str, torch.Tensor] = {"embed_positions.weight": encoder.positions}
+    for name, value in encoder.state_dict().items():
+        if name == "positions":
+            continue
+        part = name.replace("norm.", "layer_norm.") if name.startswith("norm.") else name
+        for ours, theirs in _WHISPER_NAMES.items():
+            part = part.replace(ours, theirs)
+        if ".qkv." in name:
+            for letter, third in zip("qkv", value.chunk(3), strict=True):
+                state[part.replace("qkv", f"self_attn.{letter}_proj")] = third
+        else:
+            state[part] = value
+    # Whisper's keys have no bias; ours is zero.
+    state = {k: v for k, v in state.items() if not k.endswith("k_proj.bias")}
+    model.load_state_dict(state)
+    return model
+
+
+_WHISPER_NAMES = {
+    "blocks.": "layers.",
+    "attention_norm": "self_attn_layer_norm",
+    "feed_forward_norm": "final_layer_norm",
+    ".out.": ".self_attn.out_proj.",
+    "expand": "fc1",
+    "contract": "fc2",
+}

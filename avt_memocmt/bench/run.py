@@ -1,0 +1,131 @@
+"""The cases of the benchmark in their order, on one set of clips and in one process."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
+from avt_memocmt.bench.clips import Clip, read_clips, write_film
+from avt_memocmt.bench.embedded import (
+    Loaded,
+    batch_case,
+    clip_case,
+    recogniser_case,
+    streaming_case,
+    time_clips,
+)
+from avt_memocmt.bench.fresh_process import memory_case, start_up_case
+from avt_memocmt.bench.naive import NaivePipeline
+from avt_memocmt.bench.paper import gpu_case, paper_case
+from avt_memocmt.bench.report import Report, describe_machine
+from avt_memocmt.bench.stages import StageTimer, Timing, summarise
+from avt_memocmt.bench.watch import watched
+from avt_memocmt.inference.recognizer import EmotionRecognizer, Engine
+
+CASES = (
+    "clip",
+    "naive",
+    "clip with recogniser",
+    "streaming decision",
+    "batch",
+    "start-up",
+    "memory",
+    "paper",
+)
+NAIVE = Goal(5, 10, at_least=True)
+NAIVE_CLIPS = 3
+"""Clips of the naive pipeline and of ours beside it: it is slow."""
+
+
+def run_benchmark(
+    paths: Sequence[Path],
+    checkpoint: str,
+    engine: Engine,
+    *,
+    only: Sequence[str] = CASES,
+    runs: int = 3,
+    minutes: float = 5.0,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Report:
+    """Measure the cases one after the other; nothing else should run on the machine.
+
+    Args:
+        paths: films with sound; none = one is made, which shows no face.
+        checkpoint: name or folder, as of `EmotionRecognizer.from_pretrained`.
+        engine: what computes the embedded preset.
+        only: the cases wanted, of `CASES`.
+        runs: how often each clip is measured after the cold run.
+        minutes: length of the film whose peak memory is measured.
+        progress: called with the name of each case before it is run.
+
+    Raises:
+        AvtError: a clip or the checkpoint cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clips = read_clips(paths or [write_film(Path(folder) / "film-without-a-face.mp4")])
+        setting = Setting(torch.get_num_threads(), engine=engine)
+        loaded = Loaded(EmotionRecognizer.from_pretrained(checkpoint, engine), checkpoint, setting)
+        cases: list[Case] = []
+        for name in CASES:
+            if name in only:
+                progress(name)
+                cases += _measure(name, loaded, clips, runs, minutes)
+        names = tuple(f"{clip.path.name} ({clip.seconds:.2f} s)" for clip in clips)
+    return Report(describe_machine(), names, tuple(cases))
+
+
+def _measure(
+    name: str, loaded: Loaded, clips: Sequence[Clip], runs: int, minutes: float
+) -> list[Case]:
+    measures: dict[str, Callable[[], list[Case]]] = {
+        "clip": lambda: [clip_case(loaded, clips, runs)],
+        "naive": lambda: naive_cases(loaded, clips[:NAIVE_CLIPS]),
+        "clip with recogniser": lambda: [recogniser_case(loaded, clips, runs)],
+        "streaming decision": lambda: [streaming_case(loaded, clips, runs)],
+        "batch": lambda: [batch_case(loaded, clips)],
+        "start-up": lambda: [start_up_case(loaded, clips[0])],
+        "memory": lambda: [memory_case(loaded, clips[0], minutes)],
+        "paper": lambda: [paper_case(2 * runs), gpu_case(2 * runs)],
+    }
+    return measures[name]()
+
+
+def naive_cases(loaded: Loaded, clips: Sequence[Clip]) -> list[Case]:
+    """The naive pipeline, and how much faster ours is on the same clips, in turns with it."""
+    what = "the naive pipeline (see bench/naive.py) on the first clips"
+    if loaded.setting.engine != "torch":
+        return [
+            not_measured("naive", what, "ms", None, "it takes its weights from the torch engine")
+        ]
+    timer = StageTimer()
+    naive = NaivePipeline(loaded.recognizer, timer)
+    slow, ours = [], []
+    with watched(loaded.recognizer, timer):
+        for clip in [clips[0], *clips]:
+            slow.append(timer.measure(partial(naive.predict, clip.path))[1])
+            ours.append(_ours(loaded, clip))
+    timing = summarise(slow)
+    ratios = [a / b for a, b in zip(timing.warm, ours[1:], strict=True)]
+    return [
+        Case("naive", what, 1000 * timing.percentile(50), "ms", None, loaded.setting, timing),
+        Case(
+            "against naive",
+            "time of the naive pipeline over that of ours, same clips in turns",
+            statistics.median(ratios),
+            "x",
+            NAIVE,
+            loaded.setting,
+        ),
+    ]
+
+
+def _ours(loaded: Loaded, clip: Clip) -> float:
+    """Seconds of one clip without recogniser."""
+    timing: Timing = time_clips(loaded, [clip], 1, transcribe=False)
+    return timing.warm[0]

@@ -1,0 +1,90 @@
+"""`avt-memocmt stream`: emotions while they happen, as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from avt_memocmt.commands.console import Checkpoint, log
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import writable_folder
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.live_stream import LiveStream
+
+
+def stream(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="camera, microphone, camera+microphone (camera:1 names one), a URL such as "
+            "rtsp://host/path, or a file."
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Also write the lines to this file.")] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Read a file as fast as possible, not in real time.")
+    ] = False,
+    hop: Annotated[
+        float, typer.Option(min=0, help="Seconds between provisional emotions; 0 = none.")
+    ] = 0.5,
+    transcribe: Annotated[
+        bool, typer.Option(help="Let the packaged recogniser listen for the words.")
+    ] = True,
+    captions: Annotated[
+        str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after so many; Ctrl-C stops at any time.")
+    ] = None,
+    checkpoint: Checkpoint = "embedded",
+) -> None:
+    """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""
+    from avt_memocmt.inference.live_stream import LiveStream
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.media.live import is_live
+    from avt_memocmt.preprocessing.transcripts import load_transcript
+
+    if fast and is_live(source):
+        raise AvtError(f"{source} is live; --fast is for files.")
+    with ExitStack() as stack:
+        files: list[TextIO] = [sys.stdout]
+        if out is not None:
+            writable_folder(out.parent)
+            files.append(stack.enter_context(out.open("w", encoding="utf-8")))
+        running = LiveStream(
+            EmotionRecognizer.from_pretrained(checkpoint),
+            source,
+            hop=hop,
+            transcribe=transcribe,
+            as_fast_as_possible=fast,
+            captions=None if captions is None else load_transcript(captions),
+            warn=lambda text: log.print(text, markup=False),
+        )
+        _stop_on_interrupt(running)
+        for event in running.events(seconds):
+            for file in files:
+                file.write(json.dumps(event.to_json()) + "\n")
+                file.flush()
+    if running.dropped_frames or running.dropped_sound:
+        log.print(
+            f"dropped {running.dropped_frames} pictures and {running.dropped_sound:.1f} s of sound "
+            "to keep up",
+            markup=False,
+        )
+
+
+def _stop_on_interrupt(running: LiveStream) -> None:
+    """The first Ctrl-C ends the stream with everything written; a second one ends the program."""
+
+    def stop(number: int, frame: object) -> None:
+        running.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,192 @@
+"""The ONNX Runtime engine: exported networks behind the interfaces of the PyTorch ones.
+
+What surrounds the networks (resizing, log-mel, tokenizing, padding, the dialogue's past) is the
+same code for both engines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avt_memocmt.config import Config, load_config
+from avt_memocmt.data.dialogue_batch import ModalityBatch
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.extract_text_features import TextEncoder, load_text_tokenizer
+from avt_memocmt.features.extract_visual_features import VisualEncoder
+from avt_memocmt.features.face_cnn import FaceCNN
+from avt_memocmt.features.whisper_encoder import (
+    MAX_TOKENS,
+    N_FFT,
+    WhisperTinyEncoder,
+    check_length,
+    mel_filters,
+)
+from avt_memocmt.inference.export import DIALOGUE_INPUTS, FUSION_INPUTS
+from avt_memocmt.inference.utterance_tokens import Encoders
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
+from avt_memocmt.models.checkpoint import CONFIG_FILE, token_shapes
+from avt_memocmt.models.cross_modal_transformer import MODALITIES
+from avt_memocmt.weights import file_sha256
+
+MANIFEST_FILE = "manifest.json"
+GRAPHS = ("audio_stem", "audio_blocks", "face", "text", "fusion", "dialogue")
+
+Arrays = Sequence[NDArray[Any]]
+
+
+class OnnxGraph:
+    """One exported network.
+
+    Args:
+        path: the graph.
+        threads: of ONNX Runtime; 0 = its choice.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
+        """Named inputs in, all outputs out."""
+        arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in feed.items()}
+        return [torch.from_numpy(found) for found in self._session.run(None, arrays)]
+
+
+class OnnxWhisper(WhisperTinyEncoder):
+    """Whisper's encoder whose two networks are graphs; the front end stays in PyTorch."""
+
+    def __init__(self, stem: OnnxGraph, blocks: OnnxGraph) -> None:
+        nn.Module.__init__(self)
+        self._stem_graph, self._blocks_graph = stem, blocks
+        self.register_buffer("filters", torch.from_numpy(mel_filters()))
+        self.register_buffer("window", torch.hann_window(N_FFT))
+        self.register_buffer("positions", torch.empty(MAX_TOKENS, 0))
+        # Encoders are asked for their device by a parameter.
+        self.nothing = nn.Parameter(torch.zeros(0), requires_grad=False)
+
+    def stem(self, mel: Tensor) -> Tensor:
+        """See `WhisperTinyEncoder.stem`."""
+        check_length(mel)
+        return self._stem_graph({"mel": mel})[0]
+
+    def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
+        """See `WhisperTinyEncoder.hidden_states`."""
+        tokens = stem.shape[1]
+        if keys is None:
+            keys = torch.ones(tokens, tokens, dtype=torch.bool)
+        keys = keys.expand(len(stem), 1, tokens, tokens)
+        return self._blocks_graph({"stem": stem, "keys": keys})[0]
+
+
+class OnnxFaceEncoder(VisualEncoder):
+    """The face encoder as a graph."""
+
+    def __init__(self, graph: OnnxGraph, identity: dict[str, str]) -> None:
+        super().__init__(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        self._graph = graph
+        self.identity = identity
+        self.dim, self.side = FaceCNN.DIM, FaceCNN.INPUT
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """See `VisualEncoder.forward`."""
+        if not len(pixels):
+            return pixels.new_zeros(0, self.dim)
+        return self._graph({"pixels": pixels})[0]
+
+    def feature_map(self, pixels: Tensor) -> Tensor:
+        """Not to be had of a graph.
+
+        Raises:
+            AvtError: always.
+        """
+        raise AvtError("an ONNX graph has no feature maps; use the torch engine.")
+
+
+class OnnxTextModel(nn.Module):
+    """What `TextEncoder` needs of a `transformers` model, as a graph."""
+
+    def __init__(self, graph: OnnxGraph, width: int) -> None:
+        super().__init__()
+        self._graph = graph
+        self.config = SimpleNamespace(hidden_size=width, type_vocab_size=2)
+        self.nothing = nn.Parameter(torch.zeros(0), requires_grad=False)
+
+    def forward(self, **inputs: Tensor) -> SimpleNamespace:
+        """Ids, mask and types -> an object with `last_hidden_state`."""
+        return SimpleNamespace(last_hidden_state=self._graph(inputs)[0])
+
+
+class OnnxAvtMemoCmt(AvtMemoCmt):
+    """The fusion network whose token level and dialogue level are graphs."""
+
+    def __init__(self, config: Config, fusion: OnnxGraph, dialogue: OnnxGraph) -> None:
+        with torch.device("meta"):
+            super().__init__(token_shapes(config), config.model)
+        self.temperature = type(self.temperature)(config.model.temperatures.decision)
+        self._fusion, self._dialogue = fusion, dialogue
+        self.eval()
+
+    def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
+        """See `AvtMemoCmt.fuse`."""
+        tensors = [
+            tensor
+            for m in MODALITIES
+            for tensor in (parts[m].values, parts[m].spans, parts[m].mask)
+        ]
+        utterances, weights, *opinions = self._fusion(
+            dict(zip(FUSION_INPUTS, tensors, strict=True))
+        )
+        return Fused(utterances, weights, dict(zip(MODALITIES, opinions, strict=True)))
+
+    def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
+        """See `AvtMemoCmt.classify`."""
+        feed = zip(DIALOGUE_INPUTS, (utterances, turn_mask, speaker_change), strict=True)
+        return self._dialogue(dict(feed))[0]
+
+
+def load_onnx(folder: Path, threads: int = 0) -> tuple[AvtMemoCmt, Config, Encoders]:
+    """Load what `avt-memocmt export` wrote.
+
+    Args:
+        folder: with `manifest.json`, the graphs and `config.yaml`.
+        threads: of ONNX Runtime; 0 = its choice.
+
+    Raises:
+        AvtError: the folder holds no export, or a graph is missing or not the one that was written.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        sums = {name: str(manifest["graphs"][name]["sha256"]) for name in GRAPHS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AvtError(
+            f"{folder} holds no exported checkpoint; make one with: avt-memocmt export --out DIR"
+        ) from error
+    for name, expected in sums.items():
+        graph = folder / f"{name}.onnx"
+        if not graph.is_file() or file_sha256(graph) != expected:
+            raise AvtError(f"{graph} is missing or was changed; export the checkpoint again.")
+    config = load_config(folder / CONFIG_FILE)
+    graphs = {name: OnnxGraph(folder / f"{name}.onnx", threads) for name in GRAPHS}
+    text = OnnxTextModel(graphs["text"], token_shapes(config)["text"].dim)
+    encoders = Encoders(
+        WhisperAudioEncoder(OnnxWhisper(graphs["audio_stem"], graphs["audio_blocks"])),
+        OnnxFaceEncoder(graphs["face"], {"name": "face-cnn", "sha256": sums["face"]}),
+        TextEncoder(text, load_text_tokenizer(config.text), config.text, {"sha256": sums["text"]}),
+    )
+    return OnnxAvtMemoCmt(config, graphs["fusion"], graphs["dialogue"]), config, encoders

@@ -1,0 +1,88 @@
+"""A checkpoint as a folder of ONNX graphs: three encoders, fusion, dialogue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from avt_memocmt import __version__
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
+from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.inference.export import export_dialogue, export_fusion
+from avt_memocmt.inference.export_encoders import export_audio, export_faces, export_text
+from avt_memocmt.inference.onnx_engine import GRAPHS, MANIFEST_FILE
+from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
+from avt_memocmt.weights import file_sha256
+
+LINEAR = ("audio_blocks", "text", "fusion", "dialogue")
+"""Graphs that are mostly linear layers, which dynamic quantisation helps; convolutions it slows."""
+
+
+def export_checkpoint(
+    checkpoint: str | Path,
+    folder: Path,
+    quantize: bool = False,
+    progress: Callable[[str], None] = lambda name: None,
+) -> None:
+    """Write every network of a checkpoint as an ONNX graph, with a manifest.
+
+    Args:
+        checkpoint: name or folder, of the embedded preset.
+        folder: created where it is missing.
+        quantize: the weights of linear layers as 8-bit integers (dynamic quantisation).
+        progress: called with the name of each graph before it is written.
+
+    Raises:
+        AvtError: the checkpoint's encoders are not those of the embedded preset, or the folder
+            cannot be written.
+    """
+    writable_folder(folder)
+    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    audio, visual, text = (
+        recognizer.encoders.audio,
+        recognizer.encoders.visual,
+        recognizer.encoders.text,
+    )
+    if not isinstance(audio, WhisperAudioEncoder) or not isinstance(visual, FaceCnnEncoder):
+        raise AvtError(f"{checkpoint} is not of the embedded preset, which alone can be exported.")
+    assert text is not None
+    model = recognizer.model
+    paths = {name: folder / f"{name}.onnx" for name in GRAPHS}
+    progress("audio")
+    export_audio(audio.encoder, paths["audio_stem"], paths["audio_blocks"])
+    progress("face")
+    export_faces(visual, paths["face"])
+    progress("text")
+    export_text(text, paths["text"])
+    progress("fusion")
+    export_fusion(model, model.widths, paths["fusion"])
+    progress("dialogue")
+    export_dialogue(model, model.dim, paths["dialogue"])
+    if quantize:
+        for name in LINEAR:
+            progress(f"{name}, quantised")
+            _quantize(paths[name])
+    shutil.copyfile(checkpoint_folder(checkpoint) / CONFIG_FILE, folder / CONFIG_FILE)
+    manifest = {
+        "version": __version__,
+        "checkpoint": str(checkpoint),
+        "quantized": list(LINEAR) if quantize else [],
+        "graphs": {
+            name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+            for name, path in paths.items()
+        },
+    }
+    write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, indent=2).encode())
+
+
+def _quantize(path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    partial = path.with_suffix(".int8.onnx")
+    quantize_dynamic(path, partial, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"])
+    partial.replace(path)
