@@ -2,8 +2,9 @@
 
     python benchmarks/explain_speed.py CLIP "the words of the clip" [REPEATS]
 
-CLIP is a film of about 3 s with a face and speech. Prints medians over the repeats (5 unless given), after one
-pass that loads and warms up everything. The checks of the explanations are not asked for.
+CLIP is a film of about 3 s with a face and speech. Prints medians over the repeats (5 unless
+given), after one pass that loads and warms up everything. The checks of the explanations are not
+asked for.
 """
 
 from __future__ import annotations
