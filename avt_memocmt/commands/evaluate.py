@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avt_memocmt.commands.console import log
+from avt_memocmt.commands.console import EngineName, log
 from avt_memocmt.commands.evaluation_sources import of_features, of_manifest, of_meld
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
@@ -54,7 +54,8 @@ def evaluate(
         ),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(help="A second checkpoint, for the difference to it.")
+        str | None,
+        typer.Option(help="A second checkpoint, run by torch, for the difference to it."),
     ] = None,
     compare_features: Annotated[
         list[Path] | None,
@@ -76,6 +77,7 @@ def evaluate(
     transcribe: Annotated[
         bool, typer.Option("--transcribe", help="Recognise the words of a manifest's rows.")
     ] = False,
+    engine: EngineName = "torch",
     config: ConfigFile = DEFAULT_CONFIG,
     preset: Preset = None,
     encoders: Encoders = None,
@@ -89,22 +91,25 @@ def evaluate(
         raise AvtError("give one of --manifest, --features and --meld.")
     if compare_features and not (compare and features):
         raise AvtError("--compare-features belongs to --features and --compare.")
+    if engine != "torch" and manifest is None:
+        raise AvtError(f"--engine {engine} belongs to --manifest.")
     paths = _paths(config, preset, overrides)
     if manifest is not None:
-        measure = of_manifest(manifest, transcribe)
+        measure = of_manifest(manifest, transcribe, engine)
+        reference = of_manifest(manifest, transcribe)
         name = checkpoint or "embedded"
     else:
         stored = features or _stored_features(paths, meld)
         meld = meld or paths.meld
         measure = of_features(stored, split) if stored else of_meld(meld, split, work, encoders)
+        reference = of_features(compare_features, split) if compare_features else measure
         name = checkpoint or str(paths.checkpoint)
         experiments = experiments or paths.experiments
     _check_outputs(json_out, experiments)
     evaluation, provenance = measure(_checkpoint(name))
     report = {**evaluation.report(), "checkpoint": name, **asdict(provenance)}
     if compare is not None:
-        second = of_features(compare_features, split) if compare_features else measure
-        report["comparison"] = _comparison(evaluation, compare, second(_checkpoint(compare)))
+        report["comparison"] = _comparison(evaluation, compare, reference(_checkpoint(compare)))
     if json_out is not None:
         write_atomically(json_out, json.dumps(report, indent=2).encode())
     if experiments is not None:
@@ -162,6 +167,7 @@ def _comparison(
         **asdict(provenance),
         **scores(other.truth, other.predicted),
         "ece": other.ece,
+        "agreement": evaluation.agreement(other),
         "differences": {name: asdict(found) for name, found in differences.items()},
     }
 
@@ -199,15 +205,21 @@ def _print_scores(report: dict[str, Any]) -> None:
         table.add_row(
             "  fused minus that", f"{gain['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"
         )
-    comparison = report.get("comparison", {"differences": {}})
-    for name, found in comparison["differences"].items():
-        low, high = found["interval_95"]
-        difference = f"{found['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"
-        table.add_row(f"{name} - {comparison['model']}", *difference)
+    if "comparison" in report:
+        _add_comparison(table, report["comparison"])
     console = Console(highlight=False, markup=False)
     unlabelled = f", unlabelled = {report['unlabelled']}" if report["unlabelled"] else ""
     console.print(f"n = {report['n']}, failed = {len(report['failed'])}{unlabelled}")
     console.print(table)
+
+
+def _add_comparison(table: Table, comparison: dict[str, Any]) -> None:
+    other = comparison["model"]
+    table.add_row(f"same emotion as {other}", f"{comparison['agreement']:.4f}", "")
+    for name, found in comparison["differences"].items():
+        low, high = found["interval_95"]
+        difference = f"{found['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"
+        table.add_row(f"{name} - {other}", *difference)
 
 
 def _print_failures(evaluation: Evaluation) -> None:

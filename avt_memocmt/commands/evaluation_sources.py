@@ -11,6 +11,7 @@ from avt_memocmt.commands.console import counted_progress, progress_bar
 from avt_memocmt.commands.settings import resolve_config
 
 if TYPE_CHECKING:
+    from avt_memocmt.inference.engines import Engine
     from avt_memocmt.inference.evaluation import Evaluation
     from avt_memocmt.inference.provenance import Provenance
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     """Called with a checkpoint folder."""
 
 
-def of_manifest(manifest: Path, transcribe: bool) -> Measure:
+def of_manifest(manifest: Path, transcribe: bool, engine: Engine = "torch") -> Measure:
     """Anybody's clips, read turn by turn.
+
+    Args:
+        transcribe: let the packaged recogniser listen where a row has no text.
+        engine: what computes the networks.
 
     Raises:
         AvtError: the manifest is broken.
@@ -33,7 +38,7 @@ def of_manifest(manifest: Path, transcribe: bool) -> Measure:
     dialogues = read_manifest(manifest)
 
     def measure(folder: Path) -> tuple[Evaluation, Provenance]:
-        recognizer = EmotionRecognizer.from_pretrained(folder)
+        recognizer = EmotionRecognizer.from_pretrained(folder, engine)
         with progress_bar() as bar:
             task = bar.add_task("evaluating", total=sum(len(rows) for rows in dialogues))
             evaluation = evaluate_manifest(

@@ -6,18 +6,19 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from avt_memocmt.commands.console import Checkpoint, log, media_progress
+from avt_memocmt.commands.console import Checkpoint, EngineName, log, media_progress
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.recognizer import EmotionRecognizer, Engine
+    from avt_memocmt.inference.engines import Engine
+    from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.preprocessing.transcripts import Cue
 
@@ -40,10 +41,7 @@ def predict(
         float,
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
-    engine: Annotated[
-        Literal["torch", "onnx"],
-        typer.Option(help="onnx runs the folder of --checkpoint that export wrote."),
-    ] = "torch",
+    engine: EngineName = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""

@@ -52,7 +52,7 @@ class WhisperBlock(nn.Module):
         batch, tokens, dim = x.shape
         fused = self.qkv(self.attention_norm(x)).view(batch, tokens, 3, self.heads, -1)
         q, k, v = fused.permute(2, 0, 3, 1, 4)
-        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
+        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=keys, is_causal=False)
         x = x + self.out(heard.transpose(1, 2).reshape(batch, tokens, dim))
         hidden = F.gelu(self.expand(self.feed_forward_norm(x)))
         return x + cast(Tensor, self.contract(hidden))

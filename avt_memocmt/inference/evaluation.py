@@ -179,6 +179,21 @@ class Evaluation:
         Raises:
             AvtError: they were measured on different utterances or labels.
         """
+        return paired_differences(
+            self.truth, self.predicted, self._predicted_by(other), self.groups
+        )
+
+    def agreement(self, other: Evaluation) -> float:
+        """Share of the utterances for which both checkpoints name the same emotion.
+
+        Raises:
+            AvtError: as in `differences`.
+        """
+        same = self.predicted == self._predicted_by(other)
+        return float(np.mean(same & (self.predicted != FAILED)))
+
+    def _predicted_by(self, other: Evaluation) -> NDArray[np.int64]:
+        """What another checkpoint predicted for these utterances, in their order."""
         places = {key: place for place, key in enumerate(other.keys)}
         lone = set(self.keys).symmetric_difference(places)
         if lone:
@@ -193,7 +208,7 @@ class Evaluation:
                 f"{self.keys[unlike[0]]} has different labels in the two measurements; give both "
                 "the same corpus."
             )
-        return paired_differences(self.truth, self.predicted, other.predicted[order], self.groups)
+        return other.predicted[order]
 
     def _subsets(self) -> dict[str, Any]:
         found = {}

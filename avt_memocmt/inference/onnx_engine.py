@@ -1,20 +1,17 @@
-"""The ONNX Runtime engine: exported networks behind the interfaces of the PyTorch ones.
+"""Exported networks behind the interfaces of the PyTorch ones, for ONNX Runtime and OpenVINO.
 
 What surrounds the networks (resizing, log-mel, tokenizing, padding, the dialogue's past) is the
-same code for both engines.
+same code for all engines.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.config import Config, load_config
@@ -32,6 +29,7 @@ from avt_memocmt.features.whisper_encoder import (
     mel_filters,
 )
 from avt_memocmt.inference.export import DIALOGUE_INPUTS, FUSION_INPUTS
+from avt_memocmt.inference.graphs import Graph, OnnxGraph
 from avt_memocmt.inference.utterance_tokens import Encoders
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 from avt_memocmt.models.checkpoint import CONFIG_FILE, token_shapes
@@ -41,36 +39,11 @@ from avt_memocmt.weights import file_sha256
 MANIFEST_FILE = "manifest.json"
 GRAPHS = ("audio_stem", "audio_blocks", "face", "text", "fusion", "dialogue")
 
-Arrays = Sequence[NDArray[Any]]
-
-
-class OnnxGraph:
-    """One exported network.
-
-    Args:
-        path: the graph.
-        threads: of ONNX Runtime; 0 = its choice.
-    """
-
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-
-    def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
-        """Named inputs in, all outputs out."""
-        arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in feed.items()}
-        return [torch.from_numpy(found) for found in self._session.run(None, arrays)]
-
 
 class OnnxWhisper(WhisperTinyEncoder):
     """Whisper's encoder whose two networks are graphs; the front end stays in PyTorch."""
 
-    def __init__(self, stem: OnnxGraph, blocks: OnnxGraph) -> None:
+    def __init__(self, stem: Graph, blocks: Graph) -> None:
         nn.Module.__init__(self)
         self._stem_graph, self._blocks_graph = stem, blocks
         self.register_buffer("filters", torch.from_numpy(mel_filters()))
@@ -96,7 +69,7 @@ class OnnxWhisper(WhisperTinyEncoder):
 class OnnxFaceEncoder(VisualEncoder):
     """The face encoder as a graph."""
 
-    def __init__(self, graph: OnnxGraph, identity: dict[str, str]) -> None:
+    def __init__(self, graph: Graph, identity: dict[str, str]) -> None:
         super().__init__(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
         self._graph = graph
         self.identity = identity
@@ -120,7 +93,7 @@ class OnnxFaceEncoder(VisualEncoder):
 class OnnxTextModel(nn.Module):
     """What `TextEncoder` needs of a `transformers` model, as a graph."""
 
-    def __init__(self, graph: OnnxGraph, width: int) -> None:
+    def __init__(self, graph: Graph, width: int) -> None:
         super().__init__()
         self._graph = graph
         self.config = SimpleNamespace(hidden_size=width, type_vocab_size=2)
@@ -134,7 +107,7 @@ class OnnxTextModel(nn.Module):
 class OnnxAvtMemoCmt(AvtMemoCmt):
     """The fusion network whose token level and dialogue level are graphs."""
 
-    def __init__(self, config: Config, fusion: OnnxGraph, dialogue: OnnxGraph) -> None:
+    def __init__(self, config: Config, fusion: Graph, dialogue: Graph) -> None:
         with torch.device("meta"):
             super().__init__(token_shapes(config), config.model)
         self.temperature = type(self.temperature)(config.model.temperatures.decision)
@@ -159,15 +132,18 @@ class OnnxAvtMemoCmt(AvtMemoCmt):
         return self._dialogue(dict(feed))[0]
 
 
-def load_onnx(folder: Path, threads: int = 0) -> tuple[AvtMemoCmt, Config, Encoders]:
+def load_onnx(
+    folder: Path, open_graph: Callable[[Path], Graph] = OnnxGraph
+) -> tuple[AvtMemoCmt, Config, Encoders]:
     """Load what `avt-memocmt export` wrote.
 
     Args:
         folder: with `manifest.json`, the graphs and `config.yaml`.
-        threads: of ONNX Runtime; 0 = its choice.
+        open_graph: opens one of the files in an engine.
 
     Raises:
-        AvtError: the folder holds no export, or a graph is missing or not the one that was written.
+        AvtError: the folder holds no export, a graph is missing or not the one that was written,
+            or the engine is not installed.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -182,7 +158,7 @@ def load_onnx(folder: Path, threads: int = 0) -> tuple[AvtMemoCmt, Config, Encod
         if not graph.is_file() or file_sha256(graph) != expected:
             raise AvtError(f"{graph} is missing or was changed; export the checkpoint again.")
     config = load_config(folder / CONFIG_FILE)
-    graphs = {name: OnnxGraph(folder / f"{name}.onnx", threads) for name in GRAPHS}
+    graphs = {name: open_graph(folder / f"{name}.onnx") for name in GRAPHS}
     text = OnnxTextModel(graphs["text"], token_shapes(config)["text"].dim)
     encoders = Encoders(
         WhisperAudioEncoder(OnnxWhisper(graphs["audio_stem"], graphs["audio_blocks"])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avt_memocmt import __version__
@@ -63,26 +63,42 @@ def export_checkpoint(
     export_fusion(model, model.widths, paths["fusion"])
     progress("dialogue")
     export_dialogue(model, model.dim, paths["dialogue"])
-    if quantize:
-        for name in LINEAR:
-            progress(f"{name}, quantised")
-            _quantize(paths[name])
     shutil.copyfile(checkpoint_folder(checkpoint) / CONFIG_FILE, folder / CONFIG_FILE)
+    _write_manifest(folder, str(checkpoint), ())
+    if quantize:
+        quantize_export(folder, progress)
+
+
+def quantize_export(folder: Path, progress: Callable[[str], None] = lambda name: None) -> None:
+    """Make the weights of an export's linear layers 8-bit integers (dynamic quantisation).
+
+    Args:
+        folder: from `export_checkpoint`; its graphs are replaced.
+        progress: called with the name of each graph before it is written.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    for name in LINEAR:
+        progress(f"{name}, quantised")
+        path = folder / f"{name}.onnx"
+        partial = path.with_suffix(".int8")
+        quantize_dynamic(
+            path, partial, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"]
+        )
+        partial.replace(path)
+    manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    _write_manifest(folder, manifest["checkpoint"], LINEAR)
+
+
+def _write_manifest(folder: Path, checkpoint: str, quantized: Sequence[str]) -> None:
+    paths = {name: folder / f"{name}.onnx" for name in GRAPHS}
     manifest = {
         "version": __version__,
-        "checkpoint": str(checkpoint),
-        "quantized": list(LINEAR) if quantize else [],
+        "checkpoint": checkpoint,
+        "quantized": list(quantized),
         "graphs": {
             name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
             for name, path in paths.items()
         },
     }
     write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, indent=2).encode())
-
-
-def _quantize(path: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    partial = path.with_suffix(".int8.onnx")
-    quantize_dynamic(path, partial, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"])
-    partial.replace(path)

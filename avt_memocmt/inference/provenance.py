@@ -68,8 +68,12 @@ def checkpoint_provenance(folder: Path, config: Config, split: str, data_sha256:
 
 
 def checkpoint_sha256(folder: Path) -> str:
-    """What `sha256sum *.safetensors config.yaml | sha256sum` prints in the folder, names sorted."""
-    names = sorted([CONFIG_FILE, *(path.name for path in folder.glob("*.safetensors"))])
+    """What `sha256sum *.safetensors config.yaml | sha256sum` prints in the folder, names sorted.
+
+    In an exported folder *.onnx takes the place of *.safetensors.
+    """
+    weights = [path.name for kind in ("safetensors", "onnx") for path in folder.glob(f"*.{kind}")]
+    names = sorted([CONFIG_FILE, *weights])
     lines = (f"{file_sha256(folder / name)}  {name}\n" for name in names)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

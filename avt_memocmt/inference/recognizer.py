@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from avt_memocmt import __version__
 from avt_memocmt.config import Config
@@ -19,6 +19,7 @@ from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader
+from avt_memocmt.inference.engines import Engine
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.inference.transcript_placing import place_transcript, with_match_warning
 from avt_memocmt.inference.utterance_tokens import Encoders, load_encoders
@@ -34,8 +35,6 @@ from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
     from avt_memocmt.inference.live import StreamEvent
-
-Engine = Literal["torch", "onnx"]
 
 MOST_QUIET = 4
 """Quiet stretches of an opening that wait, unjudged, for somebody to speak."""
@@ -64,18 +63,19 @@ class EmotionRecognizer:
         """Load a checkpoint and the encoders it was trained with.
 
         Args:
-            name_or_path: "embedded", the one that ships, or a checkpoint folder; with the engine
-                "onnx" a folder that `avt-memocmt export` wrote.
+            name_or_path: "embedded", the one that ships, or a checkpoint folder; with another
+                engine than "torch" a folder that `avt-memocmt export` wrote.
             engine: what computes the networks.
 
         Raises:
-            AvtError: the checkpoint or an encoder's weights are missing or damaged, or the
-                checkpoint cannot read media.
+            AvtError: the checkpoint or an encoder's weights are missing or damaged, the checkpoint
+                cannot read media, or the engine is not installed.
         """
-        if engine == "onnx":
+        if engine != "torch":
+            from avt_memocmt.inference.graphs import GRAPH_TYPES
             from avt_memocmt.inference.onnx_engine import load_onnx
 
-            return cls(*load_onnx(Path(name_or_path)))
+            return cls(*load_onnx(Path(name_or_path), GRAPH_TYPES[engine]))
         folder = checkpoint_folder(name_or_path)
         model, config = load_media_model(folder)
         return cls(model, config, load_encoders(config, folder, model.modalities))
@@ -184,8 +184,13 @@ class EmotionRecognizer:
             progress: as for `predict`.
 
         Raises:
-            AvtError: as in `predict`; the emotion is unknown; the extra is not installed.
+            AvtError: as in `predict`; the emotion is unknown; the extra is not installed; the
+                engine is not torch.
         """
+        if next(self.model.parameters()).is_meta:
+            raise AvtError(
+                "explanations need gradients, which exported networks lack; use the torch engine."
+            )
         # The one import against the layers: explanations are asked for here, and loaded only then.
         from avt_memocmt.explainability.extra import require_captum
 

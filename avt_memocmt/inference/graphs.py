@@ -1,0 +1,86 @@
+"""An exported network under each engine that can run it: named tensors in, tensors out.
+
+Every engine uses as many threads as PyTorch (`torch.set_num_threads`, `OMP_NUM_THREADS`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avt_memocmt.errors import AvtError
+
+
+class Graph(Protocol):
+    """One exported network; may be called from several threads."""
+
+    def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
+        """All inputs by name in, all outputs in their order out."""
+
+
+class OnnxGraph:
+    """A network in ONNX Runtime.
+
+    Args:
+        path: the .onnx file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
+        """See `Graph`."""
+        return [torch.from_numpy(found) for found in self._session.run(None, _arrays(feed))]
+
+
+class OpenVinoGraph:
+    """A network in OpenVINO, on the CPU.
+
+    Args:
+        path: the .onnx file.
+        precision: "f32" or "bf16"; None = what OpenVINO takes on this processor, which is bf16
+            where it has instructions for it.
+
+    Raises:
+        AvtError: the extra `openvino` is not installed.
+    """
+
+    def __init__(self, path: Path, precision: str | None = None) -> None:
+        if importlib.util.find_spec("openvino") is None:
+            raise AvtError(
+                "this engine needs the package openvino; install its extra with: "
+                "pip install 'avt-memocmt[openvino]'"
+            )
+        import openvino
+
+        settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        if precision is not None:
+            settings["INFERENCE_PRECISION_HINT"] = precision
+        self._network = openvino.Core().compile_model(str(path), "CPU", settings)
+
+    def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
+        """See `Graph`."""
+        # A request of its own for each call: one request serves one thread at a time.
+        found = self._network.create_infer_request().infer(_arrays(feed))
+        return [torch.from_numpy(found[output]) for output in self._network.outputs]
+
+
+GRAPH_TYPES: dict[str, Callable[[Path], Graph]] = {"onnx": OnnxGraph, "openvino": OpenVinoGraph}
+"""By the name of the engine."""
+
+
+def _arrays(feed: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(value.numpy()) for name, value in feed.items()}
