@@ -26,7 +26,8 @@ from avt_memocmt.bench.paper import gpu_case, paper_case
 from avt_memocmt.bench.report import Report, describe_machine
 from avt_memocmt.bench.stages import StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
-from avt_memocmt.inference.recognizer import EmotionRecognizer, Engine
+from avt_memocmt.inference.engines import Engine
+from avt_memocmt.inference.recognizer import EmotionRecognizer
 
 CASES = (
     "clip",

@@ -214,12 +214,13 @@ class LiveSource:
             elif part != self._url and abs(start + shift - now) > DRIFT:
                 shift = now - start
             if isinstance(event, VideoFrame):
-                moved: Event = VideoFrame(start + shift, event.image)
-                self._reached[part] = max(self._reached[part], moved.time)
+                picture = VideoFrame(start + shift, event.image)
+                self._reached[part] = max(self._reached[part], picture.time)
+                yield picture
             else:
-                moved = AudioChunk(start + shift, event.samples)
-                self._reached[part] = max(self._reached[part], moved.end)
-            yield moved
+                sound = AudioChunk(start + shift, event.samples)
+                self._reached[part] = max(self._reached[part], sound.end)
+                yield sound
 
     def _open(self, part: str) -> MediaReader:
         container = _open_url(part) if part == self._url else _open_device(part)
