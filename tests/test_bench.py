@@ -13,8 +13,9 @@ from test_predict import run
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
-from avt_memocmt.bench.clips import read_clips, repeat_film, write_film
+from avt_memocmt.bench.clips import Clip, read_clips, repeat_film, write_film
 from avt_memocmt.bench.embedded import Loaded, clip_case, streaming_case
+from avt_memocmt.bench.fresh_process import memory_case
 from avt_memocmt.bench.naive import NaivePipeline, whisper_of_transformers
 from avt_memocmt.bench.report import BEGIN, END, Report
 from avt_memocmt.bench.stages import STAGES, StageTimer, summarise
@@ -131,7 +132,7 @@ def test_the_report_as_json_markdown_and_chart(tmp_path: Path) -> None:
     report.write_json(tmp_path / "figures.json")
     docs = tmp_path / "docs"
     docs.mkdir()
-    (docs / "latency.md").write_text(f"# Ours\n\n{BEGIN}\nold\n{END}\nmore\n")
+    (docs / "latency.md").write_text(f"# Ours\n\n{BEGIN}\nstale figures\n{END}\nmore\n")
     report.write_docs(docs)
     written = json.loads((tmp_path / "figures.json").read_text())
     first, second = written["cases"]
@@ -148,7 +149,7 @@ def test_the_report_as_json_markdown_and_chart(tmp_path: Path) -> None:
     text = (docs / "latency.md").read_text()
     assert text.startswith("# Ours")
     assert text.endswith("more\n")
-    assert "old" not in text
+    assert "stale" not in text
     assert "| clip: a clip | 120 ms | ≤ 100 ms | ≤ 50 ms | missed |" in text
     assert "| memory: peak memory | not measured |" in text
     assert "| decode | 100.0 |" in text
@@ -189,6 +190,20 @@ def test_clip_and_streaming_cases_on_a_real_clip(loaded: Loaded, data_dir: Path)
     # What the final decision waits for; the pictures were searched when they came.
     assert {"audio encoder", "text encoder", "fusion", "temporal"} <= set(decision.timing.stages)
     assert "recogniser" not in decision.timing.stages
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the memory")
+def test_memory_is_that_of_a_new_process(loaded: Loaded, data_dir: Path) -> None:
+    (clip,) = read_clips([data_dir / "grid" / "bbaf2n.mpg"])
+    case = memory_case(loaded, clip, minutes=0.1)
+    assert case.value is not None
+    assert 200 < case.value < 4000
+    assert case.more["the film, s"] > 0
+
+
+def test_a_process_that_fails_says_why(loaded: Loaded, tmp_path: Path) -> None:
+    with pytest.raises(AvtError, match=r"could not predict .*missing\.mp4"):
+        memory_case(loaded, Clip(tmp_path / "missing.mp4", 3.0), minutes=0.1)
 
 
 def test_the_naive_whisper_is_ours_on_thirty_seconds(recognizer: EmotionRecognizer) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from avt_memocmt.bench.stages import STAGES, Timing
 
-# Tol's "muted" and "light" schemes (Tol 2021), safe for the colour-blind; grey is the remainder.
+# From Tol's "muted" and "light" schemes (Tol 2021), safe for the colour-blind; grey is the rest.
 _COLOURS = (
     "#332288",
     "#88CCEE",
@@ -22,8 +22,9 @@ _COLOURS = (
     "#77AADD",
     "#BBBBBB",
 )
-_LEAST_LABELLED = 0.05
-"""Share of a bar from which a stage is named in it."""
+_DARK = {"#332288", "#117733", "#882255", "#AA4499"}
+_LEAST_LABELLED = 0.04
+"""Share of a bar from which a stage's time is written into it."""
 
 
 def draw_stages(timings: Mapping[str, Timing]) -> bytes:
@@ -34,28 +35,38 @@ def draw_stages(timings: Mapping[str, Timing]) -> bytes:
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-    figure = Figure(figsize=(10, 0.9 + 0.75 * len(timings)), layout="constrained")
+    figure = Figure(figsize=(10, 1.4 + 0.6 * len(timings)), layout="constrained")
     axes = figure.subplots()
+    colours = dict(zip(STAGES, _COLOURS, strict=True))
     for row, timing in enumerate(timings.values()):
-        total = sum(timing.stages.values())
-        left = 0.0
-        for stage, colour in zip(STAGES, _COLOURS, strict=True):
-            share = timing.stages.get(stage, 0.0) / total
+        total, left = sum(timing.stages.values()), 0.0
+        for stage, seconds in timing.stages.items():
+            share, colour = seconds / total, colours[stage]
             axes.barh(row, share, left=left, color=colour, edgecolor="white", linewidth=0.6)
             if share >= _LEAST_LABELLED:
-                milliseconds = 1000 * timing.stages[stage]
-                label = f"{stage.replace(' ', chr(10))}\n{milliseconds:.0f}"
-                axes.text(left + share / 2, row, label, ha="center", va="center", fontsize=7)
+                ink = "white" if colour in _DARK else "black"
+                text = f"{1000 * seconds:.0f}"
+                axes.text(left + share / 2, row, text, ha="center", va="center", color=ink, size=8)
             left += share
     names = [f"{name}\n{1000 * t.percentile(50):.0f} ms" for name, t in timings.items()]
     axes.set_yticks(range(len(timings)), names)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xticks=[])
     axes.set_title(
-        "Where the time goes: mean milliseconds by stage; at the left the median", size=10
+        "Where the time goes: mean ms of each stage; beside the case its median", size=10
     )
     axes.spines[:].set_visible(False)
+    handles = [Patch(color=colour, label=stage) for stage, colour in colours.items()]
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=6,
+        frameon=False,
+        fontsize=8,
+    )
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": "avt-memocmt"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

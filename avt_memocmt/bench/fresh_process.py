@@ -20,6 +20,7 @@ MEMORY = Goal(1500, 800)
 STARTS = 3
 """Timed starts, after one that fills the disk's cache."""
 
+# The kernel's own mark of a process's memory: `getrusage` also counts the process that started it.
 _PREDICT = """
 import sys
 from avt_memocmt import EmotionRecognizer
@@ -79,19 +80,23 @@ def _run(loaded: Loaded, path: Path, transcribe: bool) -> tuple[float, float | N
         AvtError: the process failed.
     """
     arguments = [loaded.source, loaded.setting.engine, str(path), "yes" if transcribe else "no"]
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PREDICT, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    seconds = time.perf_counter() - began
-    output, errors = process.communicate()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PREDICT, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        assert process.stdout is not None
+        with process, process.stdout as output:
+            output.readline()
+            seconds = time.perf_counter() - began
+            peak = output.read().strip()
+        errors.seek(0)
+        lines = errors.read().strip().splitlines()
     if process.returncode:
-        reason = errors.strip().splitlines()[-1] if errors.strip() else "no message"
+        reason = lines[-1] if lines else "no message"
         raise AvtError(f"a new process could not predict {path}: {reason}")
-    return seconds, int(output) / 1024 if output.strip() else None
+    return seconds, int(peak) / 1024 if peak else None
