@@ -15,11 +15,11 @@ def export(
     engine: Annotated[Literal["onnx"], typer.Option(help="The engine they are for.")] = "onnx",
     quantize: Annotated[
         Literal["none", "dynamic"],
-        typer.Option(help="dynamic: weights of linear layers as 8-bit integers."),
+        typer.Option(help="dynamic: 8-bit linear layers in the fusion network."),
     ] = "none",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
-    """Write every network of a checkpoint as an ONNX graph, for predict --engine onnx."""
+    """Write every network of a checkpoint as an ONNX graph, for the engines onnx and openvino."""
     from avt_memocmt.inference.onnx_export import export_checkpoint
 
     def show(name: str) -> None:

@@ -33,11 +33,15 @@ class SameConv(nn.Conv2d):
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, inputs, h, w] -> [n, outputs, ceil(h / stride), ceil(w / stride)]."""
         kernel, stride = self.kernel_size[0], self.stride[0]
+        if stride == 1:
+            # Both sides alike, which the convolution does itself; `F.pad` copies every map.
+            return super().forward(x)
         height, width = (
             max((math.ceil(size / stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]
         )

@@ -19,8 +19,8 @@ from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
 from avt_memocmt.weights import file_sha256
 
-LINEAR = ("audio_blocks", "text", "fusion", "dialogue")
-"""Graphs that are mostly linear layers, which dynamic quantisation helps; convolutions it slows."""
+QUANTIZED = ("fusion", "dialogue")
+"""Graphs whose decisions survive dynamic quantisation; docs/engines.md has the others' figures."""
 
 
 def export_checkpoint(
@@ -34,7 +34,7 @@ def export_checkpoint(
     Args:
         checkpoint: name or folder, of the embedded preset.
         folder: created where it is missing.
-        quantize: the weights of linear layers as 8-bit integers (dynamic quantisation).
+        quantize: see `quantize_export`.
         progress: called with the name of each graph before it is written.
 
     Raises:
@@ -70,7 +70,7 @@ def export_checkpoint(
 
 
 def quantize_export(folder: Path, progress: Callable[[str], None] = lambda name: None) -> None:
-    """Make the weights of an export's linear layers 8-bit integers (dynamic quantisation).
+    """Make the linear layers of the graphs in `QUANTIZED` 8-bit (dynamic quantisation).
 
     Args:
         folder: from `export_checkpoint`; its graphs are replaced.
@@ -78,16 +78,20 @@ def quantize_export(folder: Path, progress: Callable[[str], None] = lambda name:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    for name in LINEAR:
+    for name in QUANTIZED:
         progress(f"{name}, quantised")
         path = folder / f"{name}.onnx"
         partial = path.with_suffix(".int8")
         quantize_dynamic(
-            path, partial, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"]
+            path,
+            partial,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul"],
         )
         partial.replace(path)
     manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    _write_manifest(folder, manifest["checkpoint"], LINEAR)
+    _write_manifest(folder, manifest["checkpoint"], QUANTIZED)
 
 
 def _write_manifest(folder: Path, checkpoint: str, quantized: Sequence[str]) -> None:
