@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +24,7 @@ from media_factory import (
 )
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.reader import MediaReader, find_media
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
@@ -440,3 +443,35 @@ def test_grid_clips(data_dir):
         assert reader.warnings == []
         assert joined(sound).size == pytest.approx(3 * SAMPLE_RATE, rel=0.02)
         assert len(pictures) == 12
+
+
+def test_reading_ahead_gives_the_same_events(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "clip.mkv", picture_times=THREE_SECONDS, sound=tone(3))
+    _, sound, pictures = read(path)
+    with MediaReader(path) as reader:
+        events = list(reader.events_ahead())
+    assert [e.time for e in events if isinstance(e, VideoFrame)] == [p.time for p in pictures]
+    heard = [event for event in events if isinstance(event, AudioChunk)]
+    np.testing.assert_array_equal(joined(heard), joined(sound))
+
+
+def test_reader_closed_while_it_reads_ahead_stops(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "clip.mkv", picture_times=THREE_SECONDS, sound=tone(3))
+    before = threading.active_count()
+    with MediaReader(path) as reader:
+        events = reader.events_ahead()
+        next(events)
+    assert threading.active_count() == before
+    with pytest.raises(StopIteration):
+        next(events)
+
+
+def test_what_goes_wrong_ahead_is_raised_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise AvtError("broken")
+
+    ahead = read_ahead(items(), 8)
+    assert [next(ahead) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(AvtError, match="broken"):
+        next(ahead)

@@ -13,9 +13,12 @@ from avt_memocmt.preprocessing.face_alignment import TEMPLATE
 from avt_memocmt.preprocessing.face_boxes import Face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import (
+    GLANCE_SIDE,
     FaceTracker,
     crop_still,
     extract_faces,
+    find_faces,
+    find_near,
 )
 
 SMALL, LARGE = 100, 150
@@ -41,8 +44,12 @@ def frame_at(time: float, light: int = 90) -> VideoFrame:
     return VideoFrame(time, np.full((240, 480, 3), light, np.uint8))
 
 
+def scripted(answers: list[list[Face]], **options: object) -> FaceTracker:
+    return FaceTracker(ScriptedDetector(answers), count_all=True, **options)  # type: ignore[arg-type]
+
+
 def follow(answers: list[list[Face]], times: list[float], **options: object) -> list[object]:
-    tracker = FaceTracker(ScriptedDetector(answers), **options)  # type: ignore[arg-type]
+    tracker = scripted(answers, **options)
     return [tracker.push(frame_at(time)) for time in times]
 
 
@@ -152,18 +159,72 @@ def test_faces_are_found_in_nearly_every_ferplus_picture(
     assert np.mean(found) > 0.9
 
 
+@pytest.mark.parametrize("count_all", [True, False])
 def test_tracker_stays_with_its_face_when_a_larger_one_enters(
-    two_people: list[np.ndarray], yunet: FaceDetector
+    two_people: list[np.ndarray], yunet: FaceDetector, count_all: bool
 ) -> None:
     first, second = two_people
-    tracker = FaceTracker(yunet)
+    tracker = FaceTracker(yunet, count_all=count_all)
     alone = [scene((first, SMALL, 20 + 4 * step)) for step in range(3)]
     both = [scene((first, SMALL, 32 + 4 * step), (second, LARGE, 250)) for step in range(3)]
     seen = [tracker.push(VideoFrame(0.25 * i, image)) for i, image in enumerate(alone + both)]
-    assert [one is not None and one.n_faces for one in seen] == [1, 1, 1, 2, 2, 2]
+    counted = [1, 1, 1, 2, 2, 2] if count_all else [1, *[None] * 5]
+    assert [one is not None and one.n_faces for one in seen] == counted
     centres = [one.face.centre[0] for one in seen if one is not None and one.face is not None]
     np.testing.assert_allclose(centres, 70 + 4 * np.arange(6), atol=8)
     assert {one.track for one in seen if one is not None} == {0}
+
+
+class CountingDetector:
+    """Remembers the size of each picture that it was asked about."""
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self.detector = detector
+        self.asked: list[tuple[int, ...]] = []
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        self.asked.append(image.shape[:2])
+        return self.detector.detect(image)
+
+
+def test_followed_face_is_looked_for_where_it_was_and_then_everywhere(
+    two_people: list[np.ndarray], yunet: FaceDetector
+) -> None:
+    person, _ = two_people
+    counting = CountingDetector(yunet)
+    tracker, thorough = FaceTracker(counting), FaceTracker(yunet, count_all=True)
+    lefts = [20, 28, 36, 300, 308]
+    for step, left in enumerate(lefts):
+        frame = VideoFrame(0.4 * step, scene((person, LARGE, left)))
+        seen, expected = tracker.push(frame), thorough.push(frame)
+        if seen is None or expected is None:
+            # It jumped: the one that was followed is awaited for a second, by both.
+            assert seen is expected
+            continue
+        assert seen.track == expected.track
+        np.testing.assert_allclose(seen.face.landmarks, expected.face.landmarks, atol=0.04 * LARGE)
+    near, whole = (GLANCE_SIDE, GLANCE_SIDE), (240, 480)
+    assert counting.asked[:4] == [whole, near, near, near]
+    assert counting.asked[4:] == [whole, near, whole]
+
+
+def test_part_of_a_picture_gives_the_same_face(
+    two_people: list[np.ndarray], yunet: FaceDetector
+) -> None:
+    """Also at a border, where less than the square around it is left, and for a small face."""
+    (large,) = find_faces(scene((two_people[0], LARGE, 0)), yunet)
+    for side, left in ((LARGE, 0), (LARGE, 200), (60, 300)):
+        image = scene((two_people[0], side, left))
+        expected = large.shifted(0, -40).scaled(side / LARGE).shifted(left, 40)
+        (found,) = find_near(image, expected.shifted(0.1 * expected.side, 0.0), yunet)
+        np.testing.assert_allclose(found.landmarks, expected.landmarks, atol=0.03 * side)
+        np.testing.assert_allclose(found.box, expected.box, atol=0.06 * side)
+
+
+def test_face_that_left_the_picture_is_not_near(yunet: FaceDetector) -> None:
+    image = np.full((240, 480, 3), 90, np.uint8)
+    assert find_near(image, face_at(900), yunet) == []
+    assert find_near(image, face_at(100), yunet) == []
 
 
 def test_lost_face_is_awaited_for_a_second_then_another_is_chosen() -> None:
@@ -177,7 +238,7 @@ def test_lost_face_is_awaited_for_a_second_then_another_is_chosen() -> None:
 
 def test_scene_cut_chooses_anew_at_once() -> None:
     mine, other = face_at(20), face_at(24, 56)
-    tracker = FaceTracker(ScriptedDetector([[mine], [other], [other], [other]]))
+    tracker = scripted([[mine], [other], [other], [other]])
     frames = [frame_at(0.0), frame_at(0.25), frame_at(0.5, light=170), frame_at(0.75, light=180)]
     assert [tracker.push(frame).track for frame in frames] == [0, 0, 1, 1]
 
@@ -195,7 +256,7 @@ def test_faces_under_the_minimum_do_not_count() -> None:
 
 
 def test_reset_starts_again_from_track_zero() -> None:
-    tracker = FaceTracker(ScriptedDetector([[face_at(20)], [face_at(300)], [face_at(300)]]))
+    tracker = scripted([[face_at(20)], [face_at(300)], [face_at(300)]])
     tracker.push(frame_at(50.0))
     assert tracker.push(frame_at(50.1)) is None
     tracker.reset()
@@ -209,7 +270,7 @@ def test_unusable_landmarks_fall_back_to_the_box(value: float) -> None:
     image = np.zeros((240, 480, 3), np.uint8)
     image[60:110, 100:150] = 255
     broken = Face((100, 60, 150, 110), np.full((5, 2), value, np.float32), 0.9)
-    seen = FaceTracker(ScriptedDetector([[broken]]), size=32).push(VideoFrame(0.0, image))
+    seen = scripted([[broken]], size=32).push(VideoFrame(0.0, image))
     assert seen is not None
     assert seen.crop.shape == (32, 32, 3)
     assert (seen.crop[2:-2, 2:-2] > 250).all()

@@ -81,6 +81,7 @@ class Case:
             "p95": None if timing is None else timing.percentile(95),
             "runs": None if timing is None else len(timing.warm),
             "stages": None if timing is None else timing.stages,
+            "beside": None if timing is None else timing.beside,
             "note": self.note,
             "more": self.more,
         }

@@ -15,7 +15,7 @@ import numpy as np
 
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip
-from avt_memocmt.bench.stages import StageTimer, Timing, summarise
+from avt_memocmt.bench.stages import Stages, StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.inference.live import HOP, LiveRecognizer, StreamEvent
 from avt_memocmt.inference.recognizer import EmotionRecognizer
@@ -133,7 +133,7 @@ def _speech_cue(recognizer: EmotionRecognizer, clip: Clip) -> Cue:
 
 def _stream(
     recognizer: EmotionRecognizer, clip: Clip, cue: Cue, timer: StageTimer
-) -> tuple[dict[str, float], float]:
+) -> tuple[Stages, float]:
     """Stages of the step that gave the final decision, and its delay behind the end of speech.
 
     The delay is that of a stream played in real time, reckoned instead of waited for: each step
@@ -144,12 +144,12 @@ def _stream(
         live = LiveRecognizer(recognizer, has_audio=True, has_video=True, captions=[cue])
         for event in reader.events():
             found, stages = timer.measure(partial(live.push, event))
-            ready = max(ready, _due(event)) + sum(stages.values())
+            ready = max(ready, _due(event)) + stages.total
             if _is_final(found):
                 break
         else:
             found, stages = timer.measure(partial(live.finish, clip.seconds))
-            ready = max(ready, clip.seconds) + sum(stages.values())
+            ready = max(ready, clip.seconds) + stages.total
     assert cue.end is not None
     return stages, ready - cue.end
 

@@ -34,7 +34,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
-from avt_memocmt.features.extract_text_features import TextEncoder, TextInput
+from avt_memocmt.features.extract_text_features import MINILM, TextEncoder, TextInput
 from avt_memocmt.features.whisper_encoder import N_MELS, WhisperTinyEncoder, token_count
 from avt_memocmt.inference.dialogue import Turn
 from avt_memocmt.inference.recognizer import EmotionRecognizer
@@ -44,6 +44,7 @@ from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.face_detectors import MtcnnDetector
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, crop_face
+from avt_memocmt.weights import packaged_folder
 
 
 class NaivePipeline:
@@ -167,10 +168,12 @@ def _read_wav(path: Path) -> NDArray[np.float32]:
 
 
 def eager_text_encoder(text: TextEncoder) -> TextEncoder:
-    """The same encoder as a new `transformers` model with eager attention."""
-    from transformers import AutoModel
+    """The same encoder as a `transformers` model with eager attention."""
+    from transformers import BertModel
 
-    model = AutoModel.from_config(text.model.config, attn_implementation="eager")
+    model = BertModel.from_pretrained(
+        packaged_folder(MINILM), attn_implementation="eager", add_pooling_layer=False
+    )
     model.load_state_dict(text.model.state_dict())
     return TextEncoder(model.eval(), text.tokenizer, text.config, text.identity)
 

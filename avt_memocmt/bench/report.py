@@ -21,6 +21,7 @@ from avt_memocmt.weights import installed_version
 
 LIBRARIES = ("torch", "onnxruntime", "transformers", "ctranslate2", "opencv-python-headless", "av")
 PAGE_FILE, CHART_FILE = "latency.md", "images/latency.svg"
+_STAGES = "Stages, mean milliseconds of the warm runs; *beside*: meanwhile, in another thread"
 BEGIN, END = "<!-- written by avt-memocmt bench -->", "<!-- end of what it wrote -->"
 
 
@@ -78,7 +79,7 @@ class Report:
         parts = [machine + f"\n- clips: {clips}", _case_table(self.cases), _notes(self.cases)]
         timed = [case for case in self.cases if case.timing is not None]
         if timed:
-            parts.append("Stages, mean milliseconds of the warm runs:\n\n" + _stage_table(timed))
+            parts.append(f"{_STAGES}:\n\n{_stage_table(timed)}")
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -148,14 +149,22 @@ def _notes(cases: Sequence[Case]) -> str:
 
 
 def _stage_table(cases: Sequence[Case]) -> str:
-    rows = []
-    for stage in STAGES:
-        found = [case.timing.stages.get(stage) for case in cases if case.timing is not None]
-        if any(found):
-            rows.append([stage, *("" if s is None else f"{1000 * s:.1f}" for s in found)])
-    sums = [sum(case.timing.stages.values()) for case in cases if case.timing is not None]
-    rows.append(["sum", *(f"{1000 * total:.1f}" for total in sums)])
+    timings = [case.timing for case in cases if case.timing is not None]
+    sums = [1000 * sum(timing.stages.values()) for timing in timings]
+    rows = [
+        *_stage_rows("", [timing.stages for timing in timings]),
+        ["sum", *(f"{total:.1f}" for total in sums)],
+        *_stage_rows("beside: ", [timing.beside for timing in timings]),
+    ]
     return _table(("stage", *(case.name for case in cases)), rows)
+
+
+def _stage_rows(prefix: str, cases: Sequence[dict[str, float]]) -> list[list[str]]:
+    return [
+        [prefix + stage, *(f"{1000 * c[stage]:.1f}" if stage in c else "" for c in cases)]
+        for stage in STAGES
+        if any(c.get(stage) for c in cases)
+    ]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 STAGES = (
     "demux",
     "decode",
+    "wait for decoder",
     "voice activity",
     "face detection",
     "face encoder",
@@ -28,8 +29,26 @@ STAGES = (
 """In the order of a prediction; "other" is what no stage accounts for."""
 
 
+@dataclass(frozen=True)
+class Stages:
+    """Seconds of one call by stage.
+
+    Attributes:
+        own: of the thread that made the call; they add up to its time.
+        beside: of other threads meanwhile.
+    """
+
+    own: dict[str, float]
+    beside: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """Seconds of the call."""
+        return sum(self.own.values())
+
+
 class StageTimer:
-    """Adds up the seconds of stages of one thread; other threads run through it unseen.
+    """Adds up the seconds of stages, apart for the thread that measures and for all others.
 
     A stage inside another interrupts it, so the stages of a call add up to its time.
 
@@ -41,24 +60,27 @@ class StageTimer:
         self._clock = clock
         self._thread = threading.get_ident()
         self._seconds: dict[str, float] = {}
-        self._nested: list[float] = []
+        self._beside: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count what happens in the block as this stage, but for the stages inside."""
-        if threading.get_ident() != self._thread:
-            yield
-            return
-        self._nested.append(0.0)
+        nested = self._local.__dict__.setdefault("nested", [])
+        nested.append(0.0)
         began = self._clock()
         try:
             yield
         finally:
             spent = self._clock() - began
-            inner = self._nested.pop()
-            self._seconds[name] = self._seconds.get(name, 0.0) + spent - inner
-            if self._nested:
-                self._nested[-1] += spent
+            inner = nested.pop()
+            with self._lock:
+                own = threading.get_ident() == self._thread
+                seconds = self._seconds if own else self._beside
+                seconds[name] = seconds.get(name, 0.0) + spent - inner
+            if nested:
+                nested[-1] += spent
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, counted as a stage."""
@@ -84,13 +106,18 @@ class StageTimer:
 
         return steps
 
-    def measure(self, call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-        """The result of a call, and seconds by stage; their sum is the time of the call."""
-        self._seconds = {}
+    def measure(self, call: Callable[[], Any]) -> tuple[Any, Stages]:
+        """The result of a call, and its seconds by stage."""
+        self._start_anew()
         with self.stage("other"):
             result = call()
-        found, self._seconds = self._seconds, {}
-        return result, found
+        return result, self._start_anew()
+
+    def _start_anew(self) -> Stages:
+        with self._lock:
+            found = Stages(self._seconds, self._beside)
+            self._seconds, self._beside = {}, {}
+        return found
 
 
 @dataclass(frozen=True)
@@ -101,22 +128,24 @@ class Timing:
         cold: the first call, which loads and warms up what the later ones find ready.
         warm: each call after it.
         stages: means over the warm calls; they add up to the mean of `warm`.
+        beside: the same of what other threads did meanwhile.
     """
 
     cold: float
     warm: tuple[float, ...]
     stages: dict[str, float]
+    beside: dict[str, float]
 
     def percentile(self, share: float) -> float:
         """Of the warm calls, linearly interpolated; `share` in percent."""
         return float(np.percentile(self.warm, share))
 
 
-def summarise(runs: Iterable[dict[str, float]]) -> Timing:
+def summarise(runs: Iterable[Stages]) -> Timing:
     """Timing of measured calls, of which the first is the cold one.
 
     Args:
-        runs: seconds by stage of each call, at least two.
+        runs: of each call, at least two.
 
     Raises:
         ValueError: there are fewer than two.
@@ -124,6 +153,14 @@ def summarise(runs: Iterable[dict[str, float]]) -> Timing:
     cold, *warm = runs
     if not warm:
         raise ValueError("a cold call and at least one warm one are needed")
-    names = [name for name in STAGES if any(name in run for run in warm)]
-    means = {name: float(np.mean([run.get(name, 0.0) for run in warm])) for name in names}
-    return Timing(sum(cold.values()), tuple(sum(run.values()) for run in warm), means)
+    return Timing(
+        cold.total,
+        tuple(run.total for run in warm),
+        _means([run.own for run in warm]),
+        _means([run.beside for run in warm]),
+    )
+
+
+def _means(runs: list[dict[str, float]]) -> dict[str, float]:
+    names = [name for name in STAGES if any(name in run for run in runs)]
+    return {name: float(np.mean([run.get(name, 0.0) for run in runs])) for name in names}

@@ -37,6 +37,11 @@ def watched(recognizer: EmotionRecognizer, timer: StageTimer) -> Iterator[None]:
     undo = [
         _replace(MediaReader, "_packets", timer.timed_steps("demux", MediaReader._packets)),
         _replace(MediaReader, "events", timer.timed_steps("decode", MediaReader.events)),
+        _replace(
+            MediaReader,
+            "events_ahead",
+            timer.timed_steps("wait for decoder", MediaReader.events_ahead),
+        ),
         *(_replace(owner, name, timer.timed(s, getattr(owner, name))) for s, owner, name in parts),
     ]
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, log
+from avt_memocmt.commands.console import Checkpoint, EngineName, log
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 
@@ -43,6 +43,7 @@ def stream(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so many; Ctrl-C stops at any time.")
     ] = None,
+    engine: EngineName = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""
@@ -59,7 +60,7 @@ def stream(
             writable_folder(out.parent)
             files.append(stack.enter_context(out.open("w", encoding="utf-8")))
         running = LiveStream(
-            EmotionRecognizer.from_pretrained(checkpoint),
+            EmotionRecognizer.from_pretrained(checkpoint, engine),
             source,
             hop=hop,
             transcribe=transcribe,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,12 +20,16 @@ from torch import Tensor, nn
 from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
+from avt_memocmt.features.hub import HubTokenizer, hub_identity, load_hub_model
+from avt_memocmt.features.minilm import WordPieces, load_minilm
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
-from avt_memocmt.weights import PACKAGED, file_sha256, packaged_folder, packaged_path
+from avt_memocmt.weights import file_sha256, packaged_folder, packaged_path
 
+MINILM = "minilm-l6"
 TEXT_ENCODER_FILE = "text_encoder.safetensors"
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
+_POOLER = "pooler."
+"""BERT's head for pairs of sentences, which some checkpoints hold and nothing uses."""
 _SPEAKER_TAGS = {True: "me:", False: "you:", None: "-"}
 
 
@@ -94,8 +98,23 @@ class TextBatch:
         return TextBatch(ids, types, mask, starts, counts, [self.words[i] for i in indices])
 
 
+class TextTokenizer(Protocol):
+    """What a text encoder asks of a tokenizer: ids of special pieces, and the pieces of words."""
+
+    cls_token_id: int
+    sep_token_id: int
+    pad_token_id: int | None
+    mask_token_id: int | None
+
+    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Ids of the word pieces of some words, and the index of each one's word."""
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of the word pieces of a text, without special ones."""
+
+
 class TextEncoder(nn.Module):
-    """A transformers text model that yields the tokens of the utterance at hand.
+    """A BERT-like model that yields the tokens of the utterance at hand.
 
     Attributes:
         dim: width of a token.
@@ -106,7 +125,7 @@ class TextEncoder(nn.Module):
     layers = 1
 
     def __init__(
-        self, model: Any, tokenizer: Any, config: TextConfig, identity: dict[str, str]
+        self, model: Any, tokenizer: TextTokenizer, config: TextConfig, identity: dict[str, str]
     ) -> None:
         super().__init__()
         self.model = model
@@ -143,7 +162,8 @@ class TextEncoder(nn.Module):
 
     def tuned_tensors(self) -> dict[str, Tensor]:
         """All weights but the word embeddings, which are never trained: what a checkpoint keeps."""
-        return {k: v for k, v in self.model.state_dict().items() if k != WORD_EMBEDDINGS}
+        weights = self.model.state_dict().items()
+        return {k: v for k, v in weights if k != WORD_EMBEDDINGS and not k.startswith(_POOLER)}
 
     def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
         """Tokenize; utterances and contexts that are too long lose their far ends."""
@@ -202,18 +222,12 @@ class TextEncoder(nn.Module):
     def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
         """Ids of one input, where its utterance starts, and the word of each of its pieces."""
         words = split_words(clean_text(item.text, lowercase=self.config.lowercase))
-        pieces, owners = self._pieces(words)
+        pieces, owners = self.tokenizer.pieces(words)
         pieces, owners = pieces[: self.config.max_tokens], owners[: self.config.max_tokens]
         context = self._context(item.context)
         begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         prefix = [begin, *context, end] if context else [begin]
         return [*prefix, *pieces, end], len(prefix), owners
-
-    def _pieces(self, words: list[str]) -> tuple[list[int], list[int]]:
-        if not words:
-            return [], []
-        encoded = self.tokenizer(words, is_split_into_words=True, add_special_tokens=False)
-        return list(encoded["input_ids"]), list(encoded.word_ids())
 
     def _context(self, turns: Sequence[ContextTurn]) -> list[int]:
         if not self.config.context_turns or not self.config.context_tokens:
@@ -224,8 +238,7 @@ class TextEncoder(nn.Module):
             f"{clean_text(turn.text, lowercase=self.config.lowercase)}"
             for turn in said
         )
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] if said else []
-        return list(ids)[-self.config.context_tokens :]
+        return self.tokenizer.ids(text)[-self.config.context_tokens :] if said else []
 
     def _types(self, batch: TextBatch) -> dict[str, Tensor]:
         two_types = getattr(self.model.config, "type_vocab_size", 0) >= 2
@@ -255,13 +268,14 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
         AvtError: weights are missing or not the pinned ones.
     """
     name, revision = config.encoder.name, config.encoder.revision
-    packaged = packaged_path(name) if name in PACKAGED else None
-    source = name if packaged is None else str(packaged.parent)
-    model, tokenizer = load_hub_model(source, revision), load_text_tokenizer(config)
-    if packaged is None:
-        identity = hub_identity(name, revision, model.config)
+    model: Any
+    if name == MINILM:
+        model = load_minilm()
+        identity = {"name": name, "sha256": file_sha256(packaged_path(name))}
     else:
-        identity = {"name": name, "sha256": file_sha256(packaged)}
+        model = load_hub_model(name, revision)
+        identity = hub_identity(name, revision, model.config)
+    tokenizer = load_text_tokenizer(config)
     if checkpoint is not None and config.fine_tuned:
         tuned = checkpoint / TEXT_ENCODER_FILE
         load_tuned(model, tuned)
@@ -269,15 +283,14 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
     return TextEncoder(model, tokenizer, config, identity)
 
 
-def load_text_tokenizer(config: TextConfig) -> Any:
+def load_text_tokenizer(config: TextConfig) -> TextTokenizer:
     """The tokenizer of the text encoder a config names, without its weights.
 
     Raises:
         AvtError: it cannot be loaded.
     """
     name, revision = config.encoder.name, config.encoder.revision
-    source = str(packaged_folder(name)) if name in PACKAGED else name
-    return load_hub_tokenizer(source, revision)
+    return WordPieces(packaged_folder(name)) if name == MINILM else HubTokenizer(name, revision)
 
 
 def load_tuned(model: nn.Module, path: Path) -> None:
@@ -288,11 +301,15 @@ def load_tuned(model: nn.Module, path: Path) -> None:
     """
     if not path.is_file():
         raise AvtError(f"the checkpoint lacks {path}; give a complete checkpoint folder.")
-    tensors = {name: value.float() for name, value in load_file(path).items()}
+    tensors = {
+        name: value.float()
+        for name, value in load_file(path).items()
+        if not name.startswith(_POOLER)
+    }
     try:
-        missing, unexpected = model.load_state_dict(tensors, strict=False)
+        missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
     except RuntimeError as error:
         raise AvtError(f"{path} does not fit the text encoder: {error}".splitlines()[0]) from error
-    left = [name for name in missing if name != WORD_EMBEDDINGS]
+    left = [n for n in missing if n != WORD_EMBEDDINGS and not n.startswith(_POOLER)]
     if left or unexpected:
         raise AvtError(f"{path} is not a checkpoint of this text encoder (tensors differ).")

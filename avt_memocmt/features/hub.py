@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -38,14 +39,6 @@ def load_hub_model(name: str, revision: str | None, **options: Any) -> Any:
     return model.eval()
 
 
-def load_hub_tokenizer(name: str, revision: str | None) -> Any:
-    """Load a fast tokenizer; same arguments and errors as `load_hub_model`."""
-    from transformers import AutoTokenizer
-
-    with _ReadableErrors(name):
-        return AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True)
-
-
 def load_hub_config(name: str, revision: str | None) -> Any:
     """Load a model's configuration; same arguments and errors as `load_hub_model`."""
     from transformers import AutoConfig
@@ -67,6 +60,41 @@ def hub_identity(name: str, revision: str | None, config: Any) -> dict[str, str]
         return {"name": name, "revision": getattr(config, "_commit_hash", None) or revision or ""}
     hashes = [file_sha256(path) for path in sorted(folder.glob("*.safetensors"))]
     return {"name": folder.name, "sha256": "+".join(hashes)}
+
+
+class HubTokenizer:
+    """A fast tokenizer of the `transformers` library, as a text encoder uses it.
+
+    Args:
+        name: a hub id or a local folder written by `save_pretrained`.
+        revision: the hub commit; ignored for folders.
+
+    Raises:
+        AvtError: as in `load_hub_model`.
+    """
+
+    def __init__(self, name: str, revision: str | None) -> None:
+        from transformers import AutoTokenizer
+
+        with _ReadableErrors(name):
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                name, revision=revision, use_fast=True
+            )
+        self.cls_token_id = int(self._tokenizer.cls_token_id)
+        self.sep_token_id = int(self._tokenizer.sep_token_id)
+        self.pad_token_id: int | None = self._tokenizer.pad_token_id
+        self.mask_token_id: int | None = self._tokenizer.mask_token_id
+
+    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Ids of the word pieces of some words, and the index of each one's word."""
+        if not words:
+            return [], []
+        found = self._tokenizer(list(words), is_split_into_words=True, add_special_tokens=False)
+        return list(found["input_ids"]), list(found.word_ids())
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of the word pieces of a text, without special ones."""
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 class _ReadableErrors:

@@ -96,7 +96,7 @@ def _whole(
     end = min(stop, start + config.audio.max_seconds)
     chunks: list[AudioChunk] = []
     reached = start
-    for event in reader.events():
+    for event in reader.events_ahead():
         if isinstance(event, AudioChunk):
             chunks.append(event)
             reached = max(reached, event.end)

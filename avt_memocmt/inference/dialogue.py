@@ -134,8 +134,9 @@ class DialogueReader:
         return prediction
 
     def glance(self, utterance: Utterance) -> UtterancePrediction:
-        """What the next turn looks like so far, without its words; nothing is remembered."""
-        return self._decide(self.prepare(utterance, "none"))[0]
+        """What the next turn looks like so far; nothing is remembered."""
+        source = "given" if utterance.text else "none"
+        return self._decide(self.prepare(utterance, source))[0]
 
     @torch.no_grad()
     def _decide(self, turn: Turn) -> tuple[UtterancePrediction, Tensor]:

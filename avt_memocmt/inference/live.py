@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.remembered_faces import RememberedFaces
+from avt_memocmt.features.remembered_text import RememberedText
 from avt_memocmt.inference.dialogue import DialogueReader, Turn
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import UtterancePrediction, utterance_json
@@ -101,6 +102,9 @@ class LiveRecognizer:
             most = 2 * recognizer.config.visual.max_frames
             known = RememberedFaces(self._encoders.visual, most)
             self._encoders = replace(self._encoders, visual=known)
+        if self._encoders.text is not None and captions is not None:
+            known_lines = RememberedText(self._encoders.text, MOST_PENDING)
+            self._encoders = replace(self._encoders, text=known_lines)
         self._dialogue = self._new_dialogue()
         self._has_audio = has_audio
         self._hop = hop

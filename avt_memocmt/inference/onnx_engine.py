@@ -91,7 +91,7 @@ class OnnxFaceEncoder(VisualEncoder):
 
 
 class OnnxTextModel(nn.Module):
-    """What `TextEncoder` needs of a `transformers` model, as a graph."""
+    """What `TextEncoder` needs of its model, as a graph."""
 
     def __init__(self, graph: Graph, width: int) -> None:
         super().__init__()

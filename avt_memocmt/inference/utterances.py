@@ -240,12 +240,12 @@ class CueStream:
         return [self._finish(cue) for cue in left]
 
     def under_way(self) -> Utterance | None:
-        """The cue that is being spoken, as far as it was heard and seen, without its words."""
+        """The cue that is being spoken, as far as it was heard and seen, with all its words."""
         start = _span(self._waiting[0])[0] if self._waiting else math.inf
         if start >= self.latest:
             return None
-        sound = self._sound.window(start, self.latest)
-        return self._builder.build(start, self.latest, sound)
+        cue, sound = self._waiting[0], self._sound.window(start, self.latest)
+        return self._builder.build(start, self.latest, sound, text=cue.text, speaker=cue.speaker)
 
     def _finish(self, cue: Cue) -> Utterance:
         start, end = _span(cue)
@@ -290,7 +290,7 @@ def cue_media(
 def _read_through(
     reader: MediaReader, stream: UtteranceStream | CueStream, progress: Progress
 ) -> Iterator[Utterance]:
-    for event in reader.events():
+    for event in reader.events_ahead():
         found = stream.push(event)
         progress(stream.latest, reader.info.duration)
         yield from found

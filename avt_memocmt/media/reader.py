@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
 from avt_memocmt.media.discovery import MEDIA_SUFFIXES, find_media
 from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
+from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 
 __all__ = ["MEDIA_SUFFIXES", "MediaReader", "find_media"]
@@ -32,6 +33,7 @@ __all__ = ["MEDIA_SUFFIXES", "MediaReader", "find_media"]
 _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _MAX_READ_FAILURES = 50
+_AHEAD = 24  # events: bounds what decoded pictures of a film without sound may take
 
 
 class MediaReader:
@@ -77,6 +79,7 @@ class MediaReader:
             )
         self.path = Path(path)
         self.warnings: list[str] = []
+        self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._start, self._end = start, end
         self._converter = PictureConverter(max_side)
         self._sampler = FrameSampler(frames_per_second)
@@ -109,7 +112,14 @@ class MediaReader:
 
     def close(self) -> None:
         """Release the file."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._container.close()
+
+    def events_ahead(self) -> Iterator[AudioChunk | VideoFrame]:
+        """`events`, decoded some way ahead in a thread of its own; ends when the reader closes."""
+        self._ahead = read_ahead(self.events(), _AHEAD)
+        return self._ahead
 
     def events(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield sound and pictures lazily, each kind in time order; can be read once.

@@ -117,7 +117,9 @@ def _warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> N
     index_matrix = matrix * dense
     index_matrix[:, 2] += index_matrix[:, :2] @ (0.5, 0.5) - 0.5
     side = size * dense
+    # Samples that lie no further apart than pixels, and are averaged, need no cubic between them.
+    method = cv2.INTER_LINEAR if dense > 1 else cv2.INTER_CUBIC
     picture = cv2.warpAffine(
-        image, index_matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        image, index_matrix, (side, side), flags=method, borderMode=cv2.BORDER_REPLICATE
     )
     return resize(np.asarray(picture, dtype=np.uint8), size, size)

@@ -52,6 +52,13 @@ class Face:
         x0, y0, x1, y1 = (value * factor for value in self.box)
         return Face((x0, y0, x1, y1), (self.landmarks * factor).astype(np.float32), self.score)
 
+    def shifted(self, right: float, down: float) -> Face:
+        """The same face where the picture's corner lies so many pixels further left and up."""
+        x0, y0, x1, y1 = self.box
+        box = (x0 + right, y0 + down, x1 + right, y1 + down)
+        moved = self.landmarks + np.array((right, down), np.float32)
+        return Face(box, moved.astype(np.float32), self.score)
+
 
 def box_iou(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     """Shared area of two boxes (x0, y0, x1, y1) as a share of their union, 0 to 1."""

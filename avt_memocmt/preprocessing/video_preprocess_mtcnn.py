@@ -33,6 +33,10 @@ CROP_SIZE = 112
 SMALL_PICTURE = 160
 """Pictures with a shorter side, pixels, are enlarged before detection."""
 
+GLANCE_SIDE = 224
+"""Side of the picture, pixels, in which a face is looked for where it was before."""
+_GLANCE_REACH = 2.0  # sides of the face
+
 _PATIENCE = 1.0  # seconds a face may go unseen before another is chosen
 
 # Mean absolute difference of successive 16x16 thumbnails, of 255. Measured on GRID: up to 3 within
@@ -50,14 +54,14 @@ class FaceObservation:
         time: seconds from the start of the media.
         face: where it lies in the picture; None only where a small still was taken as a face.
         crop: the aligned face, uint8 RGB [size, size, 3].
-        n_faces: faces seen in that picture.
+        n_faces: faces in that picture; None where only the followed one was looked for.
         track: number of the followed person, from 0; it rises when another face is chosen.
     """
 
     time: float
     face: Face | None
     crop: NDArray[np.uint8]
-    n_faces: int
+    n_faces: int | None
     track: int
 
 
@@ -91,6 +95,24 @@ def find_faces(image: NDArray[np.uint8], detector: FaceDetector) -> list[Face]:
     return [face.scaled(factor) for face in detector.detect(picture)]
 
 
+def find_near(image: NDArray[np.uint8], before: Face, detector: FaceDetector) -> list[Face]:
+    """Faces close to where one was in the picture before.
+
+    Only a square of twice its size is searched, scaled to `GLANCE_SIDE`: a fraction of the time of
+    a whole picture, and small faces are seen better.
+    """
+    height, width = image.shape[:2]
+    side = max(2, round(_GLANCE_REACH * max(before.box[2] - before.box[0], before.side)))
+    left, top = (round(middle - side / 2) for middle in before.centre)
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
+    if x1 <= x0 or y1 <= y0:
+        return []
+    factor = GLANCE_SIDE / max(x1 - x0, y1 - y0)
+    across, down = (max(1, round(part * factor)) for part in (x1 - x0, y1 - y0))
+    small = resize(np.ascontiguousarray(image[y0:y1, x0:x1]), across, down)
+    return [face.scaled(1 / factor).shifted(x0, y0) for face in detector.detect(small)]
+
+
 def crop_face(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> NDArray[np.uint8]:
     """The aligned face, or the square of its box where the landmarks cannot be used."""
     if usable_landmarks(face.landmarks):
@@ -118,6 +140,8 @@ class FaceTracker:
         policy: which face is chosen.
         min_face: smallest side of a face that counts, pixels of the frame.
         size: side of the crops, pixels.
+        count_all: search every picture whole, so that all faces in it are counted. Otherwise the
+            followed face is looked for where it was, and elsewhere only when it is not there.
     """
 
     def __init__(
@@ -126,11 +150,13 @@ class FaceTracker:
         policy: FacePolicy = "largest",
         min_face: int = 24,
         size: int = CROP_SIZE,
+        count_all: bool = False,
     ) -> None:
         self._detector = detector
         self._policy = policy
         self._min_face = min_face
         self._size = size
+        self._count_all = count_all
         self.reset()
 
     def reset(self) -> None:
@@ -146,20 +172,32 @@ class FaceTracker:
         Args:
             frame: pictures come in order of time.
         """
-        faces = find_faces(frame.image, self._detector)
-        faces = [face for face in faces if face.side >= self._min_face]
         if self._is_cut(frame.image) or frame.time - self._seen > _PATIENCE:
             self._followed = None
-        if self._followed is not None:
-            face = same_face(self._followed, faces)
-        else:
-            face = self._choose(faces, frame.image)
-            self._track += face is not None
+        face, count = self._glance(frame.image), None
+        if face is None:
+            faces = self._usable(find_faces(frame.image, self._detector))
+            count = len(faces)
+            if self._followed is not None:
+                face = same_face(self._followed, faces)
+            else:
+                face = self._choose(faces, frame.image)
+                self._track += face is not None
         if face is None:
             return None
         self._followed, self._seen = face, frame.time
         crop = crop_face(frame.image, face, self._size)
-        return FaceObservation(frame.time, face, crop, len(faces), self._track)
+        return FaceObservation(frame.time, face, crop, count, self._track)
+
+    def _glance(self, image: NDArray[np.uint8]) -> Face | None:
+        """The followed face, if it is near where it was; None too if all are to be counted."""
+        if self._followed is None or self._count_all:
+            return None
+        near = self._usable(find_near(image, self._followed, self._detector))
+        return same_face(self._followed, near)
+
+    def _usable(self, faces: list[Face]) -> list[Face]:
+        return [face for face in faces if face.side >= self._min_face]
 
     def _choose(self, faces: list[Face], image: NDArray[np.uint8]) -> Face | None:
         if self._policy == "largest":
@@ -207,7 +245,7 @@ def extract_faces(
         AvtError: the media cannot be read or has no pictures, or the folder cannot be written.
     """
     finder = make_detector(detector)
-    tracker = FaceTracker(finder, policy, min_face, size)
+    tracker = FaceTracker(finder, policy, min_face, size, count_all=True)
     folder = Path(out_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)

