@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.config import ModelConfig
 from avt_memocmt.data.dialogue_batch import SPEAKER_UNKNOWN, ModalityBatch
 from avt_memocmt.inference.export import export_graph
+from avt_memocmt.inference.graphs import OpenVinoGraph
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.encoders import TokenShape
@@ -107,7 +109,7 @@ def paper_case(runs: int) -> Case:
     }
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
-        engines |= _onnx_engines(fast, inputs, Path(folder), threads)
+        engines |= _exported_engines(fast, inputs, Path(folder), threads)
         expected = engines["torch eager"]()
         differences = {
             name: float(abs(engine() - expected).max()) for name, engine in engines.items()
@@ -159,23 +161,36 @@ def _in_turns(engines: dict[str, Engine], runs: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _onnx_engines(
+def _exported_engines(
     network: PaperNetwork, inputs: tuple[Tensor, ...], folder: Path, threads: int
 ) -> dict[str, Engine]:
-    """ONNX Runtime in fp32 and with 8-bit integers; nothing where the exporter is not installed."""
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError:
+    """ONNX Runtime and OpenVINO, each on the graph as it is and with 8-bit integers.
+
+    Nothing where the exporter is not installed; no OpenVINO where that is not. As it is means, for
+    OpenVINO, the precision that it takes on the processor.
+    """
+    if any(find_spec(name) is None for name in ("onnx", "onnxscript")):
         return {}
     exact, small = folder / "paper.onnx", folder / "paper-int8.onnx"
     export_graph(network, list(inputs), [{}, {}, {}], INPUTS, ("probabilities",), exact)
     feed = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}
     _quantize(exact, small, feed)
-    return {
+    engines = {
         "onnx fp32": _session(exact, feed, threads),
         "onnx int8": _session(small, feed, threads),
     }
+    if find_spec("openvino") is not None:
+        engines |= {
+            "openvino": _openvino(exact, inputs),
+            "openvino int8": _openvino(small, inputs),
+        }
+    return engines
+
+
+def _openvino(path: Path, inputs: tuple[Tensor, ...]) -> Engine:
+    graph = OpenVinoGraph(path)
+    feed = dict(zip(INPUTS, inputs, strict=True))
+    return lambda: graph(feed)[0].numpy()
 
 
 def _session(path: Path, feed: dict[str, NDArray[Any]], threads: int) -> Engine:

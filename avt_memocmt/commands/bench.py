@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, log
+from avt_memocmt.commands.console import Checkpoint, EngineName, log
 from avt_memocmt.errors import AvtError
 
 
@@ -27,10 +27,7 @@ def bench(
     minutes: Annotated[
         float, typer.Option(min=0.1, help="Length of the film whose peak memory is measured.")
     ] = 5.0,
-    engine: Annotated[
-        Literal["torch", "onnx"],
-        typer.Option(help="onnx runs the folder of --checkpoint that export wrote."),
-    ] = "torch",
+    engine: EngineName = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Measure latency, throughput, start-up and memory, beside a naive pipeline."""

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.face_cnn import FaceCNN
+from avt_memocmt.features.face_cnn import FaceCNN, fold_normalisation
 from avt_memocmt.features.hub import hub_identity, load_hub_model
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation
 from avt_memocmt.weights import file_sha256
@@ -128,12 +128,12 @@ class FaceCnnEncoder(VisualEncoder):
     """The embedded preset's encoder: RGB faces in [0, 1], turned grey, through `FaceCNN`.
 
     Attributes:
-        network: the face CNN; its own head gives the logits of a single face.
+        network: the face CNN, its batch norms folded; its own head gives the logits of one face.
     """
 
     def __init__(self, network: FaceCNN, identity: dict[str, str]) -> None:
         super().__init__(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-        self.network = network.eval()
+        self.network = fold_normalisation(network.eval())
         self.identity = identity
         self.dim, self.side = FaceCNN.DIM, FaceCNN.INPUT
         self.luma: Tensor

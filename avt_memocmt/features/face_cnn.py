@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from avt_memocmt.emotions import NUM_EMOTIONS
 
@@ -136,3 +137,18 @@ class FaceCNN(nn.Module):
         """[n, 1, 48, 48] grey in [0, 1] -> logits [n, 7] in the order of `EMOTIONS`."""
         logits: Tensor = self.head(self.dropout(self.features(x)))
         return logits
+
+
+def fold_normalisation(network: FaceCNN) -> FaceCNN:
+    """Put every batch norm into the weights of the convolution before it, in place.
+
+    In evaluation mode that is the same function, in half the time. A folded network cannot be
+    trained further, nor saved.
+    """
+    for part in list(network.modules()):
+        if isinstance(part, nn.Sequential) and len(part) > 1 and isinstance(part[0], SameConv):
+            norm = part[1]
+            assert isinstance(norm, nn.BatchNorm2d)
+            part[0] = fuse_conv_bn_eval(part[0], norm)
+            part[1] = nn.Identity()
+    return network

@@ -115,7 +115,7 @@ def load_model(folder: Path) -> tuple[DialogueNetwork, Config]:
     path = folder / MODEL_FILE
     try:
         tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-        model.load_state_dict(tensors)
+        model.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError) as error:
         raise AvtError(f"{path} is missing or damaged; give a complete checkpoint.") from error
     except RuntimeError as error:

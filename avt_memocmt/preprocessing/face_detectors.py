@@ -78,14 +78,23 @@ class YuNetDetector:
     def _detect_within(self, image: NDArray[np.uint8], max_side: int) -> list[Face]:
         picture, scale = _bounded(image, max_side)
         height, width = picture.shape[:2]
-        padded = np.zeros((_whole_cells(height), _whole_cells(width), 3), np.float32)
-        padded[:height, :width] = picture[..., ::-1]  # BGR, as the network was trained
-        outputs = self._network.run(_YUNET_OUTPUTS, {"input": padded.transpose(2, 0, 1)[None]})
-        rows = [
-            _yunet_rows([found[0] for found in outputs[level::3]], stride, padded.shape[1])
-            for level, stride in enumerate(_YUNET_STRIDES)
-        ]
-        faces = np.concatenate([found[found[:, 4] >= self._score_threshold] for found in rows])
+        below, beside = (_whole_cells(side) - side for side in (height, width))
+        padded = cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        # BGR, as the network was trained.
+        outputs = self._network.run(
+            _YUNET_OUTPUTS, {"input": cv2.dnn.blobFromImage(padded, swapRB=True)}
+        )
+        faces = np.concatenate(
+            [
+                _yunet_rows(
+                    [found[0] for found in outputs[level::3]],
+                    stride,
+                    padded.shape[1],
+                    self._score_threshold,
+                )
+                for level, stride in enumerate(_YUNET_STRIDES)
+            ]
+        )
         faces = faces[np.isfinite(faces).all(axis=1)]
         keep = non_maximum_suppression(faces[:, :5], self._nms_threshold)
         return [_yunet_face(row).scaled(1 / scale) for row in faces[keep]]
@@ -184,9 +193,9 @@ class MtcnnDetector:
 
 
 def _yunet_rows(
-    answers: Sequence[NDArray[np.float32]], stride: int, width: int
+    answers: Sequence[NDArray[np.float32]], stride: int, width: int, threshold: float
 ) -> NDArray[np.float32]:
-    """One level of YuNet's answers, a row per cell: x0, y0, x1, y1, score, five landmarks.
+    """One level of YuNet's answers, a row per face: x0, y0, x1, y1, score, five landmarks.
 
     Args:
         answers: how much a cell looks like a face [cells, 1]; how well its box fits [cells, 1];
@@ -194,16 +203,17 @@ def _yunet_rows(
             cells [cells, 4]; landmarks from the cell's corner, in cells [cells, 10].
         stride: side of a cell, pixels.
         width: of the picture, pixels.
+        threshold: least score of a face.
     """
     classes, objects, boxes, points = answers
-    cell = np.arange(len(classes))
-    corners = np.column_stack([cell % (width // stride), cell // (width // stride)])
-    centres = corners + boxes[:, :2]
-    half = np.exp(boxes[:, 2:]) / 2
-    landmarks = points + np.tile(corners, 5)
-    sides = stride * np.hstack([centres - half, centres + half, landmarks])
     scores = np.sqrt(classes.clip(0, 1) * objects.clip(0, 1))
-    return np.hstack([sides[:, :4], scores, sides[:, 4:]]).astype(np.float32)
+    cell = np.flatnonzero(scores[:, 0] >= threshold)
+    corners = np.column_stack([cell % (width // stride), cell // (width // stride)])
+    centres = corners + boxes[cell, :2]
+    half = np.exp(boxes[cell, 2:]) / 2
+    landmarks = points[cell] + np.tile(corners, 5)
+    sides = stride * np.hstack([centres - half, centres + half, landmarks])
+    return np.hstack([sides[:, :4], scores[cell], sides[:, 4:]]).astype(np.float32)
 
 
 def _yunet_face(row: NDArray[np.float32]) -> Face:
