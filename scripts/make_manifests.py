@@ -4,7 +4,7 @@
     avt-memocmt evaluate --manifest OUT/meld_dev.csv        words in dialogue, past turns only
     avt-memocmt evaluate --manifest OUT/ravdess.csv         sound alone, actors 16 to 18
     avt-memocmt evaluate --manifest OUT/ferplus.csv         faces alone, FER+ validation pictures
-    avt-memocmt evaluate --manifest OUT/ferplus_agreed.csv  those on which most annotators agree
+    avt-memocmt evaluate --manifest OUT/ferplus_majority.csv  those with a majority
     avt-memocmt evaluate --manifest OUT/pairs.csv           synthetic pairs: a voice, a face, a line
 
 DATA holds meld/, ravdess/ and ferplus/. Nothing in these parts was trained on or selected with.
@@ -50,10 +50,10 @@ def ravdess_rows(data: Path) -> Iterator[Row]:
 
 
 def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[Row]:
-    """FER+ validation pictures whose majority vote is one of the seven classes, written as PNG.
+    """FER+ validation pictures with most votes for one of the seven classes, written as PNG.
 
     Args:
-        agreement: a class has the majority with more than this share of all ten votes.
+        agreement: only those with more than this `Faces.agreement`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     faces = ferplus_faces(data, "report")
@@ -106,7 +106,7 @@ def main(data: Path, out: Path) -> None:
         "meld_dev": meld_rows(data),
         "ravdess": ravdess_rows(data),
         "ferplus": ferplus_rows(data, out / "ferplus"),
-        "ferplus_agreed": ferplus_rows(data, out / "ferplus", agreement=0.5),
+        "ferplus_majority": ferplus_rows(data, out / "ferplus", agreement=0.5),
         "pairs": pair_rows(data, out / "pairs"),
     }
     for name, rows in manifests.items():

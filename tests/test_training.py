@@ -19,10 +19,10 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.branches import branch_plans, set_layer_statistics, warm_up
+from avt_memocmt.training.branches import Branch, branch_plans, set_layer_statistics, warm_up
 from avt_memocmt.training.calibrate import fit_temperature, fit_temperatures
 from avt_memocmt.training.face import augment
-from avt_memocmt.training.fusion import evaluation_examples, example_loss
+from avt_memocmt.training.fusion import evaluation_examples, example_loss, keep_branches
 from avt_memocmt.training.fusion_data import (
     Example,
     FacePart,
@@ -139,21 +139,38 @@ def test_a_soup_is_the_mean_of_its_weights() -> None:
     }
 
 
-def test_loss_is_fused_cross_entropy_plus_a_share_of_each_present_opinion() -> None:
+def test_loss_teaches_a_lone_modality_its_own_opinion() -> None:
     torch.manual_seed(0)
     logits, audio, text = torch.randn(2, 2, 7), torch.randn(2, 2, 7), torch.randn(2, 2, 7)
     labels = np.stack([one_hot(1), one_hot(4)])
-    two_turns = Example((TurnFeatures(), TurnFeatures()), labels, {"text": labels})
-    one_turn = Example((TurnFeatures(),), labels[:1], {"audio": labels[:1]})
-    prediction = Prediction(logits, torch.zeros(2, 2, 3), {"audio": audio, "text": text})
-    found = example_loss(prediction, [two_turns, one_turn])
-
-    def entropy(x: torch.Tensor, y: list[int]) -> torch.Tensor:
-        return F.cross_entropy(x, torch.tensor(y), label_smoothing=0.05)
-
-    fused = entropy(torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]]), [1, 4, 1])
-    expected = fused + 0.3 * (entropy(text[0], [1, 4]) + entropy(audio[1, :1], [1]))
+    tokens = Tokens(np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
+    lone, both = TurnFeatures({"text": tokens}), TurnFeatures({"text": tokens, "audio": tokens})
+    two_turns = Example((lone, both), labels, {"text": labels})
+    one_turn = Example((TurnFeatures({"audio": tokens}),), labels[:1], {"audio": labels[:1]})
+    opinions = {"audio": audio.requires_grad_(), "text": text.requires_grad_()}
+    found = example_loss(Prediction(logits, torch.zeros(2, 2, 3), opinions), [two_turns, one_turn])
+    truth = torch.from_numpy(np.stack([*labels, labels[0]]))
+    truth[0] = 0.3 * truth[0] + 0.7 * text[0, 0].softmax(dim=0)
+    truth[2] = 0.3 * truth[2] + 0.7 * audio[1, 0].softmax(dim=0)
+    decided = torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]])
+    expected = F.cross_entropy(decided, truth, label_smoothing=0.05)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert not found.requires_grad  # the opinions are the teacher, and are not taught
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modality: str) -> None:
+    model = make_model().eval()
+    keep_branches(model)
+    branch = Branch(model, modality)
+    assert not any(weight.requires_grad for weight in branch.parameters())
+    assert any(weight.requires_grad for weight in model.parameters())
+    (example,) = evaluation_examples(sources)[modality][:1]
+    batch = collate([example.turns], DIMS)
+    parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
+    fused = model.fuse({m: part.rows(torch.tensor([0])) for m, part in parts.items()})
+    opinion = model.opinion_heads[modality](fused.utterances)
+    torch.testing.assert_close(opinion, fused.opinions[modality])
 
 
 def test_text_dialogues_leave_out_turns_without_words(sources: Sources) -> None:

@@ -75,7 +75,8 @@ class Faces:
         votes: float32 [n, 7], share of the annotators' votes for each of `EMOTIONS`; rows sum to 1.
         majority: int64 [n], the class with most votes of all ten columns, -1 where that is
             contempt, unknown or not-a-face.
-        agreement: float32 [n], share of all votes that went to that class.
+        agreement: float32 [n], share of the votes that went to that class, single votes left out:
+            above one half is a majority as the authors of FER+ define it (Barsoum et al. 2016).
     """
 
     pictures: NDArray[np.uint8]
@@ -207,5 +208,6 @@ def _read_ferplus(path: Path) -> Faces:
     to_class[columns] = np.arange(len(EMOTIONS))
     keep = np.flatnonzero(ours.sum(axis=1) > 0)
     shares = ours / np.maximum(ours.sum(axis=1, keepdims=True), 1.0)
-    agreement = votes.max(axis=1) / np.maximum(votes.sum(axis=1), 1.0)
+    counted = np.where(votes > 1, votes, 0.0)
+    agreement = (counted.max(axis=1) / np.maximum(counted.sum(axis=1), 1.0)).astype(np.float32)
     return Faces(pictures, shares.astype(np.float32), to_class[winner], agreement).subset(keep)

@@ -18,8 +18,9 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import MODEL_FILE, token_dims, token_shapes
+from avt_memocmt.models.heads import StatisticsPooling
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.branches import branch_plans, set_layer_statistics, warm_up
+from avt_memocmt.training.branches import Branch, branch_plans, set_layer_statistics, warm_up
 from avt_memocmt.training.fusion_data import (
     Example,
     face_example,
@@ -36,7 +37,8 @@ EPOCHS = 3
 LEARNING_RATE = 4e-4
 WEIGHT_DECAY = 0.05
 WEIGHT_AVERAGE = 0.995
-OPINION_WEIGHT = 0.3
+DISTILLATION = 0.7
+"""Share of a modality's own opinion in the target of a turn that has nothing else."""
 LABEL_SMOOTHING = 0.05
 SPOKEN_WORDS = 0.3
 """Share of the speech clips with known words that keep them."""
@@ -61,6 +63,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     for plan in branch_plans(train, evaluation_examples(select), seed):
         print(f"the branch of {plan.modality} alone", flush=True)
         warm_up(model, plan, work / f"{plan.modality}_branch")
+    keep_branches(model)
     dims = token_dims(config)
     trainer = Trainer(
         model,
@@ -98,25 +101,34 @@ def load_sources(data: Path, part: Part, config: Config, work: Path) -> Sources:
     )
 
 
-def example_loss(prediction: Prediction, examples: Sequence[Example]) -> Tensor:
-    """Cross entropy of the fused decision, plus that of each modality's own opinion.
+def keep_branches(model: AvtMemoCmt) -> None:
+    """Freeze what `branch_plans` trained, and let the fusion start from that alone.
 
-    Every turn of the batch counts alike; labels are distributions.
+    Trained further together with the fusion, each modality alone got worse.
+    """
+    for modality in model.modalities:
+        Branch(model, modality).requires_grad_(False)
+        crossed = model.pools[modality]
+        assert isinstance(crossed, StatisticsPooling)
+        nn.init.zeros_(crossed.project.weight)
+        nn.init.zeros_(crossed.project.bias)
+
+
+def example_loss(prediction: Prediction, examples: Sequence[Example]) -> Tensor:
+    """Cross entropy of the fused decision; every turn of the batch counts alike.
+
+    A turn with one modality is also taught that modality's own opinion (Hinton et al. 2015): its
+    branch was chosen on people it had not met, and the fusion shall not forget what it learned.
     """
     turns = [(row, column) for row, e in enumerate(examples) for column in range(len(e.turns))]
     rows, columns = (torch.tensor(side) for side in zip(*turns, strict=True))
     truth = torch.from_numpy(np.concatenate([e.labels for e in examples]))
-    total = _soft_cross_entropy(prediction.logits[rows, columns], truth)
+    shown = [frozenset(turn.tokens) for e in examples for turn in e.turns]
     for name, logits in prediction.opinions.items():
-        blank = [np.zeros_like(e.labels) for e in examples]
-        shown = torch.from_numpy(
-            np.concatenate([e.opinions.get(name, b) for e, b in zip(examples, blank, strict=True)])
-        )
-        present = shown.sum(dim=1) > 0
-        if present.any():
-            own = logits[rows, columns][present]
-            total = total + OPINION_WEIGHT * _soft_cross_entropy(own, shown[present])
-    return total
+        alone = torch.tensor([tokens == {name} for tokens in shown])[:, None]
+        opinion = logits[rows, columns].detach().softmax(dim=1)
+        truth = torch.where(alone, truth.lerp(opinion, DISTILLATION), truth)
+    return _soft_cross_entropy(prediction.logits[rows, columns], truth)
 
 
 @torch.no_grad()
