@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.features.face_cnn import FaceCNN, InvertedResidual, SameConv
+from avt_memocmt.features.face_cnn import FaceCNN, InvertedResidual, SameConv, fold_normalisation
 from avt_memocmt.training.face import start_from_imagenet
 from avt_memocmt.weights import packaged_path
 
@@ -59,3 +60,16 @@ def test_the_size_it_looks_at_changes_the_map_and_not_the_width() -> None:
     network.side = 64
     assert network.feature_map(faces).shape == (3, FaceCNN.DIM, 4, 4)
     assert network(faces).shape == (3, NUM_EMOTIONS)
+
+
+@torch.no_grad()
+def test_folded_network_is_the_same_function() -> None:
+    torch.manual_seed(0)
+    network = FaceCNN()
+    pictures = torch.rand(4, 1, 48, 48)
+    for _ in range(3):
+        network.train()(pictures)  # gives the norms something to say
+    expected = network.eval()(pictures)
+    folded = fold_normalisation(network)
+    torch.testing.assert_close(folded(pictures), expected, atol=1e-5, rtol=1e-4)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())

@@ -66,3 +66,16 @@ def test_skipping_in_the_decoder_changes_no_picture(
     assert len(found) == 12
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize("rate", [4.0, 3.0, 0.7])
+def test_no_picture_is_kept_before_the_next_tick(rate: float) -> None:
+    draw = np.random.default_rng(0)
+    times = np.cumsum(draw.uniform(0.01, 0.4, 400))
+    keeps, foretells = FrameSampler(rate), FrameSampler(rate)
+    chosen = [time for time in times if keeps.wants(time)]
+    for time, after in itertools.pairwise(chosen):
+        earliest = foretells.next_after(time)
+        assert time < earliest <= after
+        tick = times[0] + round((earliest - times[0]) * rate) / rate
+        assert earliest == pytest.approx(tick, abs=0.003)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
+from avt_memocmt.media.frame_sampler import FrameSampler
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
@@ -92,12 +93,12 @@ class UtteranceBuilder:
         is_speech: bool = True,
     ) -> Utterance:
         """Put one utterance together; earlier faces are forgotten."""
-        # Half a sampling period on both sides, so that the shortest utterance has a picture.
-        margin = 0.5 / self.config.visual.frames_per_second
-        while self._seen and self._seen[0].time < start - margin:
-            self._seen.popleft()
         visual = self.config.visual
-        seen = [face for face in self._seen if face.time < end + margin]
+        # A sampling period before it, so that the shortest utterance has a picture; none after it,
+        # for which a stream would have to wait.
+        while self._seen and self._seen[0].time <= start - 1 / visual.frames_per_second:
+            self._seen.popleft()
+        seen = [face for face in self._seen if face.time <= end]
         if visual.min_change:
             seen = changed_faces(seen, visual.min_change)
         faces = evenly_spaced(seen, visual.max_frames)
@@ -148,7 +149,7 @@ class UtteranceStream:
         self._builder = UtteranceBuilder(config, has_audio, has_video)
         self._segmenter = CausalSegmenter(config.audio.segmentation)
         self._waiting: deque[Segment] = deque()
-        self._clock = _Clock(has_audio, has_video)
+        self._clock = _Clock(has_audio, has_video, config.visual.frames_per_second)
 
     @property
     def latest(self) -> float:
@@ -213,7 +214,7 @@ class CueStream:
         self._builder = UtteranceBuilder(config, has_audio, has_video)
         self._sound = _RecentSound()
         self._waiting = deque(cues)
-        self._clock = _Clock(has_audio, has_video)
+        self._clock = _Clock(has_audio, has_video, config.visual.frames_per_second)
 
     @property
     def latest(self) -> float:
@@ -300,23 +301,24 @@ def _read_through(
 class _Clock:
     """How far each stream has been read, in seconds."""
 
-    def __init__(self, has_audio: bool, has_video: bool) -> None:
+    def __init__(self, has_audio: bool, has_video: bool, frames_per_second: float) -> None:
         self.heard = -math.inf if has_audio else math.inf
-        self.seen = -math.inf if has_video else math.inf
         self.latest = 0.0
+        self._next_picture = -math.inf if has_video else math.inf
+        self._ticks = FrameSampler(frames_per_second)
         self._silent_until = 0.0
 
     def advance(self, event: AudioChunk | VideoFrame) -> None:
         if isinstance(event, VideoFrame):
-            self.seen = event.time
+            self._next_picture = self._ticks.next_after(event.time)
             self.latest = max(self.latest, event.time)
         else:
             self.heard = event.end
             self.latest = max(self.latest, event.end)
 
     def has_passed(self, time: float) -> bool:
-        """Whether both streams, or sound alone by `VIDEO_LAG`, were read beyond `time`."""
-        return self.heard >= time and (self.seen >= time or self.heard >= time + VIDEO_LAG)
+        """Whether nothing up to this time is still to come, or the pictures lag by `VIDEO_LAG`."""
+        return self.heard >= time and (self._next_picture > time or self.heard >= time + VIDEO_LAG)
 
     def take_silence(self) -> tuple[float, float]:
         """The stretch without a sound track since the last call."""

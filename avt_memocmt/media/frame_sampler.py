@@ -43,6 +43,12 @@ class FrameSampler:
         self._promised = {t: at for t, at in self._promised.items() if t > tick}
         return True
 
+    def next_after(self, time: float) -> float:
+        """The earliest time, seconds, of a picture kept after the one at `time`."""
+        if self._first is None:
+            self._first = time
+        return self._first + (self._tick(time) + 1) / self._rate - _CLOCK_TOLERANCE
+
     def may_skip(self, time: float) -> bool:
         """Whether the picture at `time` (seconds, in any order) will not be kept.
 
