@@ -168,7 +168,7 @@ def test_eight_bit_layers_decide_alike_on_words(
     quantize_export(folder)
     for name in QUANTIZED:
         small, large = (where / f"{name}.onnx" for where in (folder, exported))
-        assert small.stat().st_size < 0.5 * large.stat().st_size
+        assert small.stat().st_size < 0.6 * large.stat().st_size
     assert json.loads((folder / MANIFEST_FILE).read_text())["quantized"] == list(QUANTIZED)
     small = EmotionRecognizer.from_pretrained(folder, engine="onnx")
     voice = write_wav(tmp_path / "voice.wav", speech_like(1.0))

@@ -169,11 +169,10 @@ def _read_wav(path: Path) -> NDArray[np.float32]:
 
 def eager_text_encoder(text: TextEncoder) -> TextEncoder:
     """The same encoder as a `transformers` model with eager attention."""
-    from transformers import BertModel
+    from transformers import AutoConfig, AutoModel
 
-    model = BertModel.from_pretrained(
-        packaged_folder(MINILM), attn_implementation="eager", add_pooling_layer=False
-    )
+    config = AutoConfig.from_pretrained(packaged_folder(MINILM))
+    model = AutoModel.from_config(config, attn_implementation="eager", add_pooling_layer=False)
     model.load_state_dict(text.model.state_dict())
     return TextEncoder(model.eval(), text.tokenizer, text.config, text.identity)
 

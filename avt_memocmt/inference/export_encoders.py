@@ -40,7 +40,9 @@ class BlocksGraph(nn.Module):
 
     def forward(self, stem: Tensor, keys: Tensor) -> Tensor:
         """See `WhisperTinyEncoder.hidden_states`; `keys` is bool [batch, 1, tokens, tokens]."""
-        return self.encoder.hidden_states(stem, keys)
+        # As numbers to add, once: with truth values each block replaces what it cannot attend to.
+        bias = torch.where(keys, 0.0, float("-inf"))
+        return self.encoder.hidden_states(stem, bias)
 
 
 class TextGraph(nn.Module):

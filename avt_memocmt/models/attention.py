@@ -52,9 +52,9 @@ class Attention(nn.Module):
             self._split(layer(x))
             for layer, x in ((self.query, queries), (self.key, keys), (self.value, keys))
         )
-        mask = allowed
-        if bias is not None:
-            mask = bias[None].masked_fill(~allowed, float("-inf"))
+        # As numbers to add: with truth values exported graphs replace scores one by one.
+        added = q.new_zeros(()) if bias is None else bias[None]
+        mask = torch.where(allowed, added, float("-inf"))
         if self.recording:
             self.recorded = _weights(q, k, mask)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=False)
@@ -70,6 +70,4 @@ class Attention(nn.Module):
 def _weights(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     """The weights [batch, heads, q, k] that the fused kernel does not return."""
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    if mask.dtype == torch.bool:
-        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
     return (scores + mask).softmax(dim=-1)
