@@ -47,7 +47,8 @@ class WhisperBlock(nn.Module):
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """[batch, tokens, dim] -> the same shape; `keys`: what each token attends to.
 
-        `keys` is bool and broadcasts to [batch, heads, tokens, tokens]; None means everything.
+        `keys` is bool, or float to add to the scores, and broadcasts to [batch, heads, tokens,
+        tokens]; None means everything.
         """
         batch, tokens, dim = x.shape
         fused = self.qkv(self.attention_norm(x)).view(batch, tokens, 3, self.heads, -1)
