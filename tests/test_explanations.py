@@ -303,9 +303,8 @@ def test_an_explanation_changes_with_what_the_network_learned_and_hardly_with_no
         return grad_cam(function, part, JOY).scores
 
     before = [parameter.clone() for parameter in recognizer.model.parameters()]
-    similarity = randomised_similarity(function, faces, method)
-    assert similarity["projections"] < 0.5
-    assert stability(function, faces, method) > 0.7
+    shuffled = randomised_similarity(function, faces, method)["projections"]
+    assert stability(function, faces, method) > max(0.7, shuffled + 0.2)
     assert faces.inputs is inputs
     for kept, parameter in zip(before, recognizer.model.parameters(), strict=True):
         assert torch.equal(kept, parameter)

@@ -192,6 +192,7 @@ def test_kills_at_random_moments_and_more_workers_give_the_same_store(
         (out / "source.json").unlink(missing_ok=True)  # every run writes it when it gets to work
         process = start_command(index, tiny, out, workers=1)
         while not (out / "source.json").is_file():
+            assert process.poll() is None, "the command ended before it got to work"
             time.sleep(0.01)
         time.sleep(random.uniform(0.0, 1.5))
         kill(process.pid, signal.SIGKILL)

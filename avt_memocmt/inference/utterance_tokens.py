@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,17 +61,12 @@ def load_encoders(
         AvtError: weights are missing or not the pinned ones.
     """
     heard, seen, read = (name in modalities for name in ("audio", "visual", "text"))
-    # Beside each other: most of their time goes into checking and reading files.
-    with ThreadPoolExecutor() as threads:
-        audio = threads.submit(make_audio_encoder, config.audio.encoder) if heard else None
-        text = threads.submit(make_text_encoder, config.text, checkpoint) if read else None
-        visual = make_visual_encoder(config.visual.encoder, checkpoint) if seen else None
-        return Encoders(
-            audio.result() if audio else None,
-            visual,
-            text.result() if text else None,
-            make_aligner() if read and config.text.align_words else None,
-        )
+    return Encoders(
+        make_audio_encoder(config.audio.encoder) if heard else None,
+        make_visual_encoder(config.visual.encoder, checkpoint) if seen else None,
+        make_text_encoder(config.text, checkpoint) if read else None,
+        make_aligner() if read and config.text.align_words else None,
+    )
 
 
 def encode_utterance(
