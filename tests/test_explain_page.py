@@ -134,6 +134,19 @@ def test_the_summary_names_what_speaks_for_and_against() -> None:
     assert "75% lies on the one at 2.25 seconds" in faces
 
 
+def test_the_summary_says_where_a_modality_counts_against_its_own_opinion() -> None:
+    found = explained()
+    uses = {m: ModalityUse(True, 0.5, chances("joy")) for m in SCORES}
+    agreeing = replace(found, prediction=replace(found.prediction, modalities=uses))
+    assert summary(agreeing)[1].endswith(
+        " Taken alone, the sound would mean joy (70%), and still counted against joy beside the "
+        "rest."
+    )
+    assert summary(found)[1].endswith(
+        " Taken alone, the words would mean fear (70%), and still counted for joy beside the rest."
+    )
+
+
 def test_the_summary_of_an_emotion_that_was_asked_for_names_the_likeliest() -> None:
     first = summary(explained(emotion="anger"))[0]
     assert first == "Asked for was anger (5%); the network finds joy likeliest (70%)."

@@ -11,6 +11,7 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.evidence import SOUND_STEP
 from avt_memocmt.explainability.explanation import UtteranceExplanation
 from avt_memocmt.explainability.figure_parts import signed
+from avt_memocmt.explainability.report import alone
 from avt_memocmt.explainability.timeline import MODALITY_NAMES, clock, percent
 
 NEGLIGIBLE = 0.005
@@ -21,7 +22,7 @@ NOUNS = {"audio": "the sound", "visual": "the face", "text": "the words"}
 
 def summary(found: UtteranceExplanation) -> list[str]:
     """Sentences of plain text: the decision, the modalities, and the strongest part of each."""
-    sentences = [_decision(found), _modalities(found.leave_one_out)]
+    sentences = [_decision(found), _modalities(found.leave_one_out) + _against_their_opinion(found)]
     scores = {m: attribution.scores for m, attribution in found.attributions.items()}
     if "text" in scores:
         sentences.append(_words(found.words, scores["text"]))
@@ -68,6 +69,24 @@ def _modalities(effects: Mapping[str, float]) -> str:
         if kept
     )
     return f"{said[0].upper()}{said[1:]}. The numbers are what its logit loses without each."
+
+
+def _against_their_opinion(found: UtteranceExplanation) -> str:
+    """What a reader would take for a contradiction, where a modality alone says something else."""
+    said = ""
+    for m, effect in found.leave_one_out.items():
+        opinion = found.prediction.modalities[m].probabilities
+        if opinion is None or abs(effect) < NEGLIGIBLE:
+            continue
+        emotion, probability = alone(opinion)
+        if (emotion == found.emotion) == (effect > 0):
+            continue
+        turn = "for" if effect > 0 else "against"
+        said += (
+            f" Taken alone, {NOUNS[m]} would mean {emotion} ({percent(probability)}), and still "
+            f"counted {turn} {found.emotion} beside the rest."
+        )
+    return said
 
 
 def _words(words: Sequence[str], scores: NDArray[np.float64]) -> str:

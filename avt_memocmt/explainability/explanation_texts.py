@@ -48,5 +48,6 @@ FRAMES = (
 
 NOT_CHECKED = (
     "Whether these explanations tell what the network does was not checked for this file; "
-    "--check does that."
+    "--check does that. How such explanations fared over many recordings, and which of them do not "
+    "beat chance, is in docs/explanations.md of AVT-MemoCMT."
 )
