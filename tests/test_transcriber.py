@@ -37,7 +37,7 @@ HOMOPHONES = {
 
 @pytest.fixture(scope="module")
 def transcriber() -> Transcriber:
-    return Transcriber(WhisperTinyEncoder(), threads=1)
+    return Transcriber(WhisperTinyEncoder())
 
 
 def grid_words(name: str) -> list[str]:

@@ -84,8 +84,8 @@ class AudioEncoder(nn.Module, ABC):
         for row, (*_, samples) in enumerate(part):
             padded[row, : len(samples)] = torch.from_numpy(np.asarray(samples, np.float32))
         tokens, mask = self.tokens_for(padded.to(device), lengths.to(device))
-        for values, kept in zip(tokens.float().cpu(), mask.cpu(), strict=True):
-            yield values[kept].numpy()
+        for values, count in zip(tokens.float().cpu(), mask.sum(1).tolist(), strict=True):
+            yield values[:count].numpy()
 
 
 def token_spans(count: int, rate: float, samples: int, first: int = 0) -> NDArray[np.float32]:
@@ -105,6 +105,8 @@ def join_tokens(parts: Sequence[Tokens], width: int) -> Tokens:
     """One clip's tokens from those of its pieces, in order; no pieces give zero tokens."""
     if not parts:
         return Tokens(np.zeros((0, width), np.float32), np.zeros((0, 2), np.float32))
+    if len(parts) == 1:
+        return parts[0]
     return Tokens(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.spans for part in parts]),

@@ -57,22 +57,19 @@ class Transcription:
 class Transcriber:
     """English speech recognition on top of an encoder that is already loaded."""
 
-    def __init__(
-        self, encoder: WhisperTinyEncoder, compute_type: str = "int8", threads: int = 0
-    ) -> None:
+    def __init__(self, encoder: WhisperTinyEncoder, compute_type: str = "int8") -> None:
         """Load the decoder.
 
         Args:
             encoder: the packaged encoder.
             compute_type: the decoder's arithmetic, as CTranslate2 names it ("int8", "float32").
-            threads: CPU threads of the decoder; 0 for CTranslate2's choice.
 
         Raises:
             AvtError: the extra `avt-memocmt[embedded]` is not installed.
         """
         self.encoder = encoder
         path = packaged_path("whisper-tiny.en")
-        self.decoder = _load_decoder(str(path.parent), compute_type, threads)
+        self.decoder = _load_decoder(str(path.parent), compute_type)
         self.tokenizer = _load_tokenizer(str(path.parent / "tokenizer.json"))
         self.prompt = [self.tokenizer.token_to_id(name) for name in PROMPT]
 
@@ -126,7 +123,7 @@ class Transcriber:
         return text
 
 
-def _load_decoder(folder: str, compute_type: str, threads: int) -> Any:
+def _load_decoder(folder: str, compute_type: str) -> Any:
     try:
         from ctranslate2.models import Whisper
     except ImportError as error:
@@ -135,8 +132,10 @@ def _load_decoder(folder: str, compute_type: str, threads: int) -> Any:
             "pip install 'avt-memocmt[embedded]'"
         ) from error
     try:
+        # One thread: the decoder's steps are too small for more, and beside a second OpenMP team
+        # PyTorch's own sleeps between operations, which then take up to twice as long.
         return Whisper(
-            folder, device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
+            folder, device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=1
         )
     except (RuntimeError, ValueError) as error:
         raise AvtError(f"the speech recogniser cannot be loaded: {error}.") from error
