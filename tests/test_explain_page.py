@@ -147,6 +147,14 @@ def test_the_summary_says_where_a_modality_counts_against_its_own_opinion() -> N
     )
 
 
+def test_the_summary_says_that_grad_cam_hides_a_face_that_counts_against() -> None:
+    effects = {**EFFECTS, "visual": -0.3}
+    assert summary(explained(leave_one_out=effects))[-1].endswith(
+        " What speaks against it, as the face does on the whole, Grad-CAM does not show."
+    )
+    assert summary(explained())[-1].endswith(" seconds.")
+
+
 def test_the_summary_of_an_emotion_that_was_asked_for_names_the_likeliest() -> None:
     first = summary(explained(emotion="anger"))[0]
     assert first == "Asked for was anger (5%); the network finds joy likeliest (70%)."

@@ -70,6 +70,7 @@ def _contents(explanation: MediaExplanation) -> str:
         f'<li><a href="#utterance-{number}">Utterance {number}: why {found.emotion}?</a></li>'
         for number, found in ((found.index + 1, found) for found in explained)
     )
+    links += '<li><a href="#methods">How to read the numbers, and what they cannot say</a></li>'
     text = f"Explained: {len(explained)} of {count}."
     if len(explained) < count:
         text += f" --utterances asks for others, by their numbers from 1 to {count}."

@@ -30,7 +30,8 @@ def summary(found: UtteranceExplanation) -> list[str]:
         sentences.append(_sound(found.prediction.start, scores["audio"].sum(axis=0)))
     if "visual" in scores:
         times = [seen.time for seen in found.turn.utterance.faces]
-        sentences.append(_faces(times, scores["visual"].sum(axis=(1, 2))))
+        against = found.leave_one_out["visual"] <= -NEGLIGIBLE
+        sentences.append(_faces(times, scores["visual"].sum(axis=(1, 2)), against))
     return sentences
 
 
@@ -110,11 +111,14 @@ def _sound(start: float, scores: NDArray[np.float64]) -> str:
     )
 
 
-def _faces(times: Sequence[float], heat: NDArray[np.float64]) -> str:
+def _faces(times: Sequence[float], heat: NDArray[np.float64], against: bool) -> str:
     if heat.sum() <= 0:
         return "Nothing on the faces speaks for it."
     best = int(heat.argmax())
-    return (
+    said = (
         f"Of what speaks for it on the {len(times)} faces that were read, "
         f"{percent(heat[best] / heat.sum())} lies on the one at {clock(times[best], 2)} seconds."
     )
+    if against:
+        said += " What speaks against it, as the face does on the whole, Grad-CAM does not show."
+    return said

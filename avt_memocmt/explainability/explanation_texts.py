@@ -17,7 +17,9 @@ METHODS: dict[str, str] = {
     "one another.",
     "Integrated Gradients": "The change of the logit from a baseline to what was there, divided "
     "among words or stretches of sound (Sundararajan et al. 2017). The scores should sum to that "
-    "change; the error beside it is by how much they do not.",
+    "change; the error beside it is by how much they do not. The baseline is an empty input, not "
+    "an absent one, so the sum may differ from the effect of leaving the modality out, even in "
+    "sign.",
     "Grad-CAM": "Where on the aligned faces the last maps of the picture encoder raise the logit "
     "(Selvaraju et al. 2017). It shows only what speaks for the emotion, and coarsely: a few "
     "cells a side, not single features of a face.",
