@@ -223,7 +223,10 @@ def test_checks_are_shown_with_their_verdict(tmp_path: Path) -> None:
     assert "words−1.0−1.0no better than chancehead" in text
     assert "head +0.90, cross modal +0.10" in text
     assert "--check does that" not in text
-    assert "--check does that" in written(tmp_path, media(explained())).text
+    assert "How alike the explanation stays" in text
+    unchecked = written(tmp_path, media(explained())).text
+    assert "--check does that" in unchecked
+    assert "How alike the explanation stays" not in unchecked
     (item,) = explanation_json(media(found))["utterances"]
     assert item["checks"]["visual"]["deletion_gain"] == pytest.approx(-0.1)
     assert item["checks"]["text"]["stability"] == 0.8

@@ -12,7 +12,7 @@ from avt_memocmt.explainability.explanation_section import (
     utterance_section,
 )
 from avt_memocmt.explainability.explanation_style import EXPLANATION_STYLE
-from avt_memocmt.explainability.explanation_texts import LOGIT, METHODS
+from avt_memocmt.explainability.explanation_texts import CHECKS, LOGIT, METHODS
 from avt_memocmt.explainability.html_page import POLICY, html_page
 from avt_memocmt.explainability.report import LIMITS_SECTION, glossary, media_section
 from avt_memocmt.explainability.report_style import STYLE
@@ -53,7 +53,7 @@ def write_explanation_report(
                 for found, shown in zip(explanation.utterances, pictures, strict=True)
             ),
             glossary([prediction]),
-            _methods(),
+            _methods(any(found.checks for found in explanation.utterances)),
             LIMITS_SECTION,
             "</main>",
         ],
@@ -77,8 +77,9 @@ def _contents(explanation: MediaExplanation) -> str:
     return f'<nav aria-label="Explained utterances"><p>{text}</p><ul>{links}</ul></nav>'
 
 
-def _methods() -> str:
-    entries = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in METHODS.items())
+def _methods(checked: bool) -> str:
+    texts = METHODS | CHECKS if checked else METHODS
+    entries = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in texts.items())
     return (
         f'<section id="methods"><h2>How to read this</h2><p>{LOGIT}</p><dl>{entries}</dl></section>'
     )

@@ -38,7 +38,7 @@ class UtterancePictures:
 
 
 def utterance_section(found: UtteranceExplanation, pictures: UtterancePictures) -> str:
-    """The section of one utterance: the answer first, then what it rests on."""
+    """The section of one utterance: the answer, how far to trust it, then what it rests on."""
     prediction, name = found.prediction, f"utterance-{found.index + 1}"
     probability = prediction.probabilities[EMOTIONS.index(found.emotion)]
     times = "still image"
@@ -52,6 +52,7 @@ def utterance_section(found: UtteranceExplanation, pictures: UtterancePictures) 
             judgement(found.emotion, probability, "main"),
             f'<div class="why">{sentences}</div>',
             _warnings(found),
+            _checks(found),
             _player(found),
             _transcript(found),
             _frames(found, pictures.frames),
@@ -60,7 +61,6 @@ def utterance_section(found: UtteranceExplanation, pictures: UtterancePictures) 
             _attributions(found),
             figure(pictures.attention, f"Attention of utterance {found.index + 1}", "attention"),
             _past(found),
-            _checks(found),
             "</section>",
         ]
     )

@@ -13,8 +13,8 @@ METHODS: dict[str, str] = {
     "Attention rollout": "How much of what reaches the decision was read from each modality, with "
     "the attention of all layers multiplied out (Abnar and Zuidema 2020), then pooling and gate. "
     "Attention says where the network looked, not what decided.",
-    "Gate": "The share that the network itself gives each modality's summary after they have read "
-    "one another.",
+    "Gate": "The weight in the table of all utterances: the share that the network itself gives "
+    "each modality's summary after they have read one another.",
     "Integrated Gradients": "The change of the logit from a baseline to what was there, divided "
     "among words or stretches of sound (Sundararajan et al. 2017). The scores should sum to that "
     "change; the error beside it is by how much they do not. The baseline is an empty input, not "
@@ -23,6 +23,10 @@ METHODS: dict[str, str] = {
     "Grad-CAM": "Where on the aligned faces the last maps of the picture encoder raise the logit "
     "(Selvaraju et al. 2017). It shows only what speaks for the emotion, and coarsely: a few "
     "cells a side, not single features of a face.",
+}
+"""What each method does, by its name on the page."""
+
+CHECKS: dict[str, str] = {
     "Deletion and insertion": "Parts are taken away, or put back, from the strongest down, and the "
     "probability is compared with that of random orders (Petsiuk et al. 2018). A gain above 0 "
     "beats chance; for one utterance the comparison is noisy.",
@@ -32,7 +36,7 @@ METHODS: dict[str, str] = {
     "Small changes": "How alike the explanation stays under noise that is too small to matter: 1 "
     "is good.",
 }
-"""What each method does, by its name on the page."""
+"""Likewise what each check does."""
 
 FIGURES = {
     "composite": "Faces, sound and words on one time axis, each with what it says for the emotion, "
