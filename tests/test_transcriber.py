@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
+from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -66,6 +68,16 @@ def word_errors(wanted: Sequence[str], found: Sequence[str]) -> int:
 def noise(seconds: float, level: float) -> NDArray[np.float32]:
     samples = np.random.default_rng(0).standard_normal(int(16_000 * seconds))
     return (level * samples).astype(np.float32)
+
+
+def test_loading_and_listening_leave_pytorch_its_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        Transcriber(WhisperTinyEncoder()).transcribe(np.zeros(SAMPLE_RATE, np.float32))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_word_errors_on_known_answers() -> None:

@@ -131,6 +131,7 @@ def _load_decoder(folder: str, compute_type: str) -> Any:
             "speech recognition needs ctranslate2; install the extra with: "
             "pip install 'avt-memocmt[embedded]'"
         ) from error
+    threads = torch.get_num_threads()
     try:
         # One thread: the decoder's steps are too small for more, and beside a second OpenMP team
         # PyTorch's own sleeps between operations, which then take up to twice as long.
@@ -139,6 +140,8 @@ def _load_decoder(folder: str, compute_type: str) -> Any:
         )
     except (RuntimeError, ValueError) as error:
         raise AvtError(f"the speech recogniser cannot be loaded: {error}.") from error
+    finally:
+        torch.set_num_threads(threads)  # CTranslate2 sets it to its own number for the process
 
 
 def _load_tokenizer(path: str) -> Any:
