@@ -51,8 +51,9 @@ lint: .venv/tested
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# A file of tests is one process's, on one thread each: twice as fast on two processors as one process.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 clean:
 	rm -rf .venv out
