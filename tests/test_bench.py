@@ -13,10 +13,11 @@ from media_factory import speech_like, write_media, write_wav
 from test_predict import run
 
 from avt_memocmt import EmotionRecognizer
+from avt_memocmt.bench import fresh_process
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip, read_clips, repeat_film, write_film
 from avt_memocmt.bench.embedded import Loaded, clip_case, streaming_case
-from avt_memocmt.bench.fresh_process import memory_case
+from avt_memocmt.bench.fresh_process import memory_case, start_up_case
 from avt_memocmt.bench.naive import NaivePipeline, whisper_of_transformers
 from avt_memocmt.bench.report import BEGIN, END, Report
 from avt_memocmt.bench.stages import STAGES, Stages, StageTimer, summarise
@@ -219,6 +220,16 @@ def test_memory_is_that_of_a_new_process(loaded: Loaded, data_dir: Path) -> None
     assert case.value is not None
     assert 200 < case.value < 4000
     assert case.more["the film, s"] > 0
+
+
+def test_the_start_is_that_of_the_command(
+    loaded: Loaded, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fresh_process, "STARTS", 1)
+    (clip,) = read_clips([data_dir / "grid" / "bbaf2n.mpg"])
+    case = start_up_case(loaded, clip)
+    assert case.value is not None
+    assert case.value > 0.3, "no process imports PyTorch and predicts in so little time"
 
 
 def test_a_process_that_fails_says_why(loaded: Loaded, tmp_path: Path) -> None:

@@ -24,10 +24,8 @@ STARTS = 3
 _PREDICT = """
 import sys
 from avt_memocmt import EmotionRecognizer
-source, engine, path, transcribe = sys.argv[1:]
-recognizer = EmotionRecognizer.from_pretrained(source, engine)
-recognizer.predict(path, transcribe=transcribe == "yes")
-print("done", flush=True)
+source, engine, path = sys.argv[1:]
+EmotionRecognizer.from_pretrained(source, engine).predict(path)
 try:
     status = open("/proc/self/status").read()
     print(status.split("VmHWM:")[1].split()[0])
@@ -37,11 +35,13 @@ except (OSError, IndexError):
 
 
 def start_up_case(loaded: Loaded, clip: Clip) -> Case:
-    """From nothing to the first prediction of a clip, the files in the disk's cache."""
-    seconds = [_run(loaded, clip.path, transcribe=False)[0] for _ in range(1 + STARTS)]
+    """From the command to its first answer, the files in the disk's cache."""
+    command = ["-m", "avt_memocmt", "predict", str(clip.path), "--no-transcribe", "--json"]
+    command += ["--engine", loaded.setting.engine, "--checkpoint", loaded.source]
+    seconds = [_run(command, clip.path)[0] for _ in range(1 + STARTS)]
     return Case(
         "start-up",
-        "a new Python process, from its start to the first prediction of a clip (no recogniser)",
+        "`avt-memocmt predict CLIP --no-transcribe --json`, from its start to its answer",
         statistics.median(seconds[1:]),
         "s",
         START_UP,
@@ -53,13 +53,13 @@ def start_up_case(loaded: Loaded, clip: Clip) -> Case:
 def memory_case(loaded: Loaded, clip: Clip, minutes: float) -> Case:
     """Peak memory of a long film with the recogniser, beside that of a single clip."""
     what = f"peak resident memory of a film of {minutes:g} min with recogniser, a new process"
-    _, short = _run(loaded, clip.path, transcribe=True)
+    _, short = _predict(loaded, clip.path)
     if short is None:
         reason = "this system does not tell the peak memory of a process"
         return not_measured("memory", what, "MB", MEMORY, reason)
     with tempfile.TemporaryDirectory() as folder:
         film = repeat_film(clip, 60 * minutes, Path(folder) / "long.mkv")
-        seconds, long = _run(loaded, film, transcribe=True)
+        seconds, long = _predict(loaded, film)
     assert long is not None
     return Case(
         "memory",
@@ -73,17 +73,29 @@ def memory_case(loaded: Loaded, clip: Clip, minutes: float) -> Case:
     )
 
 
-def _run(loaded: Loaded, path: Path, transcribe: bool) -> tuple[float, float | None]:
-    """Seconds until a new process had predicted, and its peak memory in MB where it is known.
+def _predict(loaded: Loaded, path: Path) -> tuple[float, float | None]:
+    """Seconds until a new process had predicted with the recogniser, and its peak memory in MB.
+
+    The memory is None where the system does not tell it.
 
     Raises:
         AvtError: the process failed.
     """
-    arguments = [loaded.source, loaded.setting.engine, str(path), "yes" if transcribe else "no"]
+    arguments = [loaded.source, loaded.setting.engine, str(path)]
+    seconds, answer = _run(["-c", _PREDICT, *arguments], path)
+    return seconds, int(answer) / 1024 if answer else None
+
+
+def _run(command: list[str], path: Path) -> tuple[float, str]:
+    """Seconds until a new Python process wrote its first line, and that line.
+
+    Raises:
+        AvtError: the process failed.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", _PREDICT, *arguments],
+            [sys.executable, *command],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -91,12 +103,12 @@ def _run(loaded: Loaded, path: Path, transcribe: bool) -> tuple[float, float | N
         )
         assert process.stdout is not None
         with process, process.stdout as output:
-            output.readline()
+            line = output.readline().strip()
             seconds = time.perf_counter() - began
-            peak = output.read().strip()
+            output.read()
         errors.seek(0)
         lines = errors.read().strip().splitlines()
     if process.returncode:
         reason = lines[-1] if lines else "no message"
         raise AvtError(f"a new process could not predict {path}: {reason}")
-    return seconds, int(peak) / 1024 if peak else None
+    return seconds, line

@@ -10,6 +10,7 @@ import typer
 
 from avt_memocmt.commands.console import Checkpoint, log, media_progress
 from avt_memocmt.commands.explain_check import check_explanations
+from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.extra import require_captum
 from avt_memocmt.files import writable_folder
@@ -57,14 +58,13 @@ def explain(
     _require_gradients(checkpoint)
     from avt_memocmt.emotions import emotion_index
     from avt_memocmt.explainability.explanation_writer import write_explanation
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
     if emotion is not None:
         emotion_index(emotion)
     cues = load_transcript(transcript) if transcript else None
     writable_folder(out)
-    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    recognizer = load_recognizer(checkpoint)
     with media_progress(str(media)) as advance:
         found = recognizer.explain(
             media,

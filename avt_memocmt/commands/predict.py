@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from avt_memocmt.commands.console import Checkpoint, EngineName, log, media_progress
+from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.engines import Engine
     from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.preprocessing.transcripts import Cue
@@ -58,7 +58,7 @@ def predict(
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     results: list[MediaPrediction] = []
-    load = partial(_load, checkpoint, engine)
+    load = partial(load_recognizer, checkpoint, engine)
     for result in _predictions(files, load, cues, transcribe, min_confidence, failures):
         results.append(result)
         if as_json:
@@ -84,12 +84,6 @@ def _collect(media: list[str], find: Any, failures: list[tuple[str, str]]) -> li
         except AvtError as error:
             failures.append((argument, str(error)))
     return files
-
-
-def _load(checkpoint: str, engine: Engine) -> EmotionRecognizer:
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
-
-    return EmotionRecognizer.from_pretrained(checkpoint, engine)
 
 
 def _predictions(

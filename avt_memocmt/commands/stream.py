@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from avt_memocmt.commands.console import Checkpoint, EngineName, log
+from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 
@@ -48,7 +49,6 @@ def stream(
 ) -> None:
     """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""
     from avt_memocmt.inference.live_stream import LiveStream
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.media.live import is_live
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
@@ -60,7 +60,7 @@ def stream(
             writable_folder(out.parent)
             files.append(stack.enter_context(out.open("w", encoding="utf-8")))
         running = LiveStream(
-            EmotionRecognizer.from_pretrained(checkpoint, engine),
+            load_recognizer(checkpoint, engine),
             source,
             hop=hop,
             transcribe=transcribe,
