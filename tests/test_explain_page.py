@@ -28,7 +28,7 @@ from avt_memocmt.explainability.explanation import (
 )
 from avt_memocmt.explainability.explanation_json import explanation_json
 from avt_memocmt.explainability.explanation_report import write_explanation_report
-from avt_memocmt.explainability.explanation_section import UtterancePictures
+from avt_memocmt.explainability.explanation_section import MOST_FRAMES, UtterancePictures
 from avt_memocmt.explainability.explanation_summary import absent, summary
 from avt_memocmt.explainability.faithfulness import SHARES, Curves
 from avt_memocmt.explainability.integrated_gradients import Attribution
@@ -145,6 +145,27 @@ def test_the_summary_says_where_a_modality_counts_against_its_own_opinion() -> N
     assert summary(found)[1].endswith(
         " Taken alone, the words would mean fear (70%), and still counted for joy beside the rest."
     )
+
+
+def test_of_many_faces_the_strongest_are_shown_in_order_of_time(tmp_path: Path) -> None:
+    found = explained()
+    count = MOST_FRAMES + 3
+    seen = found.turn.utterance.faces[0]
+    faces = tuple(replace(seen, time=2 + number / 10) for number in range(count))
+    strengths = np.where(np.isin(np.arange(count), (0, 4, 9)), 0.0, 1.0)
+    utterance = replace(found.turn.utterance, faces=faces)
+    visual = replace(found.attributions["visual"], scores=strengths[:, None, None])
+    many = replace(
+        found,
+        turn=replace(found.turn, utterance=utterance),
+        attributions={**found.attributions, "visual": visual},
+    )
+    page = written(tmp_path, media(many))
+    named = [attrs["alt"] for attrs in page.attributes("img") if "Face at" in attrs["alt"]]
+    kept = [face.time for face, strength in zip(faces, strengths, strict=True) if strength]
+    assert named == [f"Face at {time:.2f} s · 8%" for time in kept]
+    assert f"the {MOST_FRAMES} largest of {count}" in page.text
+    assert "largest of" not in written(tmp_path, media(found)).text
 
 
 def test_the_summary_says_that_grad_cam_hides_a_face_that_counts_against() -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.attention_figures import attention_figure
+from avt_memocmt.explainability.attention_visualization import turn_axis
 from avt_memocmt.explainability.composite_figure import composite_figure
 from avt_memocmt.explainability.dialogue_strip import dialogue_strip
 from avt_memocmt.explainability.explanation import (
@@ -29,6 +30,7 @@ from avt_memocmt.explainability.explanation import (
 from avt_memocmt.explainability.face_overlays import frames_at, overlay, write_overlay_video
 from avt_memocmt.explainability.figure_parts import figure_bytes, headline, signed
 from avt_memocmt.explainability.sound_panel import ROWS, mel, spectrogram
+from avt_memocmt.explainability.timeline import clock
 from avt_memocmt.explainability.word_panel import word_colours, word_lanes
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.preprocessing.face_alignment import TEMPLATE
@@ -175,6 +177,22 @@ def test_six_maps_with_words_seconds_and_faces(explained: UtteranceExplanation) 
     pictured = {pair: p.findobj(AnnotationBbox) for pair, p in zip(DIRECTIONS, panels, strict=True)}
     assert [bool(found) for found in pictured.values()] == ["visual" in p for p in DIRECTIONS]
     assert any("attention rollout" in text for text in texts(figure))
+
+
+def test_times_in_figures_are_those_of_the_recording(explained: UtteranceExplanation) -> None:
+    turn = explained.turn
+    begins, ends = 100 + turn.utterance.start, 100 + turn.utterance.end
+    late = replace(turn, utterance=replace(turn.utterance, start=begins, end=ends))
+    for modality, tenths in (("audio", 1), ("visual", 2)):
+        before = turn_axis(turn, modality, None).labels[1].removesuffix(" s")
+        now = turn_axis(late, modality, None).labels[1]
+        assert now == f"{clock(100 + float(before), tenths)} s"
+    ticks = composite_figure(replace(explained, turn=late)).axes[3]
+    shown = [text.get_text() for text in ticks.get_xticklabels()]
+    places = ticks.get_xticks()
+    assert shown == [clock(begins + place, 2) for place in places]
+    assert places.min() >= 0
+    assert places.max() <= ends - begins
 
 
 def test_a_layer_and_a_head_can_be_chosen(explained: UtteranceExplanation) -> None:

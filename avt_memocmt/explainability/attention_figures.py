@@ -15,7 +15,6 @@ from avt_memocmt.explainability.explanation import UtteranceExplanation
 from avt_memocmt.explainability.figure_parts import (
     NORMAL,
     POINTS_PER_INCH,
-    SMALL,
     add_picture,
     headline,
     say_absent,
@@ -28,10 +27,11 @@ ATTENTION = "cividis"
 
 # Inches.
 _CELL = 0.13  # where every row and column can be labelled
-_SMALLEST, _LARGEST = 3.6, 8.0  # sides of a panel
+_SMALLEST, _LARGEST = 3.6, 5.0  # sides of a panel
 _MARGIN = 1.8  # beside a panel: labels and scale
 _THUMBNAIL = 0.36
-_LINE = 0.14  # between two labels
+_LINE = 0.17  # between two labels
+_CHARACTER = 0.09  # of a label
 
 _LONGEST = 14  # characters of a label
 
@@ -43,9 +43,9 @@ def attention_figure(
 ) -> Figure:
     """Six heatmaps: the rows are the tokens that read, the columns those that were read from.
 
-    Words stand at the axes as words, sound as seconds in the utterance, faces as small pictures
-    with seconds; "state" is the learned token before each modality's own. Colours run from 0 to the
-    largest share of each map.
+    Words stand at the axes as words, sound as its time in the recording, faces as small pictures
+    with their times; "state" is the learned token before each modality's own. Colours run from 0
+    to the largest share of each map.
 
     Args:
         explanation: of one utterance.
@@ -75,7 +75,7 @@ def attention_figure(
         image = panel.imshow(
             _weights(attention, pair, layer, head), ATTENTION, vmin=0, aspect="auto"
         )
-        figure.colorbar(image, ax=panel, pad=0.01).ax.tick_params(labelsize=SMALL)
+        figure.colorbar(image, ax=panel, pad=0.01).ax.tick_params(labelsize=NORMAL)
         _label(panel, "y", attention.axes[target], explanation, target, side * 0.72)
         _label(panel, "x", attention.axes[source], explanation, source, side)
     return figure
@@ -120,11 +120,15 @@ def _label(
     """Name the rows ("y") or columns ("x") of a map, as many as there is room for."""
     count = len(axis.labels)
     pictured = modality == "visual"
-    room = _THUMBNAIL * 1.15 if pictured else _LINE
+    room = _LINE
+    if pictured:
+        # Times stand beside each other below a map, and above each other beside it.
+        widest = max(map(len, axis.labels)) * _CHARACTER if side == "x" else 0.0
+        room = max(_THUMBNAIL * 1.15, widest)
     step = max(1, math.ceil(room * count / inches))
     places = [0, *range(step if step > 1 else 1, count, step)]
     set_ticks = panel.set_xticks if side == "x" else panel.set_yticks
-    set_ticks(places, [_shortened(axis.labels[place]) for place in places], fontsize=SMALL)
+    set_ticks(places, [_shortened(axis.labels[place]) for place in places], fontsize=NORMAL)
     for text in panel.get_xticklabels() if side == "x" else panel.get_yticklabels():
         text.set_parse_math(False)
     if pictured:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import WordEvidence
+from avt_memocmt.explainability.timeline import clock
 from avt_memocmt.explainability.turn_function import TurnFunction
 from avt_memocmt.inference.dialogue import Turn
 from avt_memocmt.inference.results import UtterancePrediction
@@ -36,7 +37,7 @@ class Axis:
     """The tokens of one modality, grouped as people read them.
 
     Attributes:
-        labels: of the groups; the first is `STATE`.
+        labels: of the groups; the first is `STATE`. Times in them are those of the recording.
         spans: seconds [groups, 2] in the utterance; NaN for the state token.
         groups: int [1 + tokens], the group of each token.
     """
@@ -172,16 +173,20 @@ def grouped(weights: Array, rows: Axis, columns: Axis) -> Array:
 
 
 def turn_axis(turn: Turn, modality: str, words: WordEvidence | None) -> Axis:
-    """The tokens of a turn: words whole, faces one by one, sound in steps of `SOUND_STEP`."""
+    """The tokens of a turn: words whole, faces one by one, sound in steps of `SOUND_STEP`.
+
+    Faces and sound are named by the time in the recording at which they begin.
+    """
     spans = turn.tokens[modality].spans.astype(np.float64)
+    begins = spans[:, 0] + turn.utterance.start
     if words is not None and modality == "text":
         owners, names = np.array(words.word_of_piece), words.words
     elif modality == "visual":
         owners = np.arange(len(spans))
-        names = [f"{start:.2f} s" for start in spans[:, 0]]
+        names = [f"{clock(time, 2)} s" for time in begins]
     else:
         owners = np.unique((spans.mean(axis=1) / SOUND_STEP).astype(int), return_inverse=True)[1]
-        names = [f"{spans[owners == g, 0].min():.1f} s" for g in range(int(owners.max()) + 1)]
+        names = [f"{clock(begins[owners == g].min())} s" for g in range(int(owners.max()) + 1)]
     edges = [(spans[owners == g, 0].min(), spans[owners == g, 1].max()) for g in range(len(names))]
     return Axis(
         (STATE, *names),

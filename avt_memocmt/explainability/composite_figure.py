@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from avt_memocmt.explainability.explanation import UtteranceExplanation
@@ -24,6 +25,7 @@ from avt_memocmt.explainability.figure_parts import (
 from avt_memocmt.explainability.integrated_gradients import Attribution
 from avt_memocmt.explainability.modality_panels import draw_modalities
 from avt_memocmt.explainability.sound_panel import draw_sound, draw_sound_scores
+from avt_memocmt.explainability.timeline import clock
 from avt_memocmt.explainability.word_panel import LANE, draw_words, word_lanes
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 
@@ -165,10 +167,14 @@ def _draw_words(
 def _finish_time_axis(
     upper: tuple[Axes, ...], lowest: Axes, explanation: UtteranceExplanation
 ) -> None:
-    """Seconds under the lowest panel alone; a still picture has none."""
-    lowest.set_xlim(0, _seconds(explanation))
+    """The recording's clock under the lowest panel alone; a still picture has none."""
+    start, seconds = explanation.turn.utterance.start, _seconds(explanation)
+    ticks = MaxNLocator(12).tick_values(start, start + seconds)
+    inside = [float(time) for time in ticks if start <= time <= start + seconds]
+    lowest.set_xticks([time - start for time in inside], [clock(time, 2) for time in inside])
+    lowest.set_xlim(0, seconds)
     lowest.tick_params(labelsize=SMALL)
-    lowest.set_xlabel("seconds in the utterance", fontsize=SMALL)
+    lowest.set_xlabel("seconds in the recording", fontsize=SMALL)
     for panel in upper:
         panel.tick_params(axis="x", labelbottom=False, bottom=False)
     if _is_still(explanation):

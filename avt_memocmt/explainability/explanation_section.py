@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.explanation import Checks, UtteranceExplanation
 from avt_memocmt.explainability.explanation_summary import absent, summary
-from avt_memocmt.explainability.explanation_texts import FIGURES, FRAMES, NOT_CHECKED
+from avt_memocmt.explainability.explanation_texts import FEWER_FRAMES, FIGURES, FRAMES, NOT_CHECKED
 from avt_memocmt.explainability.figure_parts import signed
 from avt_memocmt.explainability.html_page import data_uri
 from avt_memocmt.explainability.integrated_gradients import Attribution
@@ -20,6 +20,9 @@ from avt_memocmt.explainability.report import alone, judgement, warning_text
 from avt_memocmt.explainability.timeline import MODALITY_NAMES, clock, escaped, percent
 from avt_memocmt.explainability.word_panel import word_colours
 from avt_memocmt.media.types import SAMPLE_RATE
+
+MOST_FRAMES = 12
+"""Pictures shown of one utterance."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,15 @@ def _frames(found: UtteranceExplanation, frames: tuple[bytes, ...]) -> str:
     attribution = found.attributions["visual"]
     heat = attribution.scores.sum(axis=(1, 2))
     shares = heat / (heat.sum() or 1.0)
+    strongest = np.sort(np.argsort(-shares, kind="stable")[:MOST_FRAMES])
     items = []
-    for seen, share, picture in zip(found.turn.utterance.faces, shares, frames, strict=True):
-        text = f"{clock(seen.time, 2)} s · {percent(share)}"
-        source = data_uri("image/jpeg", picture)
+    for place in strongest:
+        text = f"{clock(found.turn.utterance.faces[place].time, 2)} s · {percent(shares[place])}"
+        source = data_uri("image/jpeg", frames[place])
         items.append(f'<li><img alt="Face at {text}" src="{source}">{text}</li>')
     caption = FRAMES.format(method=attribution.method, emotion=found.emotion)
+    if len(frames) > len(strongest):
+        caption += FEWER_FRAMES.format(shown=len(strongest), read=len(frames))
     return f'<h4>Faces</h4><ol class="frames">{"".join(items)}</ol><p class="soft">{caption}</p>'
 
 

@@ -52,6 +52,10 @@ FRAMES = (
     "percentages are each face's share of what speaks for {emotion}."
 )
 
+FEWER_FRAMES = (
+    " These are the {shown} largest of {read}; the files beside this page show the others too."
+)
+
 NOT_CHECKED = (
     "Whether these explanations tell what the network does was not checked for this file; "
     "--check does that. How such explanations fared over many recordings, and which of them do not "
