@@ -19,7 +19,13 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.branches import Branch, branch_plans, set_layer_statistics, warm_up
+from avt_memocmt.training.branches import (
+    Branch,
+    branch_plans,
+    set_layer_statistics,
+    speech_plan,
+    warm_up,
+)
 from avt_memocmt.training.calibrate import fit_temperature, fit_temperatures
 from avt_memocmt.training.face import augment
 from avt_memocmt.training.fusion import evaluation_examples, example_loss, keep_branches
@@ -122,9 +128,25 @@ def test_a_branch_learns_alone(sources: Sources, tmp_path: Path, modality: str) 
     assert all(name.startswith(branch) for name in moved)
 
 
+def test_a_branch_of_sound_learns_from_the_given_clips_alone(sources: Sources) -> None:
+    plan = speech_plan(sources.speech, np.array([1, 4, 5]), [])
+    for epoch in range(3):
+        seen = [int(e.labels.argmax()) for batch in plan.batches(epoch) for e in batch]
+        assert sorted(seen) == [1, 4, 5], "each clip's emotion is its number"
+
+
+def test_a_branch_judges_as_the_network_says_of_a_modality_alone(sources: Sources) -> None:
+    model = make_model().eval()
+    examples = evaluation_examples(sources)["text"]
+    said = model(collate([e.turns for e in examples], DIMS)).opinions["text"]
+    real = [len(e.turns) for e in examples]
+    expected = [i for row, n in zip(said.argmax(-1).tolist(), real, strict=True) for i in row[:n]]
+    assert Branch(model, "text").eval().judge(examples) == expected
+
+
 def test_the_statistics_of_sound_are_standardised_by_all_training_tokens(sources: Sources) -> None:
     model = make_model()
-    set_layer_statistics(model, sources)
+    set_layer_statistics(model, sources.speech, range(len(sources.speech.clips)))
     clips = [v.tokens(row).values for v in sources.speech.variants for row in range(len(v))]
     expected = np.stack([clip.mean(axis=0) for clip in clips]).mean(axis=0)
     found = model.state_dict()["layer_statistics.audio.mean"][: len(expected)]

@@ -20,7 +20,13 @@ from avt_memocmt.data.dialogue_batch import ModalityBatch, collate
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.heads import LayerStatistics, statistics
-from avt_memocmt.training.fusion_data import Example, face_example, speech_example, text_example
+from avt_memocmt.training.fusion_data import (
+    Example,
+    SpeechPart,
+    face_example,
+    speech_example,
+    text_example,
+)
 from avt_memocmt.training.loop import Schedule, Trainer
 from avt_memocmt.training.synthetic import Sources
 
@@ -61,6 +67,7 @@ class Branch(nn.Module):
     def __init__(self, model: AvtMemoCmt, modality: str) -> None:
         super().__init__()
         self.modality = modality
+        self.width = model.widths[modality]
         self.parts = nn.ModuleDict({"head": model.opinion_heads[modality]})
         if modality in model.layer_statistics:
             self.parts["statistics"] = model.layer_statistics[modality]
@@ -72,6 +79,20 @@ class Branch(nn.Module):
         """[batch, tokens, ...] -> logits [batch, 7]."""
         logits: Tensor = self.parts["head"](self._pooled(part))
         return logits
+
+    def turns(self, examples: Sequence[Example]) -> ModalityBatch:
+        """The turns of some examples, which all have the modality, as what `forward` reads."""
+        batch = collate([e.turns for e in examples], {self.modality: self.width})
+        real = batch.turn_mask.flatten().nonzero().squeeze(1)
+        return batch.modalities[self.modality].flatten_turns().rows(real)
+
+    @torch.no_grad()
+    def judge(self, examples: Sequence[Example]) -> list[int]:
+        """The likeliest emotion of each of their turns."""
+        guesses: list[int] = []
+        for first in range(0, len(examples), 64):
+            guesses += self(self.turns(examples[first : first + 64])).argmax(1).tolist()
+        return guesses
 
     def _pooled(self, part: ModalityBatch) -> Tensor:
         if "statistics" in self.parts:
@@ -102,36 +123,62 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
         ),
     )
 
-    def logits_of(branch: nn.Module, examples: Sequence[Example]) -> Tensor:
-        batch = collate([e.turns for e in examples], {name: model.widths[name]})
-        real = batch.turn_mask.flatten().nonzero().squeeze(1)
-        return branch(batch.modalities[name].flatten_turns().rows(real))
-
-    def loss(branch: nn.Module, examples: list[Example]) -> Tensor:
+    def loss(network: nn.Module, examples: list[Example]) -> Tensor:
         truth = torch.from_numpy(np.concatenate([e.opinions[name] for e in examples]))
-        return F.cross_entropy(logits_of(branch, examples), truth, label_smoothing=LABEL_SMOOTHING)
+        logits = network(branch.turns(examples))
+        return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)
 
     def evaluate() -> dict[str, float]:
-        guesses: list[int] = []
-        for first in range(0, len(plan.select), 64):
-            guesses += logits_of(branch, plan.select[first : first + 64]).argmax(1).tolist()
         truth = np.concatenate([e.labels.argmax(axis=1) for e in plan.select])
-        return scores(truth.tolist(), guesses)
+        return scores(truth.tolist(), branch.judge(plan.select))
 
     return trainer.run(plan.batches, loss, evaluate, plan.criterion)
 
 
-def set_layer_statistics(model: AvtMemoCmt, train: Sources) -> None:
-    """Standardise the statistics of sound by those of the clips that are trained on."""
+def set_layer_statistics(model: AvtMemoCmt, speech: SpeechPart, rows: Sequence[int]) -> None:
+    """Standardise the statistics of sound by those of the clips that are trained on, `rows`."""
     found = []
-    for variant in train.speech.variants:
-        for row in range(len(variant)):
+    for variant in speech.variants:
+        for row in rows:
             values = torch.from_numpy(variant.tokens(row).values)[None]
             found.append(statistics(values, torch.ones(values.shape[:2], dtype=torch.bool)))
     table = torch.cat(found)
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
     layers.set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)
+
+
+def speech_plan(
+    speech: SpeechPart, rows: NDArray[np.int64], select: list[Example], seed: int = 0
+) -> BranchPlan:
+    """How the branch of sound is warmed up.
+
+    Args:
+        speech: the clips of the part that is trained on.
+        rows: int64, those of them that it learns from.
+        select: examples of sound that choose the epoch.
+        seed: of what is drawn.
+    """
+
+    def batches(epoch: int) -> Iterator[list[Example]]:
+        generator = _draw(seed, epoch)
+        # Clips of similar length together: little is spent on padding.
+        lengths = np.diff(speech.variants[0].offsets)[rows] * generator.uniform(0.7, 1.4, len(rows))
+        alike = list(_batches(rows[np.argsort(lengths)], BATCH_CLIPS))
+        for part in (alike[i] for i in generator.permutation(len(alike))):
+            yield [
+                speech_example(
+                    speech,
+                    row,
+                    int(generator.integers(len(speech.variants))),
+                    False,
+                    generator.random(),
+                )
+                for row in part
+            ]
+
+    steps = _steps(len(rows), BATCH_CLIPS)
+    return BranchPlan("audio", CLIP_EPOCHS, CLIP_LEARNING_RATE, steps, batches, select, "uar")
 
 
 def branch_plans(
@@ -144,31 +191,10 @@ def branch_plans(
         select: the select examples of each modality.
         seed: of what is drawn.
     """
-    clips, dialogues = len(train.speech.clips), len(train.text.dialogues)
-    faces = len(train.faces.votes)
-
-    def draw(epoch: int) -> np.random.Generator:
-        return np.random.default_rng((seed, epoch))
-
-    def sound(epoch: int) -> Iterator[list[Example]]:
-        generator = draw(epoch)
-        # Clips of similar length together: little is spent on padding.
-        lengths = np.diff(train.speech.variants[0].offsets) * generator.uniform(0.7, 1.4, clips)
-        batches = list(_batches(np.argsort(lengths), BATCH_CLIPS))
-        for rows in (batches[i] for i in generator.permutation(len(batches))):
-            yield [
-                speech_example(
-                    train.speech,
-                    row,
-                    int(generator.integers(len(train.speech.variants))),
-                    False,
-                    generator.random(),
-                )
-                for row in rows
-            ]
+    dialogues, faces = len(train.text.dialogues), len(train.faces.votes)
 
     def pictures(epoch: int) -> Iterator[list[Example]]:
-        generator = draw(epoch)
+        generator = _draw(seed, epoch)
         chances = train.face_chances()
         for rows in _batches(generator.choice(faces, faces, p=chances), BATCH_FACES):
             variants = generator.integers(len(train.faces.variants), size=len(rows))
@@ -177,28 +203,17 @@ def branch_plans(
             ]
 
     def words(epoch: int) -> Iterator[list[Example]]:
-        order = draw(epoch).permutation(dialogues)
+        order = _draw(seed, epoch).permutation(dialogues)
         for rows in _batches(order, BATCH_DIALOGUES):
             yield [text_example(train.text, row) for row in rows]
 
-    def steps(count: int, batch: int) -> int:
-        return -(-count // batch)
-
     return [
-        BranchPlan(
-            "audio",
-            CLIP_EPOCHS,
-            CLIP_LEARNING_RATE,
-            steps(clips, BATCH_CLIPS),
-            sound,
-            select["audio"],
-            "uar",
-        ),
+        speech_plan(train.speech, np.arange(len(train.speech.clips)), select["audio"], seed),
         BranchPlan(
             "visual",
             FACE_EPOCHS,
             FACE_LEARNING_RATE,
-            steps(faces, BATCH_FACES),
+            _steps(faces, BATCH_FACES),
             pictures,
             select["visual"],
             "accuracy",
@@ -207,12 +222,20 @@ def branch_plans(
             "text",
             DIALOGUE_EPOCHS,
             DIALOGUE_LEARNING_RATE,
-            steps(dialogues, BATCH_DIALOGUES),
+            _steps(dialogues, BATCH_DIALOGUES),
             words,
             select["text"],
             "weighted_f1",
         ),
     ]
+
+
+def _draw(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng((seed, epoch))
+
+
+def _steps(count: int, batch: int) -> int:
+    return -(-count // batch)
 
 
 def _batches(order: NDArray[np.int64], size: int) -> Iterator[list[int]]:

@@ -59,7 +59,7 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
     seed_everything(seed)
     model = AvtMemoCmt(token_shapes(config), config.model)
-    set_layer_statistics(model, train)
+    set_layer_statistics(model, train.speech, range(len(train.speech.clips)))
     for plan in branch_plans(train, evaluation_examples(select), seed):
         print(f"the branch of {plan.modality} alone", flush=True)
         warm_up(model, plan, work / f"{plan.modality}_branch")
