@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -187,6 +188,20 @@ def test_only_what_export_wrote_is_run(exported: Path, tmp_path: Path) -> None:
         file.write(b"0")
     with pytest.raises(AvtError, match=r"face\.onnx is missing or was changed"):
         load_onnx(tmp_path)
+
+
+def test_graphs_load_and_predict_without_heavy_imports(exported: Path, tmp_path: Path) -> None:
+    """They take longer than everything else of a start."""
+    write_wav(tmp_path / "a.wav", speech_like(2.0))
+    code = (
+        "import sys; from avt_memocmt import EmotionRecognizer; "
+        "EmotionRecognizer.from_pretrained(sys.argv[1], 'onnx').predict(sys.argv[2], "
+        "transcribe=False); "
+        "print([m for m in ('transformers', 'torch._dynamo', 'sympy') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(exported), str(tmp_path / "a.wav")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("engine", SINGLE_PRECISION)

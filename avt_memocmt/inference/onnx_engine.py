@@ -108,8 +108,10 @@ class OnnxAvtMemoCmt(AvtMemoCmt):
     """The fusion network whose token level and dialogue level are graphs."""
 
     def __init__(self, config: Config, fusion: Graph, dialogue: Graph) -> None:
-        with torch.device("meta"):
-            super().__init__(token_shapes(config), config.model)
+        super().__init__(token_shapes(config), config.model)
+        # The graphs hold the weights. Under `torch.device("meta")` the constructor would import
+        # PyTorch's compiler, which takes more than a second.
+        self.to("meta")
         self.temperature = type(self.temperature)(config.model.temperatures.decision)
         self._fusion, self._dialogue = fusion, dialogue
         self.eval()
