@@ -51,7 +51,7 @@ lint: .venv/tested
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# A file of tests is one process's, on one thread each: twice as fast on two processors as one process.
+# A file of tests stays in one process; each process has one thread. Some 6 minutes on two processors.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 

@@ -126,7 +126,7 @@ def _label(
         widest = max(map(len, axis.labels)) * _CHARACTER if side == "x" else 0.0
         room = max(_THUMBNAIL * 1.15, widest)
     step = max(1, math.ceil(room * count / inches))
-    places = [0, *range(step if step > 1 else 1, count, step)]
+    places = [0, *range(step, count, step)]
     set_ticks = panel.set_xticks if side == "x" else panel.set_yticks
     set_ticks(places, [_shortened(axis.labels[place]) for place in places], fontsize=NORMAL)
     for text in panel.get_xticklabels() if side == "x" else panel.get_yticklabels():

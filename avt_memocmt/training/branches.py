@@ -135,7 +135,7 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
     return trainer.run(plan.batches, loss, evaluate, plan.criterion)
 
 
-def set_layer_statistics(model: AvtMemoCmt, speech: SpeechPart, rows: Sequence[int]) -> None:
+def set_layer_statistics(model: AvtMemoCmt, speech: SpeechPart, rows: Iterable[int]) -> None:
     """Standardise the statistics of sound by those of the clips that are trained on, `rows`."""
     found = []
     for variant in speech.variants:
