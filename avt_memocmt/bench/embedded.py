@@ -7,9 +7,10 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip
 from avt_memocmt.bench.stages import Stages, StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
+from avt_memocmt.inference.engines import Engine
 from avt_memocmt.inference.live import HOP, LiveRecognizer, StreamEvent
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import to_json
@@ -171,13 +173,14 @@ def _is_final(found: Sequence[StreamEvent]) -> bool:
 def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:
     """Many clips, one process of one thread for each processor."""
     what = "many clips without recogniser, a process for each processor: seconds of film a second"
-    if loaded.setting.engine != "torch":
+    engine = cast(Engine, loaded.setting.engine)
+    if engine not in ("torch", "torch-bf16"):
         return not_measured(
             "batch", what, "x real time", BATCH, "the engine has threads of its own"
         )
     workers = os.cpu_count() or 1
     rounds = BATCH_ROUNDS * max(1, -(-2 * workers // len(clips)))
-    batch = [(loaded.source, clip.path) for _ in range(rounds) for clip in clips]
+    batch = [(loaded.source, engine, clip.path) for _ in range(rounds) for clip in clips]
     with worker_pool(workers) as pool:
         list(pool.map(_predict_one, batch[: max(len(clips), 2 * workers)]))
         began = time.perf_counter()
@@ -190,17 +193,17 @@ def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:
         played / seconds,
         "x real time",
         BATCH,
-        Setting(workers),
+        replace(loaded.setting, threads=workers),
         note=f"{len(batch)} clips in {workers} processes of one thread",
     )
 
 
-_RECOGNIZERS: dict[str, EmotionRecognizer] = {}
-
-
-def _predict_one(task: tuple[str, Path]) -> None:
+def _predict_one(task: tuple[str, Engine, Path]) -> None:
     """In a worker, which loads its recogniser with its first clip."""
-    source, path = task
-    if source not in _RECOGNIZERS:
-        _RECOGNIZERS[source] = EmotionRecognizer.from_pretrained(source)
-    _RECOGNIZERS[source].predict(path, transcribe=False)
+    source, engine, path = task
+    _recognizer(source, engine).predict(path, transcribe=False)
+
+
+@cache
+def _recognizer(source: str, engine: Engine) -> EmotionRecognizer:
+    return EmotionRecognizer.from_pretrained(source, engine)

@@ -27,6 +27,8 @@ from avt_memocmt.bench.report import Report, describe_machine
 from avt_memocmt.bench.stages import StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.inference.engines import Engine
+from avt_memocmt.inference.graphs import GRAPH_TYPES
+from avt_memocmt.inference.onnx_engine import read_manifest
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 
 CASES = (
@@ -70,8 +72,8 @@ def run_benchmark(
     """
     with tempfile.TemporaryDirectory() as folder:
         clips = read_clips(paths or [write_film(Path(folder) / "film-without-a-face.mp4")])
-        setting = Setting(torch.get_num_threads(), engine=engine)
-        loaded = Loaded(EmotionRecognizer.from_pretrained(checkpoint, engine), checkpoint, setting)
+        recognizer = EmotionRecognizer.from_pretrained(checkpoint, engine)
+        loaded = Loaded(recognizer, checkpoint, _setting(engine, checkpoint))
         cases: list[Case] = []
         for name in CASES:
             if name in only:
@@ -79,6 +81,17 @@ def run_benchmark(
                 cases += _measure(name, loaded, clips, runs, minutes)
         names = tuple(f"{clip.path.name} ({clip.seconds:.2f} s)" for clip in clips)
     return Report(describe_machine(), names, tuple(cases))
+
+
+def _setting(engine: Engine, checkpoint: str) -> Setting:
+    dtype = "float32"
+    if engine == "torch-bf16":
+        dtype = "bfloat16"
+    elif engine in GRAPH_TYPES and read_manifest(Path(checkpoint)).quantized:
+        dtype = "float32 and int8"
+    return Setting(
+        torch.get_num_threads(), dtype, engine, "cuda" if engine == "torch-cuda" else "cpu"
+    )
 
 
 def _measure(

@@ -29,7 +29,10 @@ Checkpoint = Annotated[
 
 EngineName = Annotated[
     Engine,
-    typer.Option(help="onnx and openvino run the folder of --checkpoint that export wrote."),
+    typer.Option(
+        help="torch-bf16 is faster where the processor has bfloat16 units, torch-cuda needs a GPU; "
+        "onnx and openvino run the folder of --checkpoint that export wrote."
+    ),
 ]
 
 

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal
 
-Engine = Literal["torch", "onnx", "openvino"]
-"""torch runs a checkpoint, the others the folder that `avt-memocmt export` wrote of one."""
+Engine = Literal["torch", "torch-bf16", "torch-cuda", "onnx", "openvino"]
+"""Those of PyTorch run a checkpoint, the others what `avt-memocmt export` wrote of one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -134,6 +135,30 @@ class OnnxAvtMemoCmt(AvtMemoCmt):
         return self._dialogue(dict(feed))[0]
 
 
+@dataclass(frozen=True)
+class ExportManifest:
+    """What `avt-memocmt export` says of its folder: sums by graph, and the graphs in 8 bits."""
+
+    sha256: dict[str, str]
+    quantized: tuple[str, ...]
+
+
+def read_manifest(folder: Path) -> ExportManifest:
+    """Read the manifest of an exported checkpoint.
+
+    Raises:
+        AvtError: the folder holds none.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        sums = {name: str(manifest["graphs"][name]["sha256"]) for name in GRAPHS}
+        return ExportManifest(sums, tuple(manifest["quantized"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AvtError(
+            f"{folder} holds no exported checkpoint; make one with: avt-memocmt export --out DIR"
+        ) from error
+
+
 def load_onnx(
     folder: Path, open_graph: Callable[[Path], Graph] = OnnxGraph
 ) -> tuple[AvtMemoCmt, Config, Encoders]:
@@ -147,14 +172,7 @@ def load_onnx(
         AvtError: the folder holds no export, a graph is missing or not the one that was written,
             or the engine is not installed.
     """
-    path = folder / MANIFEST_FILE
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        sums = {name: str(manifest["graphs"][name]["sha256"]) for name in GRAPHS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AvtError(
-            f"{folder} holds no exported checkpoint; make one with: avt-memocmt export --out DIR"
-        ) from error
+    sums = read_manifest(folder).sha256
     for name, expected in sums.items():
         graph = folder / f"{name}.onnx"
         if not graph.is_file() or file_sha256(graph) != expected:

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from avt_memocmt import __version__
 from avt_memocmt.config import Config
 from avt_memocmt.emotions import emotion_index
@@ -63,22 +65,31 @@ class EmotionRecognizer:
         """Load a checkpoint and the encoders it was trained with.
 
         Args:
-            name_or_path: "embedded", the one that ships, or a checkpoint folder; with another
-                engine than "torch" a folder that `avt-memocmt export` wrote.
+            name_or_path: "embedded", the one that ships, or a checkpoint folder; with the engines
+                "onnx" and "openvino" a folder that `avt-memocmt export` wrote.
             engine: what computes the networks.
 
         Raises:
             AvtError: the checkpoint or an encoder's weights are missing or damaged, the checkpoint
-                cannot read media, or the engine is not installed.
+                cannot read media, or the engine is not installed or not for this machine.
         """
-        if engine != "torch":
+        if engine in ("onnx", "openvino"):
             from avt_memocmt.inference.graphs import GRAPH_TYPES
             from avt_memocmt.inference.onnx_engine import load_onnx
 
             return cls(*load_onnx(Path(name_or_path), GRAPH_TYPES[engine]))
         folder = checkpoint_folder(name_or_path)
         model, config = load_media_model(folder)
-        return cls(model, config, load_encoders(config, folder, model.modalities))
+        encoders = load_encoders(config, folder, model.modalities)
+        if engine == "torch-bf16":
+            from avt_memocmt.inference.bfloat16 import use_bfloat16
+
+            use_bfloat16(model, encoders)
+        elif engine == "torch-cuda":
+            from avt_memocmt.inference.gpu import use_gpu
+
+            use_gpu(model, encoders)
+        return cls(model, config, encoders)
 
     def predict(
         self,
@@ -187,9 +198,13 @@ class EmotionRecognizer:
             AvtError: as in `predict`; the emotion is unknown; the extra is not installed; the
                 engine is not torch.
         """
-        if next(self.model.parameters()).is_meta:
+        if any(
+            weight.device.type != "cpu" or weight.dtype != torch.float32
+            for weight in self.model.parameters()
+        ):
             raise AvtError(
-                "explanations need gradients, which exported networks lack; use the torch engine."
+                "explanations need gradients in full precision, which this engine lacks; use the "
+                "torch engine."
             )
         # The one import against the layers: explanations are asked for here, and loaded only then.
         from avt_memocmt.explainability.extra import require_captum
