@@ -3,8 +3,7 @@
     python benchmarks/engine_stages.py FOLDER... [--threads N] [--repeats N] [--bf16]
 
 Each FOLDER is one that `avt-memocmt export` wrote. Prints wall time (median, p95) and processor
-time (median), which alone can be compared on a busy machine. --bf16 adds PyTorch under bfloat16
-autocast.
+time (median), which alone can be compared on a busy machine. --bf16 adds the engine torch-bf16.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ import torch
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
+from avt_memocmt.inference.engines import Engine
 
 WARM_UP = 3
 SECONDS = 3
@@ -100,11 +100,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{platform.processor() or platform.machine()}, {options.threads} threads, ms")
-    networks = stages(EmotionRecognizer.from_pretrained("embedded"))
-    show("torch", networks, options.repeats)
-    if options.bf16:
-        with torch.autocast("cpu", torch.bfloat16):
-            show("torch bf16", networks, options.repeats)
+    engines: list[Engine] = ["torch", "torch-bf16"] if options.bf16 else ["torch"]
+    for name in engines:
+        show(name, stages(EmotionRecognizer.from_pretrained("embedded", name)), options.repeats)
     for folder in options.folders:
         for engine in ("onnx", "openvino"):
             if importlib.util.find_spec({"onnx": "onnxruntime"}.get(engine, engine)):

@@ -22,7 +22,7 @@ def use_bfloat16(model: AvtMemoCmt, encoders: Encoders) -> None:
     """Let the networks compute in bfloat16 from now on; what they give stays float32.
 
     Linear layers keep their weights in bfloat16: cast anew at each call, that costs as much as is
-    gained. The spectrogram stays in float32.
+    gained. The spectrogram and Whisper's convolutions, which are quick, stay in float32.
 
     Raises:
         AvtError: the processor has no such units, and would be slower for it.
@@ -37,8 +37,7 @@ def use_bfloat16(model: AvtMemoCmt, encoders: Encoders) -> None:
         (model, "classify"),
     ]
     if isinstance(encoders.audio, WhisperAudioEncoder):
-        whisper = encoders.audio.encoder
-        calls += [(whisper, "stem"), (whisper, "hidden_states")]
+        calls.append((encoders.audio.encoder, "hidden_states"))
     elif isinstance(encoders.audio, HubAudioEncoder):
         calls.append((encoders.audio.model, "forward"))
     for network, name in calls:
