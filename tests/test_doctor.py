@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import get_args
 
 import pytest
+import torch
 from test_predict import run
 
 from avt_memocmt import weights
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference import bfloat16
 from avt_memocmt.inference.doctor import gather_facts
+from avt_memocmt.inference.engines import Engine
 from avt_memocmt.weights import PACKAGED, packaged_path
 
 
@@ -33,6 +37,15 @@ def test_a_missing_package_is_reported_and_named(monkeypatch: pytest.MonkeyPatch
     assert "avt-memocmt[train]" in facts["efficientnet-lite0"].value
     with pytest.raises(AvtError, match=r"avt-memocmt\[embedded\]"):
         packaged_path("yunet")
+
+
+def test_the_engines_for_this_machine_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for units, named in (({bfloat16.UNITS[0]: True}, True), ({"avx2": True}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda units=units: units)
+        engines = next(fact.value for fact in gather_facts() if fact.name == "engines").split(", ")
+        assert ("torch-bf16" in engines) is named
+        assert {"torch", "onnx"} <= set(engines)
+        assert set(engines) <= set(get_args(Engine))
 
 
 def test_an_altered_weight_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

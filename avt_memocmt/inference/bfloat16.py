@@ -18,6 +18,12 @@ UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 """What PyTorch calls such units: of AVX-512, of AMX, of ARM."""
 
 
+def has_units() -> bool:
+    """Whether this processor computes faster in bfloat16."""
+    found = torch.cpu.get_capabilities()
+    return any(found.get(unit) for unit in UNITS)
+
+
 def use_bfloat16(model: AvtMemoCmt, encoders: Encoders) -> None:
     """Let the networks compute in bfloat16 from now on; what they give stays float32.
 
@@ -27,8 +33,7 @@ def use_bfloat16(model: AvtMemoCmt, encoders: Encoders) -> None:
     Raises:
         AvtError: the processor has no such units, and would be slower for it.
     """
-    found = torch.cpu.get_capabilities()
-    if not any(found.get(unit) for unit in UNITS):
+    if not has_units():
         raise AvtError("this processor has no units for bfloat16; use --engine torch instead.")
     calls: list[tuple[nn.Module | None, str]] = [
         (encoders.visual, "forward"),

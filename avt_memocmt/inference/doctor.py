@@ -12,6 +12,8 @@ from avt_memocmt import __version__
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
+from avt_memocmt.inference.bfloat16 import has_units
+from avt_memocmt.inference.engines import Engine
 from avt_memocmt.models.checkpoint import CONFIG_FILE, MODEL_FILE
 from avt_memocmt.weights import CHECKPOINTS, PACKAGED, installed_version, packaged_path
 
@@ -84,7 +86,19 @@ def _processor() -> list[Fact]:
         Fact("PyTorch kernels", torch.backends.cpu.get_cpu_capability()),
         Fact("instruction sets", ", ".join(named) or "none of AVX2, AVX-512, AMX"),
         Fact("GPU", accelerator),
+        _engines(),
     ]
+
+
+def _engines() -> Fact:
+    usable: dict[Engine, bool] = {
+        "torch": True,
+        "torch-bf16": has_units(),
+        "torch-cuda": torch.cuda.is_available(),
+        "onnx": installed_version("onnxruntime") is not None,
+        "openvino": installed_version("openvino") is not None,
+    }
+    return Fact("engines", ", ".join(name for name, here in usable.items() if here))
 
 
 def _packaged(name: str) -> Fact:
