@@ -33,7 +33,7 @@ from avt_memocmt.training.fusion_data import (
 from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 from avt_memocmt.training.synthetic import PairSampler, Sources
 
-EPOCHS = 3
+EPOCHS = 2
 LEARNING_RATE = 4e-4
 WEIGHT_DECAY = 0.05
 WEIGHT_AVERAGE = 0.995
@@ -206,7 +206,7 @@ def _training_example(
     train: Sources, pairs: PairSampler, kind: str, row: int, generator: np.random.Generator
 ) -> Example:
     if kind == "text":
-        return text_example(train.text, row)
+        return text_example(train.text, row, taught=True)
     if kind == "visual":
         return face_example(train.faces, row, int(generator.integers(len(train.faces.variants))))
     if kind == "pairs":

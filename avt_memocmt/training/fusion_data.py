@@ -31,10 +31,10 @@ from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.training.face import aligned_pictures, augment, to_input
 from avt_memocmt.training.speech_augment import augment_speech
-from avt_memocmt.training.text import dialogue_inputs
+from avt_memocmt.training.text import TEXT_HEAD_FILE, dialogue_inputs, text_opinions
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
 
-SPEECH_VARIANTS = 3
+SPEECH_VARIANTS = 4
 FACE_VARIANTS = 1
 
 Labels = NDArray[np.float32]
@@ -58,13 +58,20 @@ class Example:
 
 @dataclass(frozen=True)
 class TextPart:
-    """MELD dialogues: token rows of each turn in two caches, with and without dialogue context."""
+    """MELD dialogues: token rows of each turn in two caches, with and without dialogue context.
+
+    Attributes:
+        judged: float32 [rows, 7], what the text encoder's own classifier says of each row in
+            context. It is taught instead of the labels: the encoder has seen those of the lines it
+            was tuned on, and a network taught them again trusts its tokens too much.
+    """
 
     dialogues: list[list[int]]
     changes: list[list[int]]
     emotions: list[int]
     in_context: TokenCache
     alone: TokenCache
+    judged: Labels
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,15 @@ def load_text(data: Path, part: Part, config: Config, work: Path) -> TextPart:
         return _text_encoder(config, work).encode(items)
 
     folder = work / "cache"
+    in_context = cached_tokens(folder / f"text_{part}_context", lambda: encode(inputs))
+    rows = (in_context.tokens(row) for row in range(len(in_context)))
     return TextPart(
         dialogues,
         changes,
         emotions,
-        cached_tokens(folder / f"text_{part}_context", lambda: encode(inputs)),
+        in_context,
         cached_tokens(folder / f"text_{part}_alone", lambda: encode(lines)),
+        text_opinions(rows, work / TEXT_HEAD_FILE),
     )
 
 
@@ -157,14 +167,14 @@ def one_hot(label: int) -> Labels:
     return np.eye(NUM_EMOTIONS, dtype=np.float32)[label]
 
 
-def text_example(text: TextPart, dialogue: int) -> Example:
-    """A MELD dialogue: words alone."""
+def text_example(text: TextPart, dialogue: int, taught: bool = False) -> Example:
+    """A MELD dialogue: words alone, with its labels or with what is `taught` instead."""
     rows = text.dialogues[dialogue]
     turns, labels = [], []
     for row, change in zip(rows, text.changes[dialogue], strict=True):
         tokens = text.in_context.tokens(row)
         turns.append(TurnFeatures({"text": tokens} if len(tokens) else {}, change))
-        labels.append(one_hot(text.emotions[row]))
+        labels.append(text.judged[row] if taught else one_hot(text.emotions[row]))
     kept = [i for i, turn in enumerate(turns) if turn.tokens]
     stacked = np.stack([labels[i] for i in kept])
     return Example(tuple(turns[i] for i in kept), stacked, {"text": stacked})

@@ -12,14 +12,14 @@ from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_media_model
 from avt_memocmt.training.calibrate import fit_temperatures
-from avt_memocmt.training.face import train_face
+from avt_memocmt.training.face import ROUNDS, train_face
 from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text import RUNS, train_text
 
 STAGES = (
     *(f"text_{run}" for run in range(RUNS)),
-    "face",
+    *(plan.folder for plan in ROUNDS),
     "audio_branch",
     "visual_branch",
     "text_branch",

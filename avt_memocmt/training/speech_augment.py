@@ -1,4 +1,4 @@
-"""Changes of a recording that leave its emotion alone: level, speed, room, channel, noise.
+"""Changes of a recording that leave its emotion alone: level, speed, timbre, room, channel, noise.
 
 They teach the model to ignore recording conditions, which otherwise give away the corpus.
 """
@@ -25,7 +25,9 @@ def augment_speech(samples: Samples, generator: np.random.Generator) -> Samples:
     """
     out = samples
     if generator.random() < 0.6:
-        out = resample(out, generator.uniform(0.9, 1.1))
+        out = resample(out, generator.uniform(0.85, 1.2))
+    if generator.random() < 0.4:
+        out = equalise(out, generator)
     if generator.random() < 0.4:
         out = reverberate(out, generator.uniform(0.1, 0.6), generator)
     if generator.random() < 0.4:
@@ -54,6 +56,14 @@ def reverberate(samples: Samples, decay: float, generator: np.random.Generator) 
     size = len(samples) + length - 1
     wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
     return wet[: len(samples)].astype(np.float32)
+
+
+def equalise(samples: Samples, generator: np.random.Generator) -> Samples:
+    """Random gains, 6 dB of deviation, at seven frequencies up to 8 kHz, and between them."""
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    decibels = np.interp(hertz, np.linspace(0, SAMPLE_RATE / 2, 7), generator.normal(0, 6, 7))
+    return np.fft.irfft(spectrum * 10 ** (decibels / 20), len(samples)).astype(np.float32)
 
 
 def band_limit(samples: Samples, low: float, high: float) -> Samples:

@@ -23,6 +23,11 @@ MISMATCHED = 0.3
 """Share of training pairs whose face or line shows another emotion than the voice."""
 EVIDENCE = {"audio": 0.4, "visual": 0.4, "text": 0.2}
 """How much each modality counts in the soft label of a mismatched pair."""
+MISHEARD = 0.2
+"""Share of training pairs whose face and line agree on another emotion than the voice."""
+MISHEARD_EVIDENCE = {"audio": 0.1, "visual": 0.6, "text": 0.3}
+"""The same in these: a voice unlike any that was trained on is judged wrong that often, and the
+voices of the pairs are those that its branch was trained on."""
 FACE_BALANCE = 0.5
 """Exponent of the inverse class frequency by which faces are drawn: 0 = as is, 1 = balanced."""
 COMBINATIONS = (("audio", "visual"), ("audio", "text"), ("visual", "text"))
@@ -72,19 +77,28 @@ class PairSampler:
         if choice < 0.6:
             present = COMBINATIONS[int(choice / 0.2)]
         emotion = self.sources.speech.clips[row].emotion
-        face, line = emotion, emotion
-        if self.generator.random() < MISMATCHED:
-            other = int(self.generator.integers(NUM_EMOTIONS))
+        face, line, evidence = emotion, emotion, EVIDENCE
+        kind, other = self.generator.random(), int(self.generator.integers(NUM_EMOTIONS))
+        if kind < MISMATCHED:
             # Neutral words under an emotional voice are what most mismatches in films look like.
             face, line = (other, emotion) if self.generator.random() < 0.5 else (emotion, 0)
-        return self._meet(row, face, line, present)
+        elif kind < MISMATCHED + MISHEARD:
+            face, line, evidence = other, other, MISHEARD_EVIDENCE
+        return self._meet(row, face, line, present, evidence)
 
     def matched(self, row: int) -> Example:
         """Voice, face and line of the same emotion: what held-back pairs are measured on."""
         emotion = self.sources.speech.clips[row].emotion
-        return self._meet(row, emotion, emotion, ("audio", "visual", "text"))
+        return self._meet(row, emotion, emotion, ("audio", "visual", "text"), EVIDENCE)
 
-    def _meet(self, row: int, face: int, line: int, present: tuple[str, ...]) -> Example:
+    def _meet(
+        self,
+        row: int,
+        face: int,
+        line: int,
+        present: tuple[str, ...],
+        evidence: dict[str, float],
+    ) -> Example:
         draw = self.generator
         speech, faces, text = self.sources.speech, self.sources.faces, self.sources.text
         face_row = int(draw.choice(self.faces[face]))
@@ -103,8 +117,8 @@ class PairSampler:
             "visual": faces.votes[face_row],
             "text": one_hot(text.emotions[line_row]),
         }
-        total = sum(EVIDENCE[name] for name in present)
-        label = sum(EVIDENCE[name] / total * opinions[name] for name in present)
+        total = sum(evidence[name] for name in present)
+        label = sum(evidence[name] / total * opinions[name] for name in present)
         return Example(
             (TurnFeatures({name: found[name] for name in present}),),
             np.asarray(label, dtype=np.float32)[None],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,9 +17,11 @@ from torch.nn import functional as F
 from avt_memocmt.config import TextConfig
 from avt_memocmt.data.corpora import Dialogue, meld_dialogues
 from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import (
     TEXT_ENCODER_FILE,
     ContextTurn,
+    TextBatch,
     TextEncoder,
     TextInput,
     make_text_encoder,
@@ -40,6 +44,10 @@ WEIGHT_AVERAGE = 0.995
 LABEL_SMOOTHING = 0.05
 DROP_CONTEXT = 0.1
 DROP_SPEAKERS = 0.15
+HIDDEN_PIECES = 0.1
+"""Share of the word pieces, context included, that are hidden behind [MASK] in training."""
+TEXT_HEAD_FILE = "text_head.safetensors"
+"""In the work folder: the classifier that the encoder was tuned with, which teaches the fusion."""
 
 
 class TextClassifier(nn.Module):
@@ -53,11 +61,21 @@ class TextClassifier(nn.Module):
 
     def forward(self, inputs: list[TextInput]) -> Tensor:
         """Utterances -> logits [batch, 7]."""
-        tokens, mask = self.encoder(self.encoder.prepare(inputs))
+        batch = self.encoder.prepare(inputs)
+        tokens, mask = self.encoder(hide_pieces(batch, self.encoder) if self.training else batch)
         weights = mask.float() / mask.sum(1, keepdim=True).clamp(min=1)
         pooled = (tokens * weights[:, :, None]).sum(1)
         logits: Tensor = self.head(self.dropout(pooled))
         return logits
+
+
+def hide_pieces(batch: TextBatch, encoder: TextEncoder) -> TextBatch:
+    """The batch with a random `HIDDEN_PIECES` of its word pieces replaced by [MASK]."""
+    tokenizer = encoder.tokenizer
+    special = torch.tensor([tokenizer.cls_token_id, tokenizer.sep_token_id])
+    hidden = (torch.rand(batch.ids.shape) < HIDDEN_PIECES) & batch.mask
+    hidden &= ~torch.isin(batch.ids, special)
+    return replace(batch, ids=batch.ids.masked_fill(hidden, tokenizer.mask_token_id or 0))
 
 
 def dialogue_inputs(dialogue: Dialogue, context_turns: int) -> list[Example]:
@@ -93,8 +111,26 @@ def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dic
     model.load_state_dict(mean_of([load_file(folder / "best.safetensors") for folder in folders]))
     model.eval()
     result = _select_scores(model, _examples(data, "select", config))
+    save_tensors(model.head.state_dict(), work / TEXT_HEAD_FILE)
     save_tensors(model.encoder.tuned_tensors(), work / TEXT_ENCODER_FILE, torch.float16)
     return result
+
+
+def text_opinions(utterances: Iterable[Tokens], head: Path) -> NDArray[np.float32]:
+    """What the stage's own classifier says of encoded utterances.
+
+    Args:
+        utterances: their tokens; one without any is judged from a mean of zeros.
+        head: `TEXT_HEAD_FILE`.
+
+    Returns:
+        Probabilities, float32 [n, 7].
+    """
+    weights = load_file(head)
+    pooled = np.stack([item.values.sum(axis=0) / max(1, len(item)) for item in utterances])
+    logits = F.linear(torch.from_numpy(pooled), weights["weight"], weights["bias"])
+    opinions: NDArray[np.float32] = logits.softmax(dim=1).numpy()
+    return opinions
 
 
 def mean_of(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -131,6 +167,8 @@ def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -
             weight_average=WEIGHT_AVERAGE,
             seed=order,
         ),
+        # A third faster where the processor has bfloat16 units; the weights stay in float32.
+        Accelerator(cpu=True, mixed_precision="bf16"),
         groups=[
             {"params": list(model.head.parameters())},
             {
@@ -142,7 +180,7 @@ def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -
     weights = class_weights(np.array([label for _, label in train]), CLASS_BALANCE)
 
     def loss(model: nn.Module, batch: list[Example]) -> Tensor:
-        logits = model([item for item, _ in batch])
+        logits = model([item for item, _ in batch]).float()
         truth = torch.tensor([label for _, label in batch])
         return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
 
