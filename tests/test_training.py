@@ -234,8 +234,8 @@ def test_loss_teaches_a_lone_modality_its_own_opinion() -> None:
     opinions = {"audio": audio.requires_grad_(), "text": text.requires_grad_()}
     found = example_loss(Prediction(logits, torch.zeros(2, 2, 3), opinions), [two_turns, one_turn])
     truth = torch.from_numpy(np.stack([*labels, labels[0]]))
-    truth[0] = 0.3 * truth[0] + 0.7 * text[0, 0].softmax(dim=0)
-    truth[2] = 0.3 * truth[2] + 0.7 * audio[1, 0].softmax(dim=0)
+    truth[0] = 0.1 * truth[0] + 0.9 * text[0, 0].softmax(dim=0)
+    truth[2] = 0.1 * truth[2] + 0.9 * audio[1, 0].softmax(dim=0)
     decided = torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]])
     expected = F.cross_entropy(decided, truth, label_smoothing=0.05)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -272,11 +272,10 @@ def test_opinions_of_words_are_those_of_the_tuned_classifier(tmp_path: Path) -> 
     head = nn.Linear(6, 7)
     save_tensors(head.state_dict(), tmp_path / "head.safetensors")
     cache = make_cache([3, 1, 0], 6)
-    rows = [cache.tokens(row) for row in range(3)]
-    found = text_opinions(rows, tmp_path / "head.safetensors")
-    means = [torch.from_numpy(row.values).mean(dim=0) for row in rows[:2]] + [torch.zeros(6)]
+    found = text_opinions(cache, tmp_path / "head.safetensors")
+    means = [torch.from_numpy(cache.tokens(row).values).mean(dim=0) for row in range(2)]
     with torch.no_grad():
-        expected = head(torch.stack(means)).softmax(dim=1)
+        expected = head(torch.stack([*means, torch.zeros(6)])).softmax(dim=1)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

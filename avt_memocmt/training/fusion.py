@@ -33,11 +33,11 @@ from avt_memocmt.training.fusion_data import (
 from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 from avt_memocmt.training.synthetic import PairSampler, Sources
 
-EPOCHS = 2
+EPOCHS = 4
 LEARNING_RATE = 4e-4
 WEIGHT_DECAY = 0.05
 WEIGHT_AVERAGE = 0.995
-DISTILLATION = 0.7
+DISTILLATION = 0.9
 """Share of a modality's own opinion in the target of a turn that has nothing else."""
 LABEL_SMOOTHING = 0.05
 SPOKEN_WORDS = 0.3

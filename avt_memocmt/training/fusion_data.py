@@ -112,14 +112,13 @@ def load_text(data: Path, part: Part, config: Config, work: Path) -> TextPart:
 
     folder = work / "cache"
     in_context = cached_tokens(folder / f"text_{part}_context", lambda: encode(inputs))
-    rows = (in_context.tokens(row) for row in range(len(in_context)))
     return TextPart(
         dialogues,
         changes,
         emotions,
         in_context,
         cached_tokens(folder / f"text_{part}_alone", lambda: encode(lines)),
-        text_opinions(rows, work / TEXT_HEAD_FILE),
+        text_opinions(in_context, work / TEXT_HEAD_FILE),
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -17,7 +16,6 @@ from torch.nn import functional as F
 from avt_memocmt.config import TextConfig
 from avt_memocmt.data.corpora import Dialogue, meld_dialogues
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import (
     TEXT_ENCODER_FILE,
     ContextTurn,
@@ -29,6 +27,7 @@ from avt_memocmt.features.extract_text_features import (
 from avt_memocmt.metrics import scores
 from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 from avt_memocmt.training.losses import class_weights
+from avt_memocmt.training.token_cache import TokenCache
 
 Example = tuple[TextInput, int]
 
@@ -116,7 +115,7 @@ def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dic
     return result
 
 
-def text_opinions(utterances: Iterable[Tokens], head: Path) -> NDArray[np.float32]:
+def text_opinions(utterances: TokenCache, head: Path) -> NDArray[np.float32]:
     """What the stage's own classifier says of encoded utterances.
 
     Args:
@@ -127,7 +126,8 @@ def text_opinions(utterances: Iterable[Tokens], head: Path) -> NDArray[np.float3
         Probabilities, float32 [n, 7].
     """
     weights = load_file(head)
-    pooled = np.stack([item.values.sum(axis=0) / max(1, len(item)) for item in utterances])
+    rows = (utterances.tokens(row) for row in range(len(utterances)))
+    pooled = np.stack([item.values.sum(axis=0) / max(1, len(item)) for item in rows])
     logits = F.linear(torch.from_numpy(pooled), weights["weight"], weights["bias"])
     opinions: NDArray[np.float32] = logits.softmax(dim=1).numpy()
     return opinions
@@ -167,8 +167,6 @@ def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -
             weight_average=WEIGHT_AVERAGE,
             seed=order,
         ),
-        # A third faster where the processor has bfloat16 units; the weights stay in float32.
-        Accelerator(cpu=True, mixed_precision="bf16"),
         groups=[
             {"params": list(model.head.parameters())},
             {
@@ -180,7 +178,10 @@ def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -
     weights = class_weights(np.array([label for _, label in train]), CLASS_BALANCE)
 
     def loss(model: nn.Module, batch: list[Example]) -> Tensor:
-        logits = model([item for item, _ in batch]).float()
+        # A third faster where the processor has bfloat16 units. Accelerate's own mixed precision
+        # would hold for every later stage of the process.
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model([item for item, _ in batch]).float()
         truth = torch.tensor([label for _, label in batch])
         return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
 
