@@ -17,10 +17,13 @@ def make_weights(
         Path, typer.Option(help="Folder for caches, logs and the finished checkpoint.")
     ] = Path("work/embedded"),
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    teacher: Annotated[
+        str, typer.Option(help="Hub id or folder of MPNet, which teaches the text encoder.")
+    ] = "sentence-transformers/all-mpnet-base-v2",
 ) -> None:
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
     require_training_tools()
     from avt_memocmt.training.recipe import train_embedded
 
-    folder = train_embedded(data, work, seed)
+    folder = train_embedded(data, work, seed, teacher)
     log.print(f"the checkpoint is in {folder}", markup=False)

@@ -26,12 +26,12 @@ RAVDESS_STATEMENTS = {
     "01": "Kids are talking by the door.",
     "02": "Dogs are sitting by the door.",
 }
-_RAVDESS_SELECT = frozenset({14, 15})
+_RAVDESS_SELECT = frozenset({15})
 _RAVDESS_REPORT = frozenset({16, 17, 18})
 _SELECT_SPEAKERS = {
-    "emovo": frozenset({"f3", "m3"}),
-    "nemo": frozenset({"MK0", "SM0"}),
-    "urdu": frozenset({"SM4", "SM7", "SF6"}),
+    "emovo": frozenset({"m3"}),
+    "nemo": frozenset({"SM0"}),
+    "urdu": frozenset({"SM7", "SF6"}),
     "tess": frozenset[str](),
 }
 

@@ -34,7 +34,7 @@ from avt_memocmt.training.speech_augment import augment_speech
 from avt_memocmt.training.text import TEXT_HEAD_FILE, dialogue_inputs, text_opinions
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
 
-SPEECH_VARIANTS = 4
+SPEECH_VARIANTS = 6
 FACE_VARIANTS = 1
 
 Labels = NDArray[np.float32]

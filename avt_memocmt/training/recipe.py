@@ -18,6 +18,7 @@ from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text import RUNS, train_text
 
 STAGES = (
+    "text_teacher",
     *(f"text_{run}" for run in range(RUNS)),
     *(plan.folder for plan in ROUNDS),
     "audio_branch",
@@ -28,7 +29,7 @@ STAGES = (
 """Subfolders of the work folder, in the order in which they are trained."""
 
 
-def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
+def train_embedded(data: Path, work: Path, seed: int, teacher: str) -> Path:
     """Train text encoder, face network and fusion in turn, and assemble the checkpoint.
 
     Every stage that is finished is skipped, and one that was stopped resumes at its last epoch.
@@ -37,6 +38,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
         data: folder with meld/, ravdess/, speech/ and ferplus/.
         work: folder for caches, logs and states; the checkpoint lands in `work/checkpoint`.
         seed: of every random choice.
+        teacher: hub id or folder of MPNet, which teaches the text encoder.
 
     Returns:
         The checkpoint folder.
@@ -47,7 +49,7 @@ def train_embedded(data: Path, work: Path, seed: int = 0) -> Path:
     config = load_config(EMBEDDED_PRESET)
     work.mkdir(parents=True, exist_ok=True)
     selected = {
-        "text": train_text(data, work, config.text, seed),
+        "text": train_text(data, work, config.text, teacher, seed),
         "face": train_face(data, work, seed),
         "fusion": train_fusion(data, work, config, seed),
     }

@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.preprocessing.audio_preprocess import trim_silence
 
 Samples = NDArray[np.float32]
+
+TRIMMED = 0.5
+"""Share of the variants that lose the silence at their ends: clips of some corpora have a second of
+it, and utterances that voice activity cut out of a film have little."""
+TRIM_THRESHOLD_DB = 35.0
 
 
 def augment_speech(samples: Samples, generator: np.random.Generator) -> Samples:
@@ -24,6 +30,8 @@ def augment_speech(samples: Samples, generator: np.random.Generator) -> Samples:
         A waveform of a slightly different length, in [-1, 1].
     """
     out = samples
+    if generator.random() < TRIMMED:
+        out, _ = trim_silence(out, TRIM_THRESHOLD_DB)
     if generator.random() < 0.6:
         out = resample(out, generator.uniform(0.85, 1.2))
     if generator.random() < 0.4:

@@ -1,4 +1,8 @@
-"""Stage 1 of the embedded recipe: MiniLM fine-tuned on MELD's transcripts with dialogue context."""
+"""Stage 1 of the embedded recipe: MiniLM fine-tuned on MELD's transcripts with dialogue context.
+
+It learns from the labels and from what a larger network says of the same lines (distillation,
+Hinton et al. 2015).
+"""
 
 from __future__ import annotations
 
@@ -27,9 +31,12 @@ from avt_memocmt.features.extract_text_features import (
 from avt_memocmt.metrics import scores
 from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
 from avt_memocmt.training.losses import class_weights
+from avt_memocmt.training.text_teacher import teacher_opinions
 from avt_memocmt.training.token_cache import TokenCache
 
 Example = tuple[TextInput, int]
+Taught = tuple[TextInput, NDArray[np.float32]]
+"""An utterance and the distribution to predict."""
 
 RUNS = 3
 """Fine-tunings from the same start in different orders of the data, whose weights are averaged."""
@@ -41,6 +48,8 @@ FROZEN_LAYERS = 2
 CLASS_BALANCE = 0.3
 WEIGHT_AVERAGE = 0.995
 LABEL_SMOOTHING = 0.05
+DISTILLATION = 0.7
+"""Share of the teacher's opinion in the target; the rest is the label."""
 DROP_CONTEXT = 0.1
 DROP_SPEAKERS = 0.15
 HIDDEN_PIECES = 0.1
@@ -96,20 +105,37 @@ def forget_at_random(item: TextInput, generator: np.random.Generator) -> TextInp
     return item
 
 
-def train_text(data: Path, work: Path, config: TextConfig, seed: int = 0) -> dict[str, float]:
+def train_text(
+    data: Path, work: Path, config: TextConfig, teacher: str, seed: int = 0
+) -> dict[str, float]:
     """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into `work`.
 
     The embeddings and the lowest layers stay frozen; the word embeddings are left out of the file.
     The weights are the mean of several fine-tunings (a uniform soup, Wortsman et al. 2022).
 
+    Args:
+        data: folder with meld/.
+        work: receives caches, logs and states as well.
+        config: of the encoder.
+        teacher: hub id or folder of the network that teaches.
+        seed: of every random choice.
+
     Returns:
         Their scores on the select part of MELD's train split.
     """
-    folders = [fine_tune(data, work, config, seed, run) for run in range(RUNS)]
+    select = _examples(data, "select", config)
+    train = _examples(data, "train", config)
+    cache = work / "text_teacher.npy"
+    if not cache.is_file():
+        partial = cache.with_suffix(".part.npy")
+        np.save(partial, teacher_opinions(train, select, work, config, teacher, seed))
+        partial.replace(cache)
+    taught = taught_examples(train, np.load(cache, allow_pickle=False))
+    folders = [fine_tune(taught, select, work, config, seed, run) for run in range(RUNS)]
     model = _start(config, seed)
     model.load_state_dict(mean_of([load_file(folder / "best.safetensors") for folder in folders]))
     model.eval()
-    result = _select_scores(model, _examples(data, "select", config))
+    result = _select_scores(model, select)
     save_tensors(model.head.state_dict(), work / TEXT_HEAD_FILE)
     save_tensors(model.encoder.tuned_tensors(), work / TEXT_ENCODER_FILE, torch.float16)
     return result
@@ -143,18 +169,45 @@ def mean_of(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -> Path:
+def taught_examples(train: list[Example], opinions: NDArray[np.float32]) -> list[Taught]:
+    """The training lines with what is to be predicted: label and teacher's opinion, mixed.
+
+    The labels of rare emotions weigh more; the teacher, who learned from labels weighed alike, says
+    so by itself. A target need not sum to 1.
+
+    Args:
+        train: lines with their labels.
+        opinions: the teacher's probabilities, [n, 7].
+    """
+    labels = np.array([label for _, label in train])
+    smooth = (1 - LABEL_SMOOTHING) * np.eye(NUM_EMOTIONS)[labels] + LABEL_SMOOTHING / NUM_EMOTIONS
+    weighed = smooth * class_weights(labels, CLASS_BALANCE).numpy()[labels, None]
+    targets = ((1 - DISTILLATION) * weighed + DISTILLATION * opinions).astype(np.float32)
+    return [(item, target) for (item, _), target in zip(train, targets, strict=True)]
+
+
+def fine_tune(
+    taught: list[Taught],
+    select: list[Example],
+    work: Path,
+    config: TextConfig,
+    seed: int,
+    run: int,
+) -> Path:
     """One fine-tuning, whose epoch is chosen by weighted F1 on the select part.
 
     Args:
-        run: orders the data; the start is the same for all.
+        taught: the lines to learn from.
+        select: the lines that choose.
+        work: receives a folder for the run.
+        config: of the encoder.
+        seed: of the start, the same for all runs.
+        run: orders the data.
 
     Returns:
         The folder with its log and its weights, `best.safetensors`.
     """
     model = _start(config, seed)
-    train = _examples(data, "train", config)
-    select = _examples(data, "select", config)
     folder = work / f"text_{run}"
     order = 100 * run + seed
     trainer = Trainer(
@@ -162,7 +215,7 @@ def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -
         folder,
         Schedule(
             EPOCHS,
-            -(-len(train) // BATCH),
+            -(-len(taught) // BATCH),
             HEAD_LEARNING_RATE,
             weight_average=WEIGHT_AVERAGE,
             seed=order,
@@ -175,18 +228,17 @@ def fine_tune(data: Path, work: Path, config: TextConfig, seed: int, run: int) -
             },
         ],
     )
-    weights = class_weights(np.array([label for _, label in train]), CLASS_BALANCE)
 
-    def loss(model: nn.Module, batch: list[Example]) -> Tensor:
+    def loss(model: nn.Module, batch: list[Taught]) -> Tensor:
         # A third faster where the processor has bfloat16 units. Accelerate's own mixed precision
         # would hold for every later stage of the process.
         with torch.autocast("cpu", torch.bfloat16):
             logits = model([item for item, _ in batch]).float()
-        truth = torch.tensor([label for _, label in batch])
-        return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
+        truth = torch.from_numpy(np.stack([target for _, target in batch]))
+        return F.cross_entropy(logits, truth)
 
     trainer.run(
-        lambda epoch: _batches(train, order + epoch),
+        lambda epoch: _batches(taught, order + epoch),
         loss,
         lambda: _select_scores(model, select),
         "weighted_f1",
@@ -219,10 +271,10 @@ def _examples(data: Path, part: str, config: TextConfig) -> list[Example]:
     ]
 
 
-def _batches(examples: list[Example], seed: int) -> Iterator[list[Example]]:
+def _batches(examples: list[Taught], seed: int) -> Iterator[list[Taught]]:
     """Shuffled batches of similar length, so that little is spent on padding."""
     generator = np.random.default_rng(seed)
-    drawn = [(forget_at_random(item, generator), label) for item, label in examples]
+    drawn = [(forget_at_random(item, generator), target) for item, target in examples]
     size = [len(i.text) + sum(len(c.text) for c in i.context) for i, _ in drawn]
     jitter = generator.uniform(0.8, 1.25, len(drawn))
     order = np.argsort(np.array(size) * jitter)
