@@ -22,6 +22,7 @@ from media_factory import (
     write_media,
     write_wav,
 )
+from PIL import Image, ImageCms
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.read_ahead import read_ahead
@@ -248,12 +249,15 @@ def test_rotation_is_applied(tmp_path, matrix, shape, corner):
     assert red_corner(pictures[0].image) == corner
 
 
-def test_photo_turned_by_exif(tmp_path):
-    image = pytest.importorskip("PIL.Image")
-    exif = image.Exif()
+@pytest.mark.parametrize("name", ["photo.jpg", "screenshot.png"])
+def test_photo_turned_by_exif(tmp_path, name):
+    exif = Image.Exif()
     exif[0x0112] = 6  # turn 90 degrees clockwise to view
-    image.fromarray(picture(64, 48, 90)).save(tmp_path / "photo.jpg", exif=exif)
-    _, _, pictures = read(tmp_path / "photo.jpg")
+    # A PNG with both killed the process.
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = Image.fromarray(picture(64, 48, 90))
+    photo.save(tmp_path / name, exif=exif, icc_profile=profile)
+    _, _, pictures = read(tmp_path / name)
     assert pictures[0].image.shape == (64, 48, 3)
     assert red_corner(pictures[0].image) == (0, 1)
 

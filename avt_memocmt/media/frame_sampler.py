@@ -12,6 +12,10 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 _CLOCK_TOLERANCE = 0.002  # seconds: containers round timestamps to 1 ms
+_UNLISTED = {"png", "apng"}
+"""Codecs whose side data is never listed: when it holds a colour profile and EXIF, as screenshots
+of macOS do, PyAV 18 frees the profile's name twice, and the process dies."""
+_Matrix = tuple[int, int, int, int]
 
 
 class FrameSampler:
@@ -74,10 +78,15 @@ class PictureConverter:
     """Converts decoded pictures to upright RGB, scaled down to `max_side` pixels.
 
     One converter serves a whole video: setting up the scaler costs more than a small picture.
+
+    Args:
+        max_side: pixels.
+        codec: FFmpeg's name of what decoded the pictures.
     """
 
-    def __init__(self, max_side: int) -> None:
+    def __init__(self, max_side: int, codec: str) -> None:
         self._max_side = max_side
+        self._lists_side_data = codec not in _UNLISTED
         self._scaler = VideoReformatter()
 
     def rgb(self, frame: DecodedFrame) -> NDArray[np.uint8]:
@@ -87,16 +96,17 @@ class PictureConverter:
         converted = self._scaler.reformat(
             frame, width, height, format="rgb24", interpolation="AREA"
         )
-        return upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), frame)
+        matrix = _display_matrix(frame) if self._lists_side_data else _rotation_matrix(frame)
+        return _upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), matrix)
 
 
-def upright(image: NDArray[np.uint8], frame: DecodedFrame) -> NDArray[np.uint8]:
-    """Apply the orientation that the frame's display matrix asks for, to a quarter turn.
+def _upright(image: NDArray[np.uint8], matrix: _Matrix) -> NDArray[np.uint8]:
+    """Apply the orientation that a display matrix asks for, to a quarter turn.
 
     The matrix maps (x, y) of the stored picture to (a x + c y, b x + d y) on the screen
     (libavutil/display.h).
     """
-    a, b, c, d = _display_matrix(frame)
+    a, b, c, d = matrix
     if abs(a) >= abs(b):
         flip_x, flip_y = a < 0, d < 0
     else:
@@ -106,17 +116,21 @@ def upright(image: NDArray[np.uint8], frame: DecodedFrame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
-def _display_matrix(frame: DecodedFrame) -> tuple[int, int, int, int]:
+def _display_matrix(frame: DecodedFrame) -> _Matrix:
     try:
         side_data: Any = frame.side_data  # PyAV's stubs take it for a plain dict
     except ValueError:
-        # PyAV 18 cannot list the side data of a picture with EXIF; it still knows the rotation,
-        # counter-clockwise in degrees, of such a picture (mirrored ones excepted).
-        angle = math.radians(frame.rotation)
-        cos, sin = round(math.cos(angle)), round(math.sin(angle))
-        return cos, -sin, sin, cos
+        # PyAV 18 cannot list the side data of a picture with EXIF.
+        return _rotation_matrix(frame)
     matrix = next((data for data in side_data if data.type is Type.DISPLAYMATRIX), None)
     if matrix is None:
         return 1, 0, 0, 1
     values = np.frombuffer(bytes(matrix), dtype=np.int32)
     return int(values[0]), int(values[1]), int(values[3]), int(values[4])
+
+
+def _rotation_matrix(frame: DecodedFrame) -> _Matrix:
+    """From the rotation, counter-clockwise in degrees, which does not tell mirrored pictures."""
+    angle = math.radians(frame.rotation)
+    cos, sin = round(math.cos(angle)), round(math.sin(angle))
+    return cos, -sin, sin, cos

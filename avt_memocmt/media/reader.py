@@ -81,11 +81,12 @@ class MediaReader:
         self.warnings: list[str] = []
         self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._start, self._end = start, end
-        self._converter = PictureConverter(max_side)
         self._sampler = FrameSampler(frames_per_second)
         self._container = container or open_container(self.path)
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
+        codec = self._video.codec_context.name if self._video is not None else ""
+        self._converter = PictureConverter(max_side, codec)
         if self._video is not None and container is None:
             # Decodes on all processors, some pictures ahead, which a live source cannot wait for.
             self._video.thread_type = "AUTO"
