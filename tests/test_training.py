@@ -420,6 +420,17 @@ def test_the_equaliser_changes_tones_by_a_gain_alone() -> None:
     assert 20 * np.log10(gains) == pytest.approx(expected, abs=0.05)
 
 
+def test_half_of_the_augmented_clips_lose_the_silence_at_their_ends() -> None:
+    second = np.zeros(16000, np.float32)
+    tone = np.sin(np.arange(16000) / 5).astype(np.float32)
+    generator = np.random.default_rng(0)
+    clip = np.concatenate([second, tone, second])
+    lengths = np.array([len(augment_speech(clip, generator)) / 16000 for _ in range(200)])
+    # At most a second of padding and the slowest speed; at least the fastest.
+    assert ((lengths < 1 / 0.85 + 1.01) | (lengths > 3 / 1.2 - 0.01)).all()
+    assert np.mean(lengths < 2.3) == pytest.approx(0.5, abs=0.1)
+
+
 def test_augmented_speech_and_faces_stay_in_range() -> None:
     generator = np.random.default_rng(3)
     voice = generator.normal(size=8000).astype(np.float32) / 5

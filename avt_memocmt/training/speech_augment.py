@@ -1,4 +1,4 @@
-"""Changes of a recording that leave its emotion alone: level, speed, timbre, room, channel, noise.
+"""Changes of a recording that leave its emotion alone: silence, level, speed, timbre, room, noise.
 
 They teach the model to ignore recording conditions, which otherwise give away the corpus.
 """
