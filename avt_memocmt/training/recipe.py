@@ -29,7 +29,7 @@ STAGES = (
 """Subfolders of the work folder, in the order in which they are trained."""
 
 
-def train_embedded(data: Path, work: Path, seed: int, teacher: str) -> Path:
+def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Path:
     """Train text encoder, face network and fusion in turn, and assemble the checkpoint.
 
     Every stage that is finished is skipped, and one that was stopped resumes at its last epoch.
@@ -38,7 +38,8 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str) -> Path:
         data: folder with meld/, ravdess/, speech/ and ferplus/.
         work: folder for caches, logs and states; the checkpoint lands in `work/checkpoint`.
         seed: of every random choice.
-        teacher: hub id or folder of MPNet, which teaches the text encoder.
+        teacher: hub id or folder of MPNet, which teaches the text encoder; None: the packages that
+            hold it.
 
     Returns:
         The checkpoint folder.

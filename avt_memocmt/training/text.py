@@ -106,7 +106,7 @@ def forget_at_random(item: TextInput, generator: np.random.Generator) -> TextInp
 
 
 def train_text(
-    data: Path, work: Path, config: TextConfig, teacher: str, seed: int = 0
+    data: Path, work: Path, config: TextConfig, teacher: str | None, seed: int = 0
 ) -> dict[str, float]:
     """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into `work`.
 
@@ -117,7 +117,7 @@ def train_text(
         data: folder with meld/.
         work: receives caches, logs and states as well.
         config: of the encoder.
-        teacher: hub id or folder of the network that teaches.
+        teacher: hub id or folder of MPNet, which teaches; None: the packages that hold it.
         seed: of every random choice.
 
     Returns:

