@@ -162,19 +162,25 @@ def packaged_path(name: str) -> Path:
 def packaged_folder(name: str) -> Path:
     """Folder that holds a packaged weight file and the small files beside it.
 
-    The package is located without running any of its code.
-
     Raises:
         AvtError: the package is not installed.
     """
     entry = PACKAGED[name]
-    spec = importlib.util.find_spec(entry.module)
-    if spec is None or not spec.submodule_search_locations:
+    folder = module_folder(entry.module)
+    if folder is None:
         raise AvtError(
             f"{entry.about} comes from {entry.distribution}, which is not installed; install the "
             f"extra with: pip install 'avt-memocmt[{entry.extra}]'"
         )
-    return Path(next(iter(spec.submodule_search_locations))) / Path(entry.path).parent
+    return folder / Path(entry.path).parent
+
+
+def module_folder(module: str) -> Path | None:
+    """Folder of an installed package, located without running any of its code, or None."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def installed_version(distribution: str) -> str | None:

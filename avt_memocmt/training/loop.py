@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file, save_file
@@ -42,6 +43,29 @@ def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+
+
+def similar_length_batches(
+    lengths: NDArray[np.int64],
+    size: int,
+    generator: np.random.Generator,
+    jitter: tuple[float, float] = (0.8, 1.25),
+) -> Iterator[NDArray[np.int64]]:
+    """Shuffled batches of similar length, so that little is spent on padding.
+
+    Args:
+        lengths: int64 [n], of any unit.
+        size: samples of a batch; the last may have fewer.
+        generator: source of randomness.
+        jitter: factors between which each length is changed, so that batches differ.
+
+    Yields:
+        Indices into `lengths`; every sample comes once.
+    """
+    order = np.argsort(lengths * generator.uniform(*jitter, len(lengths)))
+    batches = [order[first : first + size] for first in range(0, len(order), size)]
+    for number in generator.permutation(len(batches)):
+        yield batches[number]
 
 
 def make_accelerator(precision: str = "fp32") -> Accelerator:

