@@ -13,24 +13,26 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import MPNetConfig, MPNetModel
 
 from avt_memocmt.config import EMBEDDED_PRESET, TextConfig, load_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import ContextTurn, TextEncoder, TextInput
 from avt_memocmt.training import text_teacher
+from avt_memocmt.training.loop import load_into
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.text import CLASS_BALANCE, DISTILLATION, taught_examples
 from avt_memocmt.training.text_teacher import (
     ARCHIVE_PARTS,
+    TEACHERS,
     TUNED_LAYERS,
     UpperLayers,
+    judge,
     load_teacher,
     packaged_teacher,
     read_lines,
     teacher_opinions,
 )
-from tests.tiny_encoders import save_tiny_bert
+from tests.tiny_encoders import save_tiny_mpnet
 
 LINES = [
     (TextInput("oh my god", (ContextTurn("what is it", False),)), 1),
@@ -42,19 +44,7 @@ LINES = [
 
 @pytest.fixture
 def mpnet(tmp_path: Path) -> str:
-    """A random MPNet of six narrow layers."""
-    folder = save_tiny_bert(tmp_path / "mpnet")
-    torch.manual_seed(0)
-    config = MPNetConfig(
-        vocab_size=200,
-        hidden_size=16,
-        num_hidden_layers=TUNED_LAYERS + 2,
-        initializer_range=0.3,
-        num_attention_heads=2,
-        intermediate_size=16,
-    )
-    MPNetModel(config).save_pretrained(folder)
-    return str(folder)
+    return str(save_tiny_mpnet(tmp_path / "mpnet"))
 
 
 @pytest.fixture
@@ -86,7 +76,7 @@ def test_lower_and_upper_layers_are_the_whole_network(
     assert (expected[0] - expected[1]).abs().max() > 0.05
 
 
-def test_the_teacher_learns_and_judges_every_line(
+def test_the_teachers_learn_and_their_mean_judges_every_line(
     mpnet: str, text: TextConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for rate in ("LEARNING_RATE", "HEAD_LEARNING_RATE"):  # a network this small needs larger steps
@@ -98,6 +88,14 @@ def test_the_teacher_learns_and_judges_every_line(
     assert found[:4].argmax(axis=1).tolist() == [label for _, label in LINES]
     again = teacher_opinions(200 * LINES, LINES, tmp_path / "work", text, mpnet)
     np.testing.assert_allclose(again, found, atol=1e-6)
+    encoder = load_teacher(mpnet, text)
+    lines = read_lines(LINES, encoder, tmp_path / "few")
+    model, alone = UpperLayers(encoder), []
+    for run in range(TEACHERS):
+        load_into(model, tmp_path / "work" / f"text_teacher_{run}" / "best.safetensors")
+        alone.append(judge(model.eval(), lines))
+    np.testing.assert_allclose(np.mean(alone, axis=0), found[:4], atol=0.02)
+    assert np.abs(alone[0] - alone[1]).max() > 0.001
 
 
 def test_a_missing_teacher_is_named(text: TextConfig, tmp_path: Path) -> None:

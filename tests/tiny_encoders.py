@@ -12,6 +12,8 @@ from transformers import (
     BertModel,
     HubertConfig,
     HubertModel,
+    MPNetConfig,
+    MPNetModel,
     PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetModel,
@@ -78,4 +80,20 @@ def save_tiny_bert(folder: Path) -> Path:
         cls_token="[CLS]",
         sep_token="[SEP]",
     ).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_mpnet(folder: Path) -> Path:
+    """16-d, six layers, the tokenizer of `save_tiny_bert`."""
+    save_tiny_bert(folder)
+    torch.manual_seed(0)
+    config = MPNetConfig(
+        vocab_size=200,
+        hidden_size=16,
+        num_hidden_layers=6,
+        initializer_range=0.3,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    MPNetModel(config).save_pretrained(folder)
     return folder

@@ -42,8 +42,8 @@ DISTILLATION = 0.9
 LABEL_SMOOTHING = 0.05
 SPOKEN_WORDS = 0.3
 """Share of the speech clips with known words that keep them."""
-DIALOGUES_PER_EPOCH, CLIPS_PER_EPOCH, FACES_PER_EPOCH = 320, 1200, 3840
-"""Each clip is also the voice of one synthetic pair an epoch."""
+CLIPS_PER_EPOCH, FACES_PER_EPOCH = 1200, 3840
+"""Every dialogue comes once an epoch, and each clip also as the voice of one synthetic pair."""
 BATCH_DIALOGUES, BATCH_CLIPS, BATCH_FACES = 8, 24, 128
 
 
@@ -182,7 +182,6 @@ def _plan(train: Sources, generator: np.random.Generator) -> list[tuple[str, np.
     faces = generator.choice(len(chances), FACES_PER_EPOCH, p=chances)
     lengths = [len(rows) for rows in train.text.dialogues]
     dialogues = np.argsort(np.array(lengths) + generator.uniform(0, 3, len(lengths)))
-    dialogues = dialogues[np.sort(generator.permutation(len(dialogues))[:DIALOGUES_PER_EPOCH])]
     clips = np.argsort(
         np.diff(train.speech.variants[0].offsets)
         * generator.uniform(0.85, 1.15, len(train.speech.clips))

@@ -16,9 +16,10 @@ from avt_memocmt.training.face import ROUNDS, train_face
 from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text import RUNS, train_text
+from avt_memocmt.training.text_teacher import TEACHERS
 
 STAGES = (
-    "text_teacher",
+    *(f"text_teacher_{run}" for run in range(TEACHERS)),
     *(f"text_{run}" for run in range(RUNS)),
     *(plan.folder for plan in ROUNDS),
     "audio_branch",

@@ -44,7 +44,7 @@ Example = tuple[TextInput, int]
 Taught = tuple[TextInput, NDArray[np.float32]]
 """An utterance and the distribution to predict."""
 
-RUNS = 3
+RUNS = 5
 """Fine-tunings from the same start in different orders of the data, whose weights are averaged."""
 EPOCHS = 3
 BATCH = 32

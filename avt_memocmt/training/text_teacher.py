@@ -1,4 +1,4 @@
-"""Who teaches the text encoder: MPNet, ten times its size, tuned on the same transcripts.
+"""Who teaches the text encoder: MPNet, ten times its size, tuned twice on the same transcripts.
 
 Only its opinions of the training lines are kept; nothing of it ships.
 """
@@ -36,6 +36,8 @@ from avt_memocmt.weights import module_folder
 ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
 """Of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) that the packages hold."""
 ARCHIVE_PARTS = 5
+TEACHERS = 2
+"""Tunings with different heads and orders of the data, whose probabilities are averaged."""
 EPOCHS = 2
 BATCH = 32
 LEARNING_RATE, HEAD_LEARNING_RATE = 1e-4, 1e-3
@@ -97,14 +99,12 @@ def teacher_opinions(
     teacher: str | None,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """What the tuned teacher says of every training line.
-
-    Its epoch is chosen by weighted F1 on the select part.
+    """What the tuned teachers say of every training line, their mean.
 
     Args:
         train: lines with their labels.
-        select: the lines that choose.
-        work: receives its log and state, `text_teacher`, and what its lower layers say.
+        select: the lines that choose each one's epoch, by weighted F1.
+        work: receives a folder for each, `text_teacher_*`, and what the lower layers say.
         config: how the text encoder reads a line.
         teacher: hub id or folder of MPNet; None: the packages that hold it.
         seed: of every random choice.
@@ -115,19 +115,39 @@ def teacher_opinions(
     Raises:
         AvtError: the teacher cannot be loaded.
     """
-    seed_everything(seed)
-    encoder = load_teacher(teacher or packaged_teacher(work), config)
+    name = teacher or packaged_teacher(work)
+    encoder = load_teacher(name, config)
     lines, chosen = (
-        read_lines(part, encoder, work / "cache" / f"mpnet_{name}")
-        for name, part in (("train", train), ("select", select))
+        read_lines(part, encoder, work / "cache" / f"mpnet_{kind}")
+        for kind, part in (("train", train), ("select", select))
     )
-    model = UpperLayers(encoder)
+    found = []
+    for run in range(TEACHERS):
+        order = 100 * run + seed
+        seed_everything(order)
+        model = UpperLayers(load_teacher(name, config))
+        tune(model, lines, chosen, work / f"text_teacher_{run}", order)
+        found.append(judge(model, lines))
+    mean: NDArray[np.float32] = np.mean(found, axis=0)
+    return mean
+
+
+def tune(model: UpperLayers, lines: Lines, select: Lines, folder: Path, seed: int) -> None:
+    """Train a teacher in place and leave it at its best epoch.
+
+    Args:
+        model: before it was tuned.
+        lines: what it learns from.
+        select: chooses the epoch.
+        folder: receives the log and the resumable state.
+        seed: orders the data.
+    """
     trainer = Trainer(
         model,
-        work / "text_teacher",
+        folder,
         Schedule(
             EPOCHS,
-            -(-len(train) // BATCH),
+            -(-len(lines.labels) // BATCH),
             HEAD_LEARNING_RATE,
             weight_average=WEIGHT_AVERAGE,
             seed=seed,
@@ -146,8 +166,8 @@ def teacher_opinions(
         return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
 
     def evaluate() -> dict[str, float]:
-        guesses = _judge(model, chosen).argmax(axis=1)
-        return scores(chosen.labels.tolist(), guesses.tolist())
+        guesses = judge(model, select).argmax(axis=1)
+        return scores(select.labels.tolist(), guesses.tolist())
 
     lengths = np.diff(lines.states.offsets)
     trainer.run(
@@ -156,7 +176,6 @@ def teacher_opinions(
         evaluate,
         "weighted_f1",
     )
-    return _judge(model, lines)
 
 
 def packaged_teacher(work: Path) -> str:
@@ -240,7 +259,8 @@ def read_lines(part: list[tuple[TextInput, int]], encoder: TextEncoder, cache: P
 
 
 @torch.no_grad()
-def _judge(model: UpperLayers, lines: Lines) -> NDArray[np.float32]:
+def judge(model: UpperLayers, lines: Lines) -> NDArray[np.float32]:
+    """What a tuned teacher says of some lines: probabilities, float32 [n, 7]."""
     opinions = np.empty((len(lines.labels), NUM_EMOTIONS), np.float32)
     order = np.argsort(np.diff(lines.states.offsets))
     for first in range(0, len(order), 64):
