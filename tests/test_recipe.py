@@ -110,5 +110,5 @@ def test_one_command_makes_a_checkpoint_that_predicts_and_resumes(
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 0, again.output
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == made
-    log = (folder / "logs" / "fusion.jsonl").read_text().splitlines()
+    log = (folder / "logs" / "fusion_0.jsonl").read_text().splitlines()
     assert len(log) == 1

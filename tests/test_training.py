@@ -50,9 +50,9 @@ from avt_memocmt.training.speech_augment import (
     resample,
 )
 from avt_memocmt.training.synthetic import PairSampler, Sources, without
-from avt_memocmt.training.text import hide_pieces, mean_of, text_opinions
+from avt_memocmt.training.text import hide_pieces, text_opinions
 from avt_memocmt.training.token_cache import TokenCache, cached_tokens
-from avt_memocmt.training.weight_average import WeightAverage
+from avt_memocmt.training.weight_average import WeightAverage, mean_of
 
 DIMS = {"audio": 8, "visual": 256, "text": 6}
 

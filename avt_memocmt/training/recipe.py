@@ -11,21 +11,20 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_media_model
+from avt_memocmt.training import fusion, text
 from avt_memocmt.training.calibrate import fit_temperatures
 from avt_memocmt.training.face import ROUNDS, train_face
-from avt_memocmt.training.fusion import load_sources, train_fusion
 from avt_memocmt.training.report import report_scores
-from avt_memocmt.training.text import RUNS, train_text
 from avt_memocmt.training.text_teacher import TEACHERS
 
 STAGES = (
     *(f"text_teacher_{run}" for run in range(TEACHERS)),
-    *(f"text_{run}" for run in range(RUNS)),
+    *(f"text_{run}" for run in range(text.RUNS)),
     *(plan.folder for plan in ROUNDS),
     "audio_branch",
     "visual_branch",
     "text_branch",
-    "fusion",
+    *(f"fusion_{run}" for run in range(fusion.RUNS)),
 )
 """Subfolders of the work folder, in the order in which they are trained."""
 
@@ -51,9 +50,9 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     config = load_config(EMBEDDED_PRESET)
     work.mkdir(parents=True, exist_ok=True)
     selected = {
-        "text": train_text(data, work, config.text, teacher, seed),
+        "text": text.train_text(data, work, config.text, teacher, seed),
         "face": train_face(data, work, seed),
-        "fusion": train_fusion(data, work, config, seed),
+        "fusion": fusion.train_fusion(data, work, config, seed),
     }
     folder = work / "checkpoint"
     folder.mkdir(exist_ok=True)
@@ -64,11 +63,11 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
         shutil.copyfile(work / stage / "log.jsonl", folder / "logs" / f"{stage}.jsonl")
     save_config(config, folder / CONFIG_FILE)
     uncalibrated, _ = load_media_model(folder)
-    temperatures = fit_temperatures(uncalibrated, load_sources(data, "select", config, work))
+    temperatures = fit_temperatures(uncalibrated, fusion.load_sources(data, "select", config, work))
     network = config.model.model_copy(update={"temperatures": temperatures})
     save_config(config.model_copy(update={"model": network}), folder / CONFIG_FILE)
     model, _ = load_media_model(folder)
-    report = report_scores(model, load_sources(data, "report", config, work))
+    report = report_scores(model, fusion.load_sources(data, "report", config, work))
     metrics = {
         "labels": list(EMOTIONS),
         "seed": seed,

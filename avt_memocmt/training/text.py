@@ -6,7 +6,7 @@ Hinton et al. 2015).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from avt_memocmt.training.loop import (
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_opinions
 from avt_memocmt.training.token_cache import TokenCache
+from avt_memocmt.training.weight_average import mean_of
 
 Example = tuple[TextInput, int]
 Taught = tuple[TextInput, NDArray[np.float32]]
@@ -161,16 +162,6 @@ def text_opinions(utterances: TokenCache, head: Path) -> NDArray[np.float32]:
     logits = F.linear(torch.from_numpy(pooled), weights["weight"], weights["bias"])
     opinions: NDArray[np.float32] = logits.softmax(dim=1).numpy()
     return opinions
-
-
-def mean_of(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of each tensor over networks of the same structure; integers are the first's."""
-    return {
-        name: torch.stack([state[name] for state in states]).mean(0)
-        if value.is_floating_point()
-        else value
-        for name, value in states[0].items()
-    }
 
 
 def taught_examples(train: list[Example], opinions: NDArray[np.float32]) -> list[Taught]:

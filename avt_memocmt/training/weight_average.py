@@ -1,8 +1,8 @@
-"""An exponential moving average of a network's weights, which generalises better than the last."""
+"""Means of a network's weights: over the steps of one training, and over several trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -64,3 +64,13 @@ def _averaged_tensors(model: nn.Module) -> dict[str, Tensor]:
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     statistics = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
     return {**trained, **statistics}
+
+
+def mean_of(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each tensor over networks of the same structure; integers are the first's."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
