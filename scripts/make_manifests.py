@@ -6,10 +6,12 @@
     avt-memocmt evaluate --manifest OUT/ferplus.csv         faces alone, FER+ validation pictures
     avt-memocmt evaluate --manifest OUT/ferplus_majority.csv  those with a majority
     avt-memocmt evaluate --manifest OUT/pairs.csv           synthetic pairs: a voice, a face, a line
+    avt-memocmt evaluate --manifest OUT/pairs_720.csv       each voice with four faces and lines
 
 DATA holds meld/, ravdess/ and ferplus/. Nothing in these parts was trained on or selected with.
 A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a MELD line,
-all of the same label; its picture and its line are drawn with seed 0.
+all of the same label; its picture and its line are drawn with seed 0. The 180 voices make
+180 pairs; the 720 begin with the same, and tell calibration from chance.
 """
 
 from __future__ import annotations
@@ -64,17 +66,22 @@ def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[R
             yield str(path.resolve()), "", EMOTIONS[label], "", "", ""
 
 
-def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
-    """One synthetic pair for each RAVDESS clip that was kept back, its film written as MKV."""
+def pair_rows(data: Path, folder: Path, rounds: int = 1) -> Iterator[Row]:
+    """Synthetic pairs of the RAVDESS clips that were kept back, their films written as MKV.
+
+    Args:
+        rounds: pairs of each clip.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     faces = ferplus_faces(data, "report")
     lines = [turn for dialogue in meld_dialogues(data, "report") for turn in dialogue.turns]
-    for clip in speech_clips(data):
-        if clip.part == "report":
+    clips = [clip for clip in speech_clips(data) if clip.part == "report"]
+    for number in range(rounds):
+        for clip in clips:
             face = draw.choice(np.flatnonzero(faces.majority == clip.emotion))
             line = draw.choice([turn.text for turn in lines if turn.emotion == clip.emotion])
-            path = folder / f"{clip.path.stem}.mkv"
+            path = folder / f"{clip.path.stem}_{number}.mkv"
             write_film(path, faces.pictures[face], load_audio(clip.path))
             yield str(path.resolve()), str(line), EMOTIONS[clip.emotion], "", "", ""
 
@@ -108,6 +115,7 @@ def main(data: Path, out: Path) -> None:
         "ferplus": ferplus_rows(data, out / "ferplus"),
         "ferplus_majority": ferplus_rows(data, out / "ferplus", agreement=0.5),
         "pairs": pair_rows(data, out / "pairs"),
+        "pairs_720": pair_rows(data, out / "pairs", rounds=4),
     }
     for name, rows in manifests.items():
         with (out / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
