@@ -80,7 +80,7 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
     mpnet: str, text: TextConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for rate in ("LEARNING_RATE", "HEAD_LEARNING_RATE"):  # a network this small needs larger steps
-        monkeypatch.setattr(text_teacher, rate, 0.02)
+        monkeypatch.setattr(text_teacher, rate, 0.005)
     found = teacher_opinions(200 * LINES, LINES, tmp_path / "work", text, mpnet)
     assert found.shape == (800, 7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
