@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -34,6 +34,7 @@ from avt_memocmt.preprocessing.audio_preprocess import load_audio
 COLUMNS = ("path", "text", "emotion", "dialogue_id", "utterance_id", "speaker")
 Row = tuple[str, ...]
 SIDE, FRAMES_PER_SECOND = 192, 4
+ROUNDS = 4
 
 
 def meld_rows(data: Path) -> Iterator[Row]:
@@ -66,18 +67,14 @@ def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[R
             yield str(path.resolve()), "", EMOTIONS[label], "", "", ""
 
 
-def pair_rows(data: Path, folder: Path, rounds: int = 1) -> Iterator[Row]:
-    """Synthetic pairs of the RAVDESS clips that were kept back, their films written as MKV.
-
-    Args:
-        rounds: pairs of each clip.
-    """
+def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
+    """`ROUNDS` times a synthetic pair of each RAVDESS clip that was kept back, written as MKV."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     faces = ferplus_faces(data, "report")
     lines = [turn for dialogue in meld_dialogues(data, "report") for turn in dialogue.turns]
     clips = [clip for clip in speech_clips(data) if clip.part == "report"]
-    for number in range(rounds):
+    for number in range(ROUNDS):
         for clip in clips:
             face = draw.choice(np.flatnonzero(faces.majority == clip.emotion))
             line = draw.choice([turn.text for turn in lines if turn.emotion == clip.emotion])
@@ -109,13 +106,14 @@ def write_film(path: Path, picture: NDArray[np.uint8], samples: NDArray[np.float
 def main(data: Path, out: Path) -> None:
     """Write the manifests."""
     out.mkdir(parents=True, exist_ok=True)
-    manifests = {
+    pairs = list(pair_rows(data, out / "pairs"))
+    manifests: dict[str, Iterable[Row]] = {
         "meld_dev": meld_rows(data),
         "ravdess": ravdess_rows(data),
         "ferplus": ferplus_rows(data, out / "ferplus"),
         "ferplus_majority": ferplus_rows(data, out / "ferplus", agreement=0.5),
-        "pairs": pair_rows(data, out / "pairs"),
-        "pairs_720": pair_rows(data, out / "pairs", rounds=4),
+        "pairs": pairs[: len(pairs) // ROUNDS],
+        "pairs_720": pairs,
     }
     for name, rows in manifests.items():
         with (out / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:

@@ -92,11 +92,16 @@ class Branch(nn.Module):
         return batch.modalities[self.modality].flatten_turns().rows(real)
 
     @torch.no_grad()
+    def logits(self, examples: Sequence[Example]) -> Tensor:
+        """What it says of each of their turns, [turns, 7]."""
+        found = [
+            self(self.turns(examples[first : first + 64])) for first in range(0, len(examples), 64)
+        ]
+        return torch.cat(found)
+
     def judge(self, examples: Sequence[Example]) -> list[int]:
         """The likeliest emotion of each of their turns."""
-        guesses: list[int] = []
-        for first in range(0, len(examples), 64):
-            guesses += self(self.turns(examples[first : first + 64])).argmax(1).tolist()
+        guesses: list[int] = self.logits(examples).argmax(1).tolist()
         return guesses
 
     def _pooled(self, part: ModalityBatch) -> Tensor:
