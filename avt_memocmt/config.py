@@ -129,10 +129,13 @@ class TemperatureConfig(_Section):
     Attributes:
         decision: of the decision, by the modalities of the turn, as "audio+text".
         alone: of each modality's own decision.
+        growth: of the logarithm of both for a modality that is alone, per unit of its novelty
+            (`models/novelty.py`); 0 where not given.
     """
 
     decision: dict[str, Annotated[float, Field(gt=0)]] = {}
     alone: dict[Modality, Annotated[float, Field(gt=0)]] = {}
+    growth: dict[Modality, Annotated[float, Field(ge=0)]] = {}
 
     @model_validator(mode="after")
     def _known_sets(self) -> TemperatureConfig:

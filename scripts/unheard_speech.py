@@ -4,95 +4,58 @@
 
 The branch of sound is trained as by `avt-memocmt make-weights`, without a fifth of the speakers of
 each corpus (five times) and without one corpus (once for each); then it judges every clip that was
-left out. Its confidence is that of the shipped weights: divided by their temperature for what sound
-shows alone. DATA is what that command reads. WORK is its work folder: the encoded clips are taken
-from there, or made; what is trained goes to WORK/left_out, and a run that was stopped goes on from
-there.
+left out. Its confidence is calibrated as that command does it, on these same judgements, but for
+those of the corpus in question: what a corpus is judged by knows nothing of it. DATA is what that
+command reads. WORK is its work folder: what is there already is taken, and a run that was stopped
+goes on from there.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from avt_memocmt.calibration import calibration_error
-from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config
-from avt_memocmt.data.corpora import Part, SpeechClip
+from avt_memocmt.config import EMBEDDED_PRESET, load_config
+from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.intervals import bootstrap_intervals
 from avt_memocmt.metrics import scores
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder, token_shapes
-from avt_memocmt.training.branches import (
-    Branch,
-    set_layer_statistics,
-    speaker_of,
-    speech_plan,
-    warm_up,
-)
-from avt_memocmt.training.fusion_data import SpeechPart, load_speech, speech_example
-from avt_memocmt.training.loop import seed_everything
+from avt_memocmt.training.branches import speaker_of
+from avt_memocmt.training.calibrate import fit_growing_temperature
+from avt_memocmt.training.fusion_data import load_speech
+from avt_memocmt.training.left_out import LeftOut, judge_left_out, omissions
 
-FOLDS = 5
 HEADER = (
     "| left out | clips | speakers | emotions | UAR | 95 % over speakers | accuracy | confidence "
     f"| calibration error |\n|{9 * '---|'}"
 )
 
 
-def judge_left_out(
-    parts: dict[Part, SpeechPart],
-    config: Config,
-    folder: Path,
-    left_out: Callable[[SpeechClip], bool],
-    seed: int = 0,
-) -> tuple[list[SpeechClip], Tensor]:
-    """Train the branch of sound without some clips, and judge those.
-
-    Args:
-        parts: all clips.
-        config: of the model.
-        folder: receives the log and the resumable state.
-        left_out: what is neither trained on nor chooses the epoch.
-        seed: of every random choice.
-
-    Returns:
-        The clips, and their logits [clips, 7].
-    """
-    train, select = parts["train"], parts["select"]
-    seed_everything(seed)
-    model = AvtMemoCmt(token_shapes(config), config.model)
-    kept = np.array([r for r, clip in enumerate(train.clips) if not left_out(clip)])
-    set_layer_statistics(model, train, kept)
-    choosing = [
-        speech_example(select, r, 0, False)
-        for r, clip in enumerate(select.clips)
-        if not left_out(clip)
-    ]
-    warm_up(model, speech_plan(train, kept, choosing, seed), folder)
-    held = [
-        (part, r) for part in parts.values() for r, clip in enumerate(part.clips) if left_out(clip)
-    ]
-    examples = [speech_example(part, row, 0, False) for part, row in held]
-    return [part.clips[row] for part, row in held], Branch(model, "audio").eval().logits(examples)
-
-
-def fold_of_speakers(clips: Sequence[SpeechClip]) -> dict[str, int]:
-    """A number below `FOLDS` for each speaker, in turn within a corpus."""
-    speakers = sorted({(clip.corpus, speaker_of(clip)) for clip in clips})
-    corpora = [corpus for corpus, _ in speakers]
+def calibrated(judged: list[LeftOut]) -> dict[str, tuple[list[SpeechClip], Tensor]]:
+    """By kind, the clips and their probabilities [clips, 7]; each corpus by what the others say."""
+    clips = [clip for part in judged for clip in part.clips]
+    kinds = np.array([part.kind for part in judged for _ in part.clips])
+    logits = torch.cat([part.logits for part in judged])
+    novelty = torch.cat([part.novelty for part in judged])
+    truth = np.array([clip.emotion for clip in clips])
+    corpora = np.array([clip.corpus for clip in clips])
+    probabilities = torch.zeros_like(logits)
+    for corpus in np.unique(corpora):
+        other = corpora != corpus
+        known, growth = fit_growing_temperature(logits[other], truth[other], novelty[other])
+        temperature = known * (growth * novelty[~other]).exp()
+        probabilities[~other] = (logits[~other] / temperature[:, None]).softmax(dim=1)
     return {
-        speaker: (place - corpora.index(corpus)) % FOLDS
-        for place, (corpus, speaker) in enumerate(speakers)
+        kind: ([clip for clip, k in zip(clips, kinds, strict=True) if k == kind], found)
+        for kind, found in ((kind, probabilities[kinds == kind]) for kind in np.unique(kinds))
     }
 
 
-def print_row(name: str, clips: Sequence[SpeechClip], probabilities: Tensor) -> float:
+def print_row(name: str, clips: list[SpeechClip], probabilities: Tensor) -> float:
     """Print the scores of some clips as a line of the table; returns the UAR."""
     shares = probabilities.numpy()
     truth = np.array([clip.emotion for clip in clips])
@@ -109,37 +72,30 @@ def print_row(name: str, clips: Sequence[SpeechClip], probabilities: Tensor) -> 
     return found["uar"]
 
 
+def print_kind(name: str, clips: list[SpeechClip], probabilities: Tensor) -> None:
+    """Print a line for each corpus, one for all together, and the mean over the corpora."""
+    corpora = np.array([clip.corpus for clip in clips])
+    found = []
+    for corpus in np.unique(corpora):
+        rows = np.flatnonzero(corpora == corpus)
+        some = [clips[row] for row in rows]
+        found.append(print_row(f"{name}{corpus}", some, probabilities[rows]))
+    print_row(f"{name}all", clips, probabilities)
+    print(f"| {name}mean | | | | {np.mean(found):.3f} | | | | |")
+
+
 def main(data: Path, work: Path) -> None:
-    """Print the table: new speakers by corpus and together, then new corpora and their mean."""
+    """Print the table: new speakers, then new corpora."""
     config = load_config(EMBEDDED_PRESET)
-    shipped = load_config(checkpoint_folder("embedded") / CONFIG_FILE)
-    temperature = shipped.model.temperatures.alone["audio"]
-    parts: dict[Part, SpeechPart] = {
-        part: load_speech(data, part, config, work) for part in get_args(Part)
-    }
-    corpora = sorted({clip.corpus for clip in parts["train"].clips})
-
-    def judge(name: str, left_out: Callable[[SpeechClip], bool]) -> tuple[list[SpeechClip], Tensor]:
-        clips, logits = judge_left_out(parts, config, work / "left_out" / name, left_out)
-        return clips, (logits / temperature).softmax(dim=1)
-
-    fold_of = fold_of_speakers(parts["train"].clips)
-    folds = [
-        judge(f"speakers_{fold}", lambda c, fold=fold: fold_of.get(speaker_of(c)) == fold)
-        for fold in range(FOLDS)
+    train, select = (load_speech(data, part, config, work) for part in ("train", "select"))
+    judged = [
+        judge_left_out(train, select, config, omission, work / "left_out")
+        for omission in omissions(train.clips)
     ]
-    clips = [clip for some, _ in folds for clip in some]
-    probabilities = torch.cat([found for _, found in folds])
+    by_kind = calibrated(judged)
     print(HEADER)
-    for corpus in corpora:
-        rows = [r for r, clip in enumerate(clips) if clip.corpus == corpus]
-        print_row(f"speakers of {corpus}", [clips[r] for r in rows], probabilities[rows])
-    print_row("speakers, all", clips, probabilities)
-    measured = [
-        print_row(corpus, *judge(corpus, lambda c, corpus=corpus: c.corpus == corpus))
-        for corpus in corpora
-    ]
-    print(f"| corpora, mean | | | | {np.mean(measured):.3f} | | | | |")
+    print_kind("speakers of ", *by_kind["speakers"])
+    print_kind("", *by_kind["corpus"])
 
 
 if __name__ == "__main__":

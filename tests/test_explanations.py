@@ -196,7 +196,9 @@ def test_the_function_of_a_turn_is_its_decision(
         with torch.no_grad():
             values = {m: function.values(m) for m in function.present}
             fused = function.fuse(values)
-            logits = recognizer.model.temperature(function.logits(values), fused.weights)
+            logits = recognizer.model.temperature(
+                function.logits(values), fused.weights, fused.novelty
+            )
         assert tuple(logits.softmax(dim=1)[0].tolist()) == pytest.approx(
             found.prediction.probabilities, abs=1e-6
         )

@@ -55,7 +55,7 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     )
     turns = fused.utterances[:, None]
     everyone = torch.zeros(2, 1, dtype=torch.bool, device=ELSEWHERE)
-    found += [fused.weights, *fused.opinions.values()]
+    found += [fused.weights, fused.novelty, *fused.opinions.values()]
     found.append(model.classify(turns, everyone, everyone.long()))
     assert {tensor.device for tensor in found} == {ELSEWHERE}
 
@@ -68,7 +68,8 @@ def test_only_the_networks_move(recognizer: EmotionRecognizer, data_dir: Path) -
     assert wrapped.predict(clip, cues).utterances == expected
     move_networks(wrapped.model, wrapped.encoders, ELSEWHERE)
     assert all(weight.device == ELSEWHERE for weight in wrapped.model.projections.parameters())
-    assert wrapped.model.temperature(torch.zeros(1, 7), torch.ones(1, 3)).device.type == "cpu"
+    logits, shares = torch.zeros(1, 7), torch.ones(1, 3)
+    assert wrapped.model.temperature(logits, shares, shares).device.type == "cpu"
 
 
 def test_a_machine_without_a_gpu_is_told(

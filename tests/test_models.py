@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import ModelConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
+from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling, TokenShape
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
 from avt_memocmt.models.encoders import time_encoding
 from avt_memocmt.models.heads import LayerStatistics, statistics
+from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.models.recording import record_attention
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
@@ -259,6 +261,49 @@ def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
         assert torch.allclose(after.logits * expected, before.logits, atol=1e-5)
         assert torch.allclose(after.opinions["text"] * 8, before.opinions["text"], atol=1e-5)
         assert torch.equal(after.opinions["audio"], before.opinions["audio"])
+
+
+def test_novelty_is_the_distance_to_the_nearest_known_place() -> None:
+    novelty = Novelty(3)
+    directions = torch.zeros(3, Novelty.COMPONENTS)
+    directions[0, 0], directions[1, 1] = 1.0, 2.0
+    places = torch.full((Novelty.PLACES, Novelty.COMPONENTS), 50.0)
+    places[7], places[9] = 0.0, torch.eye(Novelty.COMPONENTS)[1] * 4
+    novelty.set_known(directions, places)
+    clips = torch.tensor([[0.0, 0.0, 9.0], [3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 3.5, 0.0]])
+    gaps = novelty(clips) * Novelty.COMPONENTS**0.5
+    assert torch.allclose(gaps, torch.tensor([0.0, 3.0, 0.0, 3.0]), atol=1e-5)
+
+
+def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: AvtMemoCmt) -> None:
+    temperatures = {"decision": {"audio": 2.0}, "growth": {"audio": 0.5}}
+    config = ModelConfig.model_validate({**SMALL.model_dump(), "temperatures": temperatures})
+    unsure = AvtMemoCmt(SHAPES, config).eval()
+    torch.manual_seed(5)
+    known = {f"novelty.audio.{n}": torch.randn_like(b) for n, b in Novelty(36).named_buffers()}
+    unsure.load_state_dict({**model.state_dict(), **known})
+    for present in (("audio",), ("audio", "text"), ("text",)):
+        batch = collate([make_dialogue(2, 3, present)], DIMS)
+        heard = batch.modalities["audio"].flatten_turns()
+        standard = unsure.layer_statistics["audio"].standard(heard.values, heard.mask)
+        distance = unsure.novelty["audio"](standard)[None, :, None]
+        with torch.no_grad():
+            before, after = model(batch), unsure(batch)
+        growth = (0.5 * distance).exp()
+        assert growth.min() > 1.1
+        expected = 2 * growth if present == ("audio",) else torch.ones_like(growth)
+        assert torch.allclose(after.logits * expected, before.logits, atol=1e-4)
+        if "audio" in present:
+            said = after.opinions["audio"] * growth
+            assert torch.allclose(said, before.opinions["audio"], atol=1e-4)
+        assert torch.equal(after.opinions["text"], before.opinions["text"])
+
+
+def test_novelty_needs_hidden_layers() -> None:
+    temperatures = {"growth": {"text": 1.0}}
+    config = ModelConfig.model_validate({**SMALL.model_dump(), "temperatures": temperatures})
+    with pytest.raises(AvtError, match="growth names text"):
+        AvtMemoCmt(SHAPES, config)
 
 
 def test_padding_turns_cannot_change_the_output(model: AvtMemoCmt) -> None:

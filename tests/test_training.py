@@ -29,7 +29,11 @@ from avt_memocmt.training.branches import (
     speech_plan,
     warm_up,
 )
-from avt_memocmt.training.calibrate import fit_temperature, fit_temperatures
+from avt_memocmt.training.calibrate import (
+    fit_growing_temperature,
+    fit_temperature,
+    fit_temperatures,
+)
 from avt_memocmt.training.face import augment
 from avt_memocmt.training.fusion import evaluation_examples, example_loss, keep_branches
 from avt_memocmt.training.fusion_data import (
@@ -41,6 +45,7 @@ from avt_memocmt.training.fusion_data import (
     speaker_changes,
     text_example,
 )
+from avt_memocmt.training.left_out import LeftOut
 from avt_memocmt.training.loop import Schedule, Trainer, cosine_with_warmup, save_tensors
 from avt_memocmt.training.speech_augment import (
     add_noise,
@@ -455,7 +460,39 @@ def test_a_fitted_temperature_undoes_an_exaggeration() -> None:
     assert fit_temperature(honest / 2, truth) == pytest.approx(0.5, rel=0.05)
 
 
+def test_a_growing_temperature_undoes_exaggeration_that_grows() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = torch.randn(8000, 7, generator=generator)
+    truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].numpy()
+    novelty = 2 * torch.rand(8000, generator=generator)
+    known, growth = fit_growing_temperature(
+        honest * 0.8 * (0.7 * novelty).exp()[:, None], truth, novelty
+    )
+    assert known == pytest.approx(0.8, rel=0.08)
+    assert growth == pytest.approx(0.7, rel=0.08)
+    shrinking = honest * (-0.7 * novelty).exp()[:, None]
+    assert fit_growing_temperature(shrinking, truth, novelty)[1] == 0.0
+
+
 def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
-    found = fit_temperatures(make_model().eval(), sources)
+    model = make_model().eval()
+    generator = torch.Generator().manual_seed(0)
+    honest = torch.randn(8000, 7, generator=generator)
+    truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].tolist()
+    clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in truth]
+    novelty = 2 * torch.rand(8000, generator=generator)
+    judged = LeftOut("corpus", clips, 0.8 * honest * (0.7 * novelty).exp()[:, None], novelty)
+    found = fit_temperatures(model, sources, [judged])
     assert len(found.decision) == 7
     assert set(found.alone) == set(DIMS)
+    assert found.growth == {"audio": pytest.approx(0.7, rel=0.08)}
+    assert found.alone["audio"] == pytest.approx(0.8, rel=0.08)
+    # The decision on sound alone keeps its ratio to what the branch says.
+    examples = evaluation_examples(sources)["audio"]
+    with torch.no_grad():
+        said = model(collate([e.turns for e in examples], DIMS))
+    labels = np.concatenate([e.labels.argmax(axis=1) for e in examples])
+    ratio = fit_temperature(said.logits[:, 0], labels) / fit_temperature(
+        said.opinions["audio"][:, 0], labels
+    )
+    assert found.decision["audio"] == pytest.approx(ratio * found.alone["audio"], rel=1e-4)

@@ -67,7 +67,6 @@ def _in_single_precision(found: Any) -> Any:
     if isinstance(found, Tensor):
         return found.float()
     if isinstance(found, Fused):
-        opinions = {name: logits.float() for name, logits in found.opinions.items()}
-        return Fused(found.utterances.float(), found.weights.float(), opinions)
+        return found.each(Tensor.float)
     found.last_hidden_state = found.last_hidden_state.float()
     return found

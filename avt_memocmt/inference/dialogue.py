@@ -145,6 +145,7 @@ class DialogueReader:
         batch = collate([[features]], self._model.widths)
         fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         logits = self._model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
+        calibrated = self._model.temperature(logits, fused.weights, fused.novelty)
         utterance = turn.utterance
         prediction = UtterancePrediction(
             start=utterance.start,
@@ -152,7 +153,7 @@ class DialogueReader:
             speaker=utterance.speaker,
             text=utterance.text,
             text_source=turn.text_source,
-            probabilities=_probabilities(self._model.temperature(logits, fused.weights)[0]),
+            probabilities=_probabilities(calibrated[0]),
             modalities=_modality_use(turn.tokens, fused),
             warnings=turn.warnings,
         )

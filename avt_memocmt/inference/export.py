@@ -14,7 +14,7 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 FUSION_INPUTS = tuple(f"{m}_{part}" for m in MODALITIES for part in ("values", "spans", "mask"))
-FUSION_OUTPUTS = ("utterances", "weights", *(f"{m}_opinion" for m in MODALITIES))
+FUSION_OUTPUTS = ("utterances", "weights", "novelty", *(f"{m}_opinion" for m in MODALITIES))
 DIALOGUE_INPUTS = ("utterances", "turn_mask", "speaker_change")
 DIALOGUE_OUTPUTS = ("logits",)
 
@@ -45,7 +45,8 @@ class FusionGraph(nn.Module):
             "text": ModalityBatch(text_values, text_spans, text_mask),
         }
         fused = self.model.fuse(parts)
-        return (fused.utterances, fused.weights, *(fused.opinions[m] for m in MODALITIES))
+        opinions = (fused.opinions[m] for m in MODALITIES)
+        return (fused.utterances, fused.weights, fused.novelty, *opinions)
 
 
 class DialogueGraph(nn.Module):

@@ -42,9 +42,7 @@ def _fuse_on(
 ) -> Callable[[dict[str, ModalityBatch]], Fused]:
     @wraps(fuse)
     def run(parts: dict[str, ModalityBatch]) -> Fused:
-        fused = fuse({name: part.to(device) for name, part in parts.items()})
-        opinions = {name: logits.cpu() for name, logits in fused.opinions.items()}
-        return Fused(fused.utterances.cpu(), fused.weights.cpu(), opinions)
+        return fuse({name: part.to(device) for name, part in parts.items()}).each(Tensor.cpu)
 
     return run
 

@@ -35,9 +35,12 @@ from avt_memocmt.inference.utterance_tokens import Encoders
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 from avt_memocmt.models.checkpoint import CONFIG_FILE, token_shapes
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
+from avt_memocmt.models.temperature import SubsetTemperature
 from avt_memocmt.weights import file_sha256
 
 MANIFEST_FILE = "manifest.json"
+FORMAT = 2
+"""Of the folder. 1 had no novelty among the outputs of the fusion, and did not say its format."""
 GRAPHS = ("audio_stem", "audio_blocks", "face", "text", "fusion", "dialogue")
 
 
@@ -113,7 +116,8 @@ class OnnxAvtMemoCmt(AvtMemoCmt):
         # The graphs hold the weights. Under `torch.device("meta")` the constructor would import
         # PyTorch's compiler, which takes more than a second.
         self.to("meta")
-        self.temperature = type(self.temperature)(config.model.temperatures.decision)
+        temperatures = config.model.temperatures
+        self.temperature = SubsetTemperature(temperatures.decision, temperatures.growth)
         self._fusion, self._dialogue = fusion, dialogue
         self.eval()
 
@@ -124,10 +128,10 @@ class OnnxAvtMemoCmt(AvtMemoCmt):
             for m in MODALITIES
             for tensor in (parts[m].values, parts[m].spans, parts[m].mask)
         ]
-        utterances, weights, *opinions = self._fusion(
+        utterances, weights, novelty, *opinions = self._fusion(
             dict(zip(FUSION_INPUTS, tensors, strict=True))
         )
-        return Fused(utterances, weights, dict(zip(MODALITIES, opinions, strict=True)))
+        return Fused(utterances, weights, novelty, dict(zip(MODALITIES, opinions, strict=True)))
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """See `AvtMemoCmt.classify`."""
@@ -147,13 +151,18 @@ def read_manifest(folder: Path) -> ExportManifest:
     """Read the manifest of an exported checkpoint.
 
     Raises:
-        AvtError: the folder holds none.
+        AvtError: the folder holds none, or one of another version of this program.
     """
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        if manifest.get("format", 1) != FORMAT:
+            raise AvtError(
+                f"{folder} was exported by another version of avt-memocmt; export the checkpoint "
+                "again with: avt-memocmt export --out DIR"
+            )
         sums = {name: str(manifest["graphs"][name]["sha256"]) for name in GRAPHS}
         return ExportManifest(sums, tuple(manifest["quantized"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AvtError(
             f"{folder} holds no exported checkpoint; make one with: avt-memocmt export --out DIR"
         ) from error

@@ -14,7 +14,7 @@ from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.inference.export import export_dialogue, export_fusion
 from avt_memocmt.inference.export_encoders import export_audio, export_faces, export_text
-from avt_memocmt.inference.onnx_engine import GRAPHS, MANIFEST_FILE
+from avt_memocmt.inference.onnx_engine import FORMAT, GRAPHS, MANIFEST_FILE
 from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
 from avt_memocmt.weights import file_sha256
@@ -114,6 +114,7 @@ def _quantizable(path: Path) -> list[str]:
 def _write_manifest(folder: Path, checkpoint: str, quantized: Sequence[str]) -> None:
     paths = {name: folder / f"{name}.onnx" for name in GRAPHS}
     manifest = {
+        "format": FORMAT,
         "version": __version__,
         "checkpoint": checkpoint,
         "quantized": list(quantized),

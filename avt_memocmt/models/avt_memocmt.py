@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import ModelConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
+from avt_memocmt.errors import AvtError
 from avt_memocmt.models.cross_modal_transformer import MODALITIES, CrossModalTransformer
 from avt_memocmt.models.encoders import TokenShape, make_projection
 from avt_memocmt.models.heads import (
@@ -18,6 +20,7 @@ from avt_memocmt.models.heads import (
     classifier,
     in_columns,
 )
+from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.models.temperature import SubsetTemperature
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
@@ -34,12 +37,20 @@ class Fused:
         utterances: [batch, dim].
         weights: [batch, 3], share of each modality in that vector, in the order of `MODALITIES`:
             0 where it is absent; a row with any present sums to 1.
+        novelty: [batch, 3], how unlike what was trained on each modality is (see `Novelty`): 0
+            where it is absent or not measured.
         opinions: per modality logits [batch, 7] from that modality's own tokens, before fusion.
     """
 
     utterances: Tensor
     weights: Tensor
+    novelty: Tensor
     opinions: dict[str, Tensor]
+
+    def each(self, call: Callable[[Tensor], Tensor]) -> Fused:
+        """The same of every tensor after a call."""
+        opinions = {m: call(logits) for m, logits in self.opinions.items()}
+        return Fused(call(self.utterances), call(self.weights), call(self.novelty), opinions)
 
 
 class AvtMemoCmt(DialogueNetwork):
@@ -54,6 +65,9 @@ class AvtMemoCmt(DialogueNetwork):
     Attributes:
         dim: width of an utterance vector.
         widths: per modality, width of the tokens that it is given.
+
+    Raises:
+        AvtError: a temperature shall grow with the novelty of a modality that has one hidden layer.
     """
 
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
@@ -90,8 +104,15 @@ class AvtMemoCmt(DialogueNetwork):
             c.dropout,
         )
         self.head = classifier(c.dim, c.dropout)
-        self.temperature = SubsetTemperature(c.temperatures.decision)
         self._alone = {str(name): value for name, value in c.temperatures.alone.items()}
+        self._growth = {str(name): value for name, value in c.temperatures.growth.items()}
+        if unmeasured := [m for m in self._growth if m not in self.layer_statistics]:
+            raise AvtError(
+                f"model.temperatures.growth names {unmeasured[0]}, but novelty is measured where "
+                "an encoder gives several hidden layers; leave it out."
+            )
+        self.novelty = nn.ModuleDict({m: Novelty(2 * self.widths[m]) for m in self._growth})
+        self.temperature = SubsetTemperature(c.temperatures.decision, c.temperatures.growth)
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn of a batch of dialogues.
@@ -100,7 +121,8 @@ class AvtMemoCmt(DialogueNetwork):
         """
         fused = self._fuse_turns(batch)
         logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
-        return Prediction(self.temperature(logits, fused.weights), fused.weights, fused.opinions)
+        calibrated = self.temperature(logits, fused.weights, fused.novelty)
+        return Prediction(calibrated, fused.weights, fused.opinions)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """`fuse` of the real turns, those of similar length together: little padding is computed.
@@ -128,6 +150,7 @@ class AvtMemoCmt(DialogueNetwork):
         return Fused(
             placed([fused.utterances for fused in found]),
             placed([fused.weights for fused in found]),
+            placed([fused.novelty for fused in found]),
             {m: placed([fused.opinions[m] for fused in found]) for m in self.modalities},
         )
 
@@ -137,7 +160,7 @@ class AvtMemoCmt(DialogueNetwork):
         A modality's share of that vector is pooled after the Cross-Modal Transformer and, as a
         residual, before it: what one modality shows alone need not pass through the others.
         """
-        tokens, masks, own, opinions = {}, {}, {}, {}
+        tokens, masks, own, opinions, novelty = {}, {}, {}, {}, {}
         for m in self.modalities:
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
@@ -146,14 +169,31 @@ class AvtMemoCmt(DialogueNetwork):
                 if m in self.layer_statistics
                 else self.opinion_pools[m](tokens[m], masks[m])
             )
-            opinions[m] = self.opinion_heads[m](own[m]) / self._alone.get(m, 1.0)
+            novelty[m] = self._novelty(m, part)
+            growth = (self._growth.get(m, 0.0) * novelty[m]).exp()
+            temperature = self._alone.get(m, 1.0) * growth[:, None]
+            opinions[m] = self.opinion_heads[m](own[m]) / temperature
         crossed = self.cross_modal(tokens, masks)
         pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in self.modalities]
         present = torch.stack([parts[m].mask.any(dim=1) for m in self.modalities], dim=1)
         scores = among_present(self.gate(torch.cat(pooled, dim=1)), present)
         weights = scores.softmax(dim=1)
         utterances = (weights[:, :, None] * torch.stack(pooled, dim=1)).sum(dim=1)
-        return Fused(utterances, in_columns(weights * present, self.modalities), opinions)
+        return Fused(
+            utterances,
+            in_columns(weights * present, self.modalities),
+            in_columns(torch.stack(list(novelty.values()), dim=1), self.modalities),
+            opinions,
+        )
+
+    def _novelty(self, modality: str, part: ModalityBatch) -> Tensor:
+        """[batch]; 0 where the modality is absent or not measured."""
+        if modality not in self.novelty:
+            return torch.zeros_like(part.mask[:, 0], dtype=part.values.dtype)
+        layers = self.layer_statistics[modality]
+        assert isinstance(layers, LayerStatistics)
+        distance: Tensor = self.novelty[modality](layers.standard(part.values, part.mask))
+        return distance * part.mask.any(dim=1)
 
     def decide(
         self, fused: Fused, past: Tensor, past_changes: Tensor, speaker_change: int

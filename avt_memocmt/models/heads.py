@@ -63,13 +63,17 @@ class LayerStatistics(nn.Module):
         self.deviation.copy_(deviation)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Tokens [batch, tokens, width] and bool [batch, tokens] -> [batch, dim].
+        """Tokens [batch, tokens, width] and bool [batch, tokens] -> [batch, dim]."""
+        pooled: Tensor = self.project(self.standard(values, mask))
+        return pooled
+
+    def standard(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The standardised statistics of the same, [batch, 2 * width].
 
         A row without tokens is like one whose statistics are the mean ones.
         """
         standard = (statistics(values, mask) - self.mean) / self.deviation
-        pooled: Tensor = self.project(standard * mask.any(dim=1, keepdim=True))
-        return pooled
+        return standard * mask.any(dim=1, keepdim=True)
 
 
 def statistics(values: Tensor, mask: Tensor) -> Tensor:

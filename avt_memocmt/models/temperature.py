@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from avt_memocmt.config import Modality
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
@@ -14,27 +15,45 @@ class SubsetTemperature(nn.Module):
     """Divides logits by one temperature for each set of present modalities.
 
     Guo et al. (2017), section 4.2, with a temperature of its own for sound alone, sound and face,
-    and so on: a network is overconfident in different measure on each. Which class is likeliest
-    does not change.
+    and so on: a network is overconfident in different measure on each. That of a modality which is
+    alone can grow with how unlike the training clips it is. Which class is likeliest does not
+    change.
 
     Args:
         temperatures: by the names of the modalities joined with "+", in the order of `MODALITIES`;
             1 for the sets that are left out.
+        growth: by modality, growth of the logarithm of its temperature when it is alone, per unit
+            of novelty.
     """
 
     values: Tensor
+    growth: Tensor
     bits: Tensor
 
-    def __init__(self, temperatures: Mapping[str, float]) -> None:
+    def __init__(self, temperatures: Mapping[str, float], growth: Mapping[Modality, float]) -> None:
         super().__init__()
         bits = {m: 1 << place for place, m in enumerate(MODALITIES)}
         values = torch.ones(1 << len(MODALITIES))
+        slopes = torch.zeros(len(values), len(MODALITIES))
         for name, value in temperatures.items():
             values[sum(bits[m] for m in name.split("+"))] = value
+        for name, value in growth.items():
+            slopes[bits[name], MODALITIES.index(name)] = value
         self.register_buffer("values", values, persistent=False)
+        self.register_buffer("growth", slopes, persistent=False)
         self.register_buffer("bits", torch.tensor(list(bits.values())), persistent=False)
 
-    def forward(self, logits: Tensor, weights: Tensor) -> Tensor:
-        """Logits [..., 7] and the modalities' shares [..., 3], 0 where absent -> [..., 7]."""
+    def forward(self, logits: Tensor, weights: Tensor, novelty: Tensor) -> Tensor:
+        """Calibrated logits.
+
+        Args:
+            logits: [..., 7].
+            weights: the modalities' shares [..., 3], 0 where absent.
+            novelty: of the modalities, [..., 3].
+
+        Returns:
+            [..., 7].
+        """
         subset = ((weights > 0) * self.bits).sum(dim=-1)
-        return logits / self.values[subset].unsqueeze(-1)
+        growth = (self.growth[subset] * novelty).sum(dim=-1).exp()
+        return logits / (self.values[subset] * growth).unsqueeze(-1)

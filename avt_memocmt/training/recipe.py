@@ -6,14 +6,27 @@ import json
 import shutil
 from pathlib import Path
 
-from avt_memocmt.config import EMBEDDED_PRESET, load_config, save_config
+import torch
+
+from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config, save_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
-from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, MODEL_FILE, load_media_model
-from avt_memocmt.training import fusion, text
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.checkpoint import (
+    CONFIG_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    load_media_model,
+    token_shapes,
+)
+from avt_memocmt.models.heads import LayerStatistics
+from avt_memocmt.training import fusion, fusion_data, text
 from avt_memocmt.training.calibrate import fit_temperatures
 from avt_memocmt.training.face import ROUNDS, train_face
+from avt_memocmt.training.known_sound import known_sound
+from avt_memocmt.training.left_out import judge_left_out, omissions
+from avt_memocmt.training.loop import save_tensors
 from avt_memocmt.training.report import report_scores
 from avt_memocmt.training.text_teacher import TEACHERS
 
@@ -62,10 +75,7 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     for stage in STAGES:
         shutil.copyfile(work / stage / "log.jsonl", folder / "logs" / f"{stage}.jsonl")
     save_config(config, folder / CONFIG_FILE)
-    uncalibrated, _ = load_media_model(folder)
-    temperatures = fit_temperatures(uncalibrated, fusion.load_sources(data, "select", config, work))
-    network = config.model.model_copy(update={"temperatures": temperatures})
-    save_config(config.model_copy(update={"model": network}), folder / CONFIG_FILE)
+    calibrate(data, work, config, folder, seed)
     model, _ = load_media_model(folder)
     report = report_scores(model, fusion.load_sources(data, "report", config, work))
     metrics = {
@@ -77,3 +87,33 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     }
     (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def calibrate(data: Path, work: Path, config: Config, folder: Path, seed: int) -> None:
+    """Add to a checkpoint its temperatures and where the training clips of sound lie.
+
+    Args:
+        data, work, seed: as of `train_embedded`.
+        config: without temperatures.
+        folder: with the weights and this configuration; both are written anew.
+    """
+    speech = fusion_data.load_speech(data, "train", config, work)
+    select = fusion.load_sources(data, "select", config, work)
+    left_out = []
+    for omission in omissions(speech.clips):
+        print(f"the branch of sound without {omission.name}", flush=True)
+        left_out.append(
+            judge_left_out(speech, select.speech, config, omission, work / "left_out", seed)
+        )
+    uncalibrated, _ = load_media_model(folder)
+    temperatures = fit_temperatures(uncalibrated, select, left_out)
+    network = config.model.model_copy(update={"temperatures": temperatures})
+    calibrated = AvtMemoCmt(token_shapes(config), network)
+    layers = uncalibrated.layer_statistics["audio"]
+    assert isinstance(layers, LayerStatistics)
+    known = known_sound(layers, speech, range(len(speech.clips)))
+    calibrated.load_state_dict(
+        {**uncalibrated.state_dict(), **known.state_dict(prefix="novelty.audio.")}
+    )
+    save_tensors(calibrated.state_dict(), folder / MODEL_FILE, torch.float16)
+    save_config(config.model_copy(update={"model": network}), folder / CONFIG_FILE)
