@@ -129,8 +129,8 @@ class TemperatureConfig(_Section):
     Attributes:
         decision: of the decision, by the modalities of the turn, as "audio+text".
         alone: of each modality's own decision.
-        growth: of the logarithm of both for a modality that is alone, per unit of its novelty
-            (`models/novelty.py`); 0 where not given.
+        growth: the power of 1 + novelty (`models/novelty.py`) that both are multiplied by where a
+            modality is alone; 0 where not given.
     """
 
     decision: dict[str, Annotated[float, Field(gt=0)]] = {}

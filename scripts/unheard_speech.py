@@ -47,7 +47,7 @@ def calibrated(judged: list[LeftOut]) -> dict[str, tuple[list[SpeechClip], Tenso
     for corpus in np.unique(corpora):
         other = corpora != corpus
         known, growth = fit_growing_temperature(logits[other], truth[other], novelty[other])
-        temperature = known * (growth * novelty[~other]).exp()
+        temperature = known * (1 + novelty[~other]) ** growth
         probabilities[~other] = (logits[~other] / temperature[:, None]).softmax(dim=1)
     return {
         kind: ([clip for clip, k in zip(clips, kinds, strict=True) if k == kind], found)
@@ -89,7 +89,7 @@ def main(data: Path, work: Path) -> None:
     config = load_config(EMBEDDED_PRESET)
     train, select = (load_speech(data, part, config, work) for part in ("train", "select"))
     judged = [
-        judge_left_out(train, select, config, omission, work / "left_out")
+        judge_left_out(train, select, config, omission, work / f"without_{omission.name}")
         for omission in omissions(train.clips)
     ]
     by_kind = calibrated(judged)

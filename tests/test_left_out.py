@@ -11,8 +11,8 @@ import torch
 from avt_memocmt.config import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import Part, SpeechClip
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.training import branches
+from avt_memocmt.training import known_sound as known
 from avt_memocmt.training.fusion_data import SpeechPart
 from avt_memocmt.training.known_sound import known_sound
 from avt_memocmt.training.left_out import judge_left_out, omissions
@@ -61,44 +61,76 @@ def test_what_is_left_out_is_judged_and_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(branches, "CLIP_EPOCHS", 1)
+    monkeypatch.setattr(known, "COMPONENTS", 1)
     config = load_config(EMBEDDED_PRESET)
-    levels = {"x": ("a", 0.0), "y": ("a", 1.0), "z": ("b", 6.0)}
+    levels = {"x": ("a", 0.0), "y": ("a", 2.0), "z": ("a", 1.0), "s": ("b", 6.0), "t": ("b", 7.0)}
+    levels |= {"q": ("c", 12.0), "r": ("c", 13.0)}
     train = make_speech("train", levels, 5 * 384)
     select = make_speech("select", {"v": ("a", 0.5), "w": ("b", 6.0)}, 5 * 384)
     found = {
-        omission.name: judge_left_out(train, select, config, omission, tmp_path)
+        omission.name: judge_left_out(train, select, config, omission, tmp_path / omission.name)
         for omission in omissions(train.clips)
     }
-    assert {clip.speaker for clip in found["speakers_1"].clips} == {"y"}
+    assert {clip.speaker for clip in found["speakers_2"].clips} == {"z"}
     corpus = found["b"]
     assert [(clip.part, clip.speaker) for clip in corpus.clips] == [
-        *[("train", "z")] * 14,
+        *[("train", "s")] * 14,
+        *[("train", "t")] * 14,
         *[("select", "w")] * 14,
     ]
-    assert corpus.logits.shape == (28, 7)
-    assert corpus.novelty.min() > 2 * found["speakers_1"].novelty.max()
+    assert corpus.logits.shape == (42, 7)
+    assert corpus.novelty.min() > 2 * found["speakers_2"].novelty.max()
 
 
-def test_known_clips_are_not_new() -> None:
-    speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
-    layers = LayerStatistics(8, 4)
-    novelty = known_sound(layers, speech, range(14))
-    tokens = torch.from_numpy(speech.variants[0].values.astype(np.float32)).view(28, TOKENS, 8)
-    found = novelty(layers.standard(tokens, torch.ones(28, TOKENS, dtype=torch.bool)))
-    assert found[:14].max() < 1e-3 < 0.5 < found[14:].min()
-    components = layers.standard(tokens[:14], torch.ones(14, TOKENS, dtype=torch.bool))
-    placed = components @ novelty.directions
-    assert torch.allclose(placed.std(dim=0)[:13], torch.ones(13), atol=1e-2)
+def far_corpora() -> SpeechPart:
+    """Corpora "a" and "b" around two levels, whose speakers differ by as much as their tokens."""
+    speakers = {f"{n}": ("a", n / 10) for n in range(10)}
+    speakers |= {f"{n}": ("b", n / 10) for n in range(50, 60)}
+    return make_speech("train", speakers, 8)
 
 
-def test_more_clips_than_places_are_known_by_their_middles() -> None:
-    levels = {f"{n}": ("a", float(n)) for n in range(40)}
-    speech = make_speech("train", levels, 8)
-    assert len(speech.clips) > Novelty.PLACES
+def test_corpora_are_known_and_what_lies_between_them_is_new() -> None:
+    speech = far_corpora()
     layers = LayerStatistics(8, 4)
     novelty = known_sound(layers, speech, range(len(speech.clips)))
-    tokens = torch.full((2, TOKENS, 8), 20.0)
-    tokens[1] = 80.0
-    tokens += torch.randn(tokens.shape, generator=torch.Generator().manual_seed(0))
-    known, new = novelty(layers.standard(tokens, torch.ones(2, TOKENS, dtype=torch.bool)))
-    assert 2 * known < new
+    tokens = torch.tensor([0.5, 5.5, 3.0, 30.0])[:, None, None].expand(-1, TOKENS, 8)
+    tokens = tokens + torch.randn(tokens.shape, generator=torch.Generator().manual_seed(0))
+    low, high, between, beyond = novelty(
+        layers.standard(tokens, torch.ones(4, TOKENS, dtype=torch.bool))
+    )
+    assert max(low, high) < 2
+    assert 4 < between < beyond / 4
+
+
+def test_clips_of_a_corpus_have_a_deviation_of_one_in_what_tells_corpora_apart() -> None:
+    speech = far_corpora()
+    layers = LayerStatistics(8, 4)
+    novelty = known_sound(layers, speech, range(len(speech.clips)))
+    values = torch.from_numpy(speech.variants[0].values.astype(np.float32)).view(-1, TOKENS, 8)
+    found = layers.standard(values, torch.ones(values.shape[:2], dtype=torch.bool))
+    placed = (found @ novelty.directions)[:, 0]
+    first = len(placed) // 2
+    within = (placed[:first].var() + placed[first:].var()) / 2
+    assert float(within) == pytest.approx(1.0, abs=0.02)
+    assert not novelty.directions[:, 1:].any()
+
+
+def test_augmented_variants_of_known_clips_are_known() -> None:
+    """A variant that is louder by as much as a corpus differs tells nothing of the corpus."""
+    plain = far_corpora()
+    louder = TokenCache(
+        plain.variants[0].values + np.float16(5.0),
+        plain.variants[0].spans,
+        plain.variants[0].offsets,
+    )
+    both = SpeechPart(plain.clips, [plain.variants[0], louder], {})
+    layers, rows = LayerStatistics(8, 4), range(len(plain.clips))
+    tokens = torch.full((1, TOKENS, 8), 10.5)
+    heard = layers.standard(tokens, torch.ones(1, TOKENS, dtype=torch.bool))
+    assert known_sound(layers, both, rows)(heard) < known_sound(layers, plain, rows)(heard) / 2
+
+
+def test_one_corpus_makes_nothing_new() -> None:
+    speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
+    novelty = known_sound(LayerStatistics(8, 4), speech, range(14))
+    assert novelty(torch.randn(3, 16)).tolist() == [0.0, 0.0, 0.0]

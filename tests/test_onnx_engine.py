@@ -188,6 +188,11 @@ def test_only_what_export_wrote_is_run(exported: Path, tmp_path: Path) -> None:
         file.write(b"0")
     with pytest.raises(AvtError, match=r"face\.onnx is missing or was changed"):
         load_onnx(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    del manifest["format"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(AvtError, match="exported by another version"):
+        load_onnx(tmp_path)
 
 
 def test_graphs_load_and_predict_without_heavy_imports(exported: Path, tmp_path: Path) -> None:

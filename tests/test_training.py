@@ -464,13 +464,13 @@ def test_a_growing_temperature_undoes_exaggeration_that_grows() -> None:
     generator = torch.Generator().manual_seed(0)
     honest = torch.randn(8000, 7, generator=generator)
     truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].numpy()
-    novelty = 2 * torch.rand(8000, generator=generator)
+    novelty = 9 * torch.rand(8000, generator=generator)
     known, growth = fit_growing_temperature(
-        honest * 0.8 * (0.7 * novelty).exp()[:, None], truth, novelty
+        honest * 0.8 * ((1 + novelty) ** 0.7)[:, None], truth, novelty
     )
     assert known == pytest.approx(0.8, rel=0.08)
     assert growth == pytest.approx(0.7, rel=0.08)
-    shrinking = honest * (-0.7 * novelty).exp()[:, None]
+    shrinking = honest * ((1 + novelty) ** -0.7)[:, None]
     assert fit_growing_temperature(shrinking, truth, novelty)[1] == 0.0
 
 
@@ -480,8 +480,8 @@ def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
     honest = torch.randn(8000, 7, generator=generator)
     truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].tolist()
     clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in truth]
-    novelty = 2 * torch.rand(8000, generator=generator)
-    judged = LeftOut("corpus", clips, 0.8 * honest * (0.7 * novelty).exp()[:, None], novelty)
+    novelty = 9 * torch.rand(8000, generator=generator)
+    judged = LeftOut("corpus", clips, 0.8 * honest * ((1 + novelty) ** 0.7)[:, None], novelty)
     found = fit_temperatures(model, sources, [judged])
     assert len(found.decision) == 7
     assert set(found.alone) == set(DIMS)

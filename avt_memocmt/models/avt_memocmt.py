@@ -164,13 +164,8 @@ class AvtMemoCmt(DialogueNetwork):
         for m in self.modalities:
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
-            own[m] = (
-                self.layer_statistics[m](part.values, part.mask)
-                if m in self.layer_statistics
-                else self.opinion_pools[m](tokens[m], masks[m])
-            )
-            novelty[m] = self._novelty(m, part)
-            growth = (self._growth.get(m, 0.0) * novelty[m]).exp()
+            own[m], novelty[m] = self._own(m, part, tokens[m], masks[m])
+            growth = (1 + novelty[m]) ** self._growth.get(m, 0.0)
             temperature = self._alone.get(m, 1.0) * growth[:, None]
             opinions[m] = self.opinion_heads[m](own[m]) / temperature
         crossed = self.cross_modal(tokens, masks)
@@ -186,14 +181,20 @@ class AvtMemoCmt(DialogueNetwork):
             opinions,
         )
 
-    def _novelty(self, modality: str, part: ModalityBatch) -> Tensor:
-        """[batch]; 0 where the modality is absent or not measured."""
-        if modality not in self.novelty:
-            return torch.zeros_like(part.mask[:, 0], dtype=part.values.dtype)
+    def _own(
+        self, modality: str, part: ModalityBatch, tokens: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What a modality shows alone, [batch, dim], and its novelty [batch]."""
+        unmeasured = torch.zeros_like(tokens[:, 0, 0])
+        if modality not in self.layer_statistics:
+            return self.opinion_pools[modality](tokens, mask), unmeasured
         layers = self.layer_statistics[modality]
         assert isinstance(layers, LayerStatistics)
-        distance: Tensor = self.novelty[modality](layers.standard(part.values, part.mask))
-        return distance * part.mask.any(dim=1)
+        standard = layers.standard(part.values, part.mask)
+        if modality not in self.novelty:
+            return layers.project(standard), unmeasured
+        distance = self.novelty[modality](standard)
+        return layers.project(standard), distance * part.mask.any(dim=1)
 
     def decide(
         self, fused: Fused, past: Tensor, past_changes: Tensor, speaker_change: int

@@ -72,8 +72,11 @@ class LayerStatistics(nn.Module):
 
         A row without tokens is like one whose statistics are the mean ones.
         """
-        standard = (statistics(values, mask) - self.mean) / self.deviation
-        return standard * mask.any(dim=1, keepdim=True)
+        return self.standardised(statistics(values, mask)) * mask.any(dim=1, keepdim=True)
+
+    def standardised(self, found: Tensor) -> Tensor:
+        """`statistics` of some rows, [..., 2 * width] -> the same, standardised."""
+        return (found - self.mean) / self.deviation
 
 
 def statistics(values: Tensor, mask: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ class SubsetTemperature(nn.Module):
     Args:
         temperatures: by the names of the modalities joined with "+", in the order of `MODALITIES`;
             1 for the sets that are left out.
-        growth: by modality, growth of the logarithm of its temperature when it is alone, per unit
-            of novelty.
+        growth: by modality, the power of 1 + novelty by which its temperature grows when it is
+            alone.
     """
 
     values: Tensor
@@ -34,13 +34,13 @@ class SubsetTemperature(nn.Module):
         super().__init__()
         bits = {m: 1 << place for place, m in enumerate(MODALITIES)}
         values = torch.ones(1 << len(MODALITIES))
-        slopes = torch.zeros(len(values), len(MODALITIES))
+        powers = torch.zeros(len(values), len(MODALITIES))
         for name, value in temperatures.items():
             values[sum(bits[m] for m in name.split("+"))] = value
         for name, value in growth.items():
-            slopes[bits[name], MODALITIES.index(name)] = value
+            powers[bits[name], MODALITIES.index(name)] = value
         self.register_buffer("values", values, persistent=False)
-        self.register_buffer("growth", slopes, persistent=False)
+        self.register_buffer("growth", powers, persistent=False)
         self.register_buffer("bits", torch.tensor(list(bits.values())), persistent=False)
 
     def forward(self, logits: Tensor, weights: Tensor, novelty: Tensor) -> Tensor:
@@ -55,5 +55,5 @@ class SubsetTemperature(nn.Module):
             [..., 7].
         """
         subset = ((weights > 0) * self.bits).sum(dim=-1)
-        growth = (self.growth[subset] * novelty).sum(dim=-1).exp()
+        growth = ((1 + novelty) ** self.growth[subset]).prod(dim=-1)
         return logits / (self.values[subset] * growth).unsqueeze(-1)

@@ -21,7 +21,7 @@ from avt_memocmt.data.dialogue_batch import ModalityBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.metrics import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.heads import LayerStatistics, statistics
+from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.training.fusion_data import (
     Example,
     SpeechPart,
@@ -147,12 +147,7 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
 
 def set_layer_statistics(model: AvtMemoCmt, speech: SpeechPart, rows: Iterable[int]) -> None:
     """Standardise the statistics of sound by those of the clips that are trained on, `rows`."""
-    found = []
-    for variant in speech.variants:
-        for row in rows:
-            values = torch.from_numpy(variant.tokens(row).values)[None]
-            found.append(statistics(values, torch.ones(values.shape[:2], dtype=torch.bool)))
-    table = torch.cat(found)
+    table = speech.statistics[:, list(rows)].flatten(0, 1)
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
     layers.set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)

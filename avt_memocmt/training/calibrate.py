@@ -46,7 +46,7 @@ def fit_temperature(logits: Tensor, truth: NDArray[np.int64]) -> float:
 def fit_growing_temperature(
     logits: Tensor, truth: NDArray[np.int64], novelty: Tensor
 ) -> tuple[float, float]:
-    """The temperature exp(a + b * novelty) with the least negative log likelihood.
+    """The temperature a * (1 + novelty) ** b with the least negative log likelihood.
 
     Args:
         logits: [n, 7].
@@ -54,12 +54,12 @@ def fit_growing_temperature(
         novelty: [n].
 
     Returns:
-        The temperature without novelty, exp(a), and its growth b, which is not below 0.
+        The temperature without novelty, a, and its growth b, which is not below 0.
     """
     target = torch.from_numpy(truth)
 
     def loss(found: NDArray[np.float64]) -> float:
-        temperature = torch.exp(found[0] + found[1] * novelty.double())
+        temperature = np.exp(found[0]) * (1 + novelty.double()) ** found[1]
         return float(F.cross_entropy(logits.double() / temperature[:, None], target))
 
     bound = np.log(LARGEST)

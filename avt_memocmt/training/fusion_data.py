@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from avt_memocmt.features.extract_audio_features import AudioEncoder, make_audio
 from avt_memocmt.features.extract_text_features import TextEncoder, TextInput, make_text_encoder
 from avt_memocmt.features.extract_visual_features import FaceCnnEncoder, make_visual_encoder
 from avt_memocmt.features.face_cnn import FaceCNN
+from avt_memocmt.models.heads import statistics
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.training.face import aligned_pictures, augment, to_input
 from avt_memocmt.training.speech_augment import augment_speech
@@ -81,6 +83,13 @@ class SpeechPart:
     clips: list[SpeechClip]
     variants: list[TokenCache]
     sentences: dict[str, Tokens]
+
+    @cached_property
+    def statistics(self) -> torch.Tensor:
+        """Of every clip in every variant, float32 [variants, clips, 2 * width of a token]."""
+        return torch.stack(
+            [torch.cat([_statistics(v, r) for r in range(len(v))]) for v in self.variants]
+        )
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,11 @@ def face_tokens(faces: FacePart, rows: Sequence[int], variant: int, start: float
     times = start + 0.25 * np.arange(len(rows) + 1, dtype=np.float32)
     values = faces.variants[variant][list(rows)].astype(np.float32)
     return Tokens(values, np.stack([times[:-1], times[1:]], axis=1))
+
+
+def _statistics(clips: TokenCache, row: int) -> torch.Tensor:
+    values = torch.from_numpy(clips.tokens(row).values)[None]
+    return statistics(values, torch.ones(values.shape[:2], dtype=torch.bool))
 
 
 def _cropped(tokens: Tokens, crop: float | None) -> Tokens:

@@ -1,44 +1,48 @@
-"""Where the training clips of sound lie, for the novelty of others."""
+"""Where the corpora of sound that are trained on lie, for the novelty of other recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.training.fusion_data import SpeechPart
 
+COMPONENTS = 768
+"""Principal components of the statistics in which directions are looked for."""
 
-@torch.no_grad()
-def known_sound(layers: LayerStatistics, speech: SpeechPart, rows: Iterable[int]) -> Novelty:
-    """The novelty of sound against some clips, as they are recorded.
+
+def known_sound(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]) -> Novelty:
+    """The novelty of sound against some clips and their augmented variants.
+
+    What noise, rooms and codecs change within a corpus is no novelty.
 
     Args:
-        layers: standardises their statistics.
+        layers: standardises the statistics.
         speech: the clips of the part that is trained on.
         rows: those that are known.
+
+    Returns:
+        Nothing is novel to it where only one corpus is known, which cannot be told from others.
     """
-    found = []
-    for row in rows:
-        values = torch.from_numpy(speech.variants[0].tokens(row).values)[None]
-        found.append(layers.standard(values, torch.ones(values.shape[:2], dtype=torch.bool)))
-    clips = torch.cat(found).numpy()
-    count = min(Novelty.COMPONENTS, len(clips) - 1, clips.shape[1])
-    components = PCA(count, whiten=True, svd_solver="randomized", random_state=0).fit(clips)
-    deviations = np.sqrt(components.explained_variance_)
-    # Copies of a clip leave components in which nothing differs.
-    apart = deviations > 1e-3 * deviations[0]
-    directions = np.zeros((clips.shape[1], Novelty.COMPONENTS), np.float32)
-    directions[:, : apart.sum()] = components.components_[apart].T / deviations[apart]
-    placed = clips @ directions
-    if len(clips) > Novelty.PLACES:
-        placed = KMeans(Novelty.PLACES, n_init=1, random_state=0).fit(placed).cluster_centers_
+    clips = layers.standardised(speech.statistics[:, rows].flatten(0, 1)).numpy()
     novelty = Novelty(clips.shape[1])
-    places = np.resize(placed, novelty.places.shape)
+    corpora = np.array([speech.clips[row].corpus for row in rows] * len(speech.variants))
+    names = np.unique(corpora)
+    if len(names) == 1:
+        return novelty
+    count = min(COMPONENTS, *clips.shape)
+    components = PCA(count, svd_solver="covariance_eigh").fit(clips)
+    apart = LinearDiscriminantAnalysis().fit(components.transform(clips), corpora)
+    found = components.components_.T @ apart.scalings_
+    directions = np.zeros(novelty.directions.shape)
+    directions[:, : found.shape[1]] = found
+    means = np.stack([(clips[corpora == name] @ directions).mean(axis=0) for name in names])
+    places = np.resize(means, novelty.places.shape)
     novelty.set_known(torch.from_numpy(directions), torch.from_numpy(places))
     return novelty

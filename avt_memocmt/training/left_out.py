@@ -105,7 +105,7 @@ def judge_left_out(
         select: what chooses the epoch; clips that are left out do not.
         config: of the model.
         omission: the clips that are left out.
-        folder: receives the log and the resumable state in a subfolder.
+        folder: receives the log and the resumable state.
         seed: of every random choice.
     """
     seed_everything(seed)
@@ -117,7 +117,7 @@ def judge_left_out(
         for r, clip in enumerate(select.clips)
         if not omission.leaves_out(clip)
     ]
-    warm_up(model, speech_plan(train, kept, choosing, seed), folder / omission.name)
+    warm_up(model, speech_plan(train, kept, choosing, seed), folder)
     held = [
         (part, row)
         for part in (train, select)
@@ -128,7 +128,7 @@ def judge_left_out(
     branch = Branch(model, "audio").eval()
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = known_sound(layers, train, kept)
+    known = known_sound(layers, train, kept.tolist())
     with torch.no_grad():
         turns = [branch.turns([example]) for example in examples]
         novelty = torch.cat([known(layers.standard(turn.values, turn.mask)) for turn in turns])

@@ -71,9 +71,8 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     folder.mkdir(exist_ok=True)
     for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
         shutil.copyfile(work / name, folder / name)
-    (folder / "logs").mkdir(exist_ok=True)
     for stage in STAGES:
-        shutil.copyfile(work / stage / "log.jsonl", folder / "logs" / f"{stage}.jsonl")
+        _keep_log(work / stage, folder)
     save_config(config, folder / CONFIG_FILE)
     calibrate(data, work, config, folder, seed)
     model, _ = load_media_model(folder)
@@ -102,9 +101,9 @@ def calibrate(data: Path, work: Path, config: Config, folder: Path, seed: int) -
     left_out = []
     for omission in omissions(speech.clips):
         print(f"the branch of sound without {omission.name}", flush=True)
-        left_out.append(
-            judge_left_out(speech, select.speech, config, omission, work / "left_out", seed)
-        )
+        stage = work / f"without_{omission.name}"
+        left_out.append(judge_left_out(speech, select.speech, config, omission, stage, seed))
+        _keep_log(stage, folder)
     uncalibrated, _ = load_media_model(folder)
     temperatures = fit_temperatures(uncalibrated, select, left_out)
     network = config.model.model_copy(update={"temperatures": temperatures})
@@ -117,3 +116,9 @@ def calibrate(data: Path, work: Path, config: Config, folder: Path, seed: int) -
     )
     save_tensors(calibrated.state_dict(), folder / MODEL_FILE, torch.float16)
     save_config(config.model_copy(update={"model": network}), folder / CONFIG_FILE)
+
+
+def _keep_log(stage: Path, checkpoint: Path) -> None:
+    logs = checkpoint / "logs"
+    logs.mkdir(exist_ok=True)
+    shutil.copyfile(stage / "log.jsonl", logs / f"{stage.name}.jsonl")
