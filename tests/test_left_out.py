@@ -11,6 +11,7 @@ import torch
 from avt_memocmt.config import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import Part, SpeechClip
 from avt_memocmt.models.heads import LayerStatistics
+from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.training import branches
 from avt_memocmt.training import known_sound as known
 from avt_memocmt.training.fusion_data import SpeechPart
@@ -82,55 +83,70 @@ def test_what_is_left_out_is_judged_and_new(
     assert corpus.novelty.min() > 2 * found["speakers_2"].novelty.max()
 
 
-def far_corpora() -> SpeechPart:
-    """Corpora "a" and "b" around two levels, whose speakers differ by as much as their tokens."""
-    speakers = {f"{n}": ("a", n / 10) for n in range(10)}
-    speakers |= {f"{n}": ("b", n / 10) for n in range(50, 60)}
-    return make_speech("train", speakers, 8)
+def far_corpora(speakers: int = 10) -> SpeechPart:
+    """Corpora "a" and "b", whose speakers lie around the levels 0.5 and 5.5."""
+    levels = np.linspace(0, 1, speakers)
+    near = {f"a{n}": ("a", float(level)) for n, level in enumerate(levels)}
+    far = {f"b{n}": ("b", float(level) + 5) for n, level in enumerate(levels)}
+    return make_speech("train", near | far, 8)
 
 
-def test_corpora_are_known_and_what_lies_between_them_is_new() -> None:
+def novelty_of(novelty: Novelty, layers: LayerStatistics, levels: list[float]) -> list[float]:
+    """Of clips of noise around some levels."""
+    noise = torch.randn((len(levels), TOKENS, 8), generator=torch.Generator().manual_seed(0))
+    tokens = torch.tensor(levels)[:, None, None] + noise
+    standard = layers.standard(tokens, torch.ones(len(levels), TOKENS, dtype=torch.bool))
+    return novelty(standard).tolist()
+
+
+@pytest.mark.parametrize("speakers", [6, 12])
+def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
+    """With fewer clips than there are places, and with more."""
+    speech = far_corpora(speakers)
+    assert (len(speech.clips) > Novelty.PLACES) == (speakers == 12)
+    layers = LayerStatistics(8, 4)
+    novelty = known_sound(layers, speech, range(len(speech.clips)))
+    low, high, between, beyond = novelty_of(novelty, layers, [0.5, 5.5, 3.0, 30.0])
+    assert max(low, high) + 1 < between < beyond / 4
+
+
+def test_known_clips_are_not_new() -> None:
+    speech = far_corpora(6)
+    layers = LayerStatistics(8, 4)
+    novelty = known_sound(layers, speech, range(len(speech.clips)))
+    assert novelty(layers.standardised(speech.statistics[0])).max() < 0.01
+
+
+def test_a_direction_tells_corpora_apart_in_units_of_their_clips() -> None:
     speech = far_corpora()
     layers = LayerStatistics(8, 4)
     novelty = known_sound(layers, speech, range(len(speech.clips)))
-    tokens = torch.tensor([0.5, 5.5, 3.0, 30.0])[:, None, None].expand(-1, TOKENS, 8)
-    tokens = tokens + torch.randn(tokens.shape, generator=torch.Generator().manual_seed(0))
-    low, high, between, beyond = novelty(
-        layers.standard(tokens, torch.ones(4, TOKENS, dtype=torch.bool))
-    )
-    assert max(low, high) < 2
-    assert 4 < between < beyond / 4
-
-
-def test_clips_of_a_corpus_have_a_deviation_of_one_in_what_tells_corpora_apart() -> None:
-    speech = far_corpora()
-    layers = LayerStatistics(8, 4)
-    novelty = known_sound(layers, speech, range(len(speech.clips)))
-    values = torch.from_numpy(speech.variants[0].values.astype(np.float32)).view(-1, TOKENS, 8)
-    found = layers.standard(values, torch.ones(values.shape[:2], dtype=torch.bool))
-    placed = (found @ novelty.directions)[:, 0]
-    first = len(placed) // 2
-    within = (placed[:first].var() + placed[first:].var()) / 2
+    placed = layers.standardised(speech.statistics[0]) @ novelty.directions
+    half = len(placed) // 2
+    assert torch.allclose(placed[:, :16].std(dim=0), torch.ones(16), atol=0.01)
+    within = (placed[:half, 16].var() + placed[half:, 16].var()) / 2
     assert float(within) == pytest.approx(1.0, abs=0.02)
-    assert not novelty.directions[:, 1:].any()
+    gap = (placed[:half].mean(dim=0) - placed[half:].mean(dim=0)).abs()
+    assert gap[16] > 4 * gap[:16].max()
+    assert not novelty.directions[:, 17:].any()
 
 
-def test_augmented_variants_of_known_clips_are_known() -> None:
-    """A variant that is louder by as much as a corpus differs tells nothing of the corpus."""
+def test_what_augmentation_changes_tells_no_corpus() -> None:
+    """A variant that is louder by as much as the corpora differ takes that from what tells them."""
     plain = far_corpora()
-    louder = TokenCache(
-        plain.variants[0].values + np.float16(5.0),
-        plain.variants[0].spans,
-        plain.variants[0].offsets,
-    )
-    both = SpeechPart(plain.clips, [plain.variants[0], louder], {})
+    first = plain.variants[0]
+    louder = TokenCache(first.values + np.float16(5.0), first.spans, first.offsets)
+    both = SpeechPart(plain.clips, [first, louder], {})
     layers, rows = LayerStatistics(8, 4), range(len(plain.clips))
-    tokens = torch.full((1, TOKENS, 8), 10.5)
-    heard = layers.standard(tokens, torch.ones(1, TOKENS, dtype=torch.bool))
-    assert known_sound(layers, both, rows)(heard) < known_sound(layers, plain, rows)(heard) / 2
+    (alone,) = novelty_of(known_sound(layers, plain, rows), layers, [10.5])
+    (augmented,) = novelty_of(known_sound(layers, both, rows), layers, [10.5])
+    assert augmented < alone / 2
 
 
-def test_one_corpus_makes_nothing_new() -> None:
+def test_one_corpus_is_known_by_its_components_alone() -> None:
     speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
-    novelty = known_sound(LayerStatistics(8, 4), speech, range(14))
-    assert novelty(torch.randn(3, 16)).tolist() == [0.0, 0.0, 0.0]
+    layers = LayerStatistics(8, 4)
+    novelty = known_sound(layers, speech, range(28))
+    assert not novelty.directions[:, 16:].any()
+    known, new = novelty_of(novelty, layers, [3.0, 30.0])
+    assert 2 * known < new

@@ -265,9 +265,11 @@ def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
 
 def test_novelty_is_the_distance_to_the_nearest_known_place() -> None:
     novelty = Novelty(3)
-    directions, places = torch.zeros(3, 7), torch.full((8, 7), 50.0)
+    directions = torch.zeros_like(novelty.directions)
     directions[0, 0], directions[1, 1] = 1.0, 2.0
-    places[5], places[6] = 0.0, torch.eye(7)[1] * 4
+    places = torch.full_like(novelty.places, 50.0)
+    places[5] = 0.0
+    places[6] = 4 * torch.eye(Novelty.DIRECTIONS)[1]
     novelty.set_known(directions, places)
     clips = torch.tensor([[0.0, 0.0, 9.0], [3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [4.0, 3.5, 0.0]])
     assert torch.allclose(novelty(clips), torch.tensor([0.0, 3.0, 0.0, 5.0]), atol=1e-5)

@@ -1,4 +1,4 @@
-"""Where the corpora of sound that are trained on lie, for the novelty of other recordings."""
+"""Where the training clips of sound lie, for the novelty of others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -14,35 +15,41 @@ from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.training.fusion_data import SpeechPart
 
 COMPONENTS = 768
-"""Principal components of the statistics in which directions are looked for."""
+"""Principal components of the statistics in which corpora are told apart."""
+PRINCIPAL = 64
+"""The first of them, which are directions by themselves."""
 
 
 def known_sound(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]) -> Novelty:
-    """The novelty of sound against some clips and their augmented variants.
+    """The novelty of sound against some clips.
 
-    What noise, rooms and codecs change within a corpus is no novelty.
+    Directions are found with the augmented variants of the clips, so that noise, rooms and codecs
+    do not count as another corpus. The places are those of the clips as they were recorded: the
+    clips themselves, or as many means of them as there are places (k-means).
 
     Args:
         layers: standardises the statistics.
         speech: the clips of the part that is trained on.
         rows: those that are known.
-
-    Returns:
-        Nothing is novel to it where only one corpus is known, which cannot be told from others.
     """
     clips = layers.standardised(speech.statistics[:, rows].flatten(0, 1)).numpy()
-    novelty = Novelty(clips.shape[1])
-    corpora = np.array([speech.clips[row].corpus for row in rows] * len(speech.variants))
-    names = np.unique(corpora)
-    if len(names) == 1:
-        return novelty
+    corpora = [speech.clips[row].corpus for row in rows] * len(speech.variants)
     count = min(COMPONENTS, *clips.shape)
     components = PCA(count, svd_solver="covariance_eigh").fit(clips)
-    apart = LinearDiscriminantAnalysis().fit(components.transform(clips), corpora)
-    found = components.components_.T @ apart.scalings_
+    deviations = np.sqrt(components.explained_variance_[:PRINCIPAL])
+    # Copies of a clip leave components in which nothing differs.
+    differ = deviations > 1e-3 * deviations[0]
+    found = [components.components_[:PRINCIPAL][differ].T / deviations[differ]]
+    if len(set(corpora)) > 1:
+        apart = LinearDiscriminantAnalysis().fit(components.transform(clips), corpora)
+        found.append(components.components_.T @ apart.scalings_)
+    novelty = Novelty(clips.shape[1])
     directions = np.zeros(novelty.directions.shape)
-    directions[:, : found.shape[1]] = found
-    means = np.stack([(clips[corpora == name] @ directions).mean(axis=0) for name in names])
-    places = np.resize(means, novelty.places.shape)
+    chosen = np.concatenate(found, axis=1)
+    directions[:, : chosen.shape[1]] = chosen
+    places = clips[: len(rows)] @ directions
+    if len(places) > Novelty.PLACES:
+        places = KMeans(Novelty.PLACES, n_init=1, random_state=0).fit(places).cluster_centers_
+    places = np.resize(places, novelty.places.shape)
     novelty.set_known(torch.from_numpy(directions), torch.from_numpy(places))
     return novelty
