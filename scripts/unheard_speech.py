@@ -72,16 +72,16 @@ def print_row(name: str, clips: list[SpeechClip], probabilities: Tensor) -> floa
     return found["uar"]
 
 
-def print_kind(name: str, clips: list[SpeechClip], probabilities: Tensor) -> None:
+def print_kind(kind: str, prefix: str, clips: list[SpeechClip], probabilities: Tensor) -> None:
     """Print a line for each corpus, one for all together, and the mean over the corpora."""
     corpora = np.array([clip.corpus for clip in clips])
     found = []
     for corpus in np.unique(corpora):
         rows = np.flatnonzero(corpora == corpus)
         some = [clips[row] for row in rows]
-        found.append(print_row(f"{name}{corpus}", some, probabilities[rows]))
-    print_row(f"{name}all", clips, probabilities)
-    print(f"| {name}mean | | | | {np.mean(found):.3f} | | | | |")
+        found.append(print_row(f"{prefix}{corpus}", some, probabilities[rows]))
+    print_row(f"{kind}, all", clips, probabilities)
+    print(f"| {kind}, mean | | | | {np.mean(found):.3f} | | | | |")
 
 
 def main(data: Path, work: Path) -> None:
@@ -94,8 +94,8 @@ def main(data: Path, work: Path) -> None:
     ]
     by_kind = calibrated(judged)
     print(HEADER)
-    print_kind("speakers of ", *by_kind["speakers"])
-    print_kind("", *by_kind["corpus"])
+    print_kind("speakers", "speakers of ", *by_kind["speakers"])
+    print_kind("corpora", "", *by_kind["corpus"])
 
 
 if __name__ == "__main__":
