@@ -35,7 +35,9 @@ def known_sound(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]
     clips = layers.standardised(speech.statistics[:, rows].flatten(0, 1)).numpy()
     corpora = [speech.clips[row].corpus for row in rows] * len(speech.variants)
     count = min(COMPONENTS, *clips.shape)
-    components = PCA(count, svd_solver="covariance_eigh").fit(clips)
+    # Both are exact; this one is the cheaper.
+    solver = "covariance_eigh" if len(clips) > clips.shape[1] else "full"
+    components = PCA(count, svd_solver=solver).fit(clips)
     deviations = np.sqrt(components.explained_variance_[:PRINCIPAL])
     # Copies of a clip leave components in which nothing differs.
     differ = deviations > 1e-3 * deviations[0]
