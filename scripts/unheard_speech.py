@@ -24,6 +24,7 @@ from avt_memocmt.config import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.intervals import bootstrap_intervals
 from avt_memocmt.metrics import scores
+from avt_memocmt.models.temperature import grown
 from avt_memocmt.training.branches import speaker_of
 from avt_memocmt.training.calibrate import fit_growing_temperature
 from avt_memocmt.training.fusion_data import load_speech
@@ -47,7 +48,7 @@ def calibrated(judged: list[LeftOut]) -> dict[str, tuple[list[SpeechClip], Tenso
     for corpus in np.unique(corpora):
         other = corpora != corpus
         known, growth = fit_growing_temperature(logits[other], truth[other], novelty[other])
-        temperature = known * (1 + novelty[~other]) ** growth
+        temperature = known * grown(novelty[~other], growth)
         probabilities[~other] = (logits[~other] / temperature[:, None]).softmax(dim=1)
     return {
         kind: ([clip for clip, k in zip(clips, kinds, strict=True) if k == kind], found)

@@ -22,7 +22,7 @@ from avt_memocmt.models.heads import (
 )
 from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
-from avt_memocmt.models.temperature import SubsetTemperature
+from avt_memocmt.models.temperature import SubsetTemperature, grown
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 FUSED_AT_ONCE = 64
@@ -165,7 +165,7 @@ class AvtMemoCmt(DialogueNetwork):
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
             own[m], novelty[m] = self._own(m, part, tokens[m], masks[m])
-            growth = (1 + novelty[m]) ** self._growth.get(m, 0.0)
+            growth = grown(novelty[m], self._growth.get(m, 0.0))
             temperature = self._alone.get(m, 1.0) * growth[:, None]
             opinions[m] = self.opinion_heads[m](own[m]) / temperature
         crossed = self.cross_modal(tokens, masks)

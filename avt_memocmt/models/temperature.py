@@ -11,6 +11,11 @@ from avt_memocmt.config import Modality
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
+def grown(novelty: Tensor, growth: float | Tensor) -> Tensor:
+    """By what the temperature of a modality that is alone is multiplied."""
+    return (1 + novelty) ** growth
+
+
 class SubsetTemperature(nn.Module):
     """Divides logits by one temperature for each set of present modalities.
 
@@ -55,5 +60,5 @@ class SubsetTemperature(nn.Module):
             [..., 7].
         """
         subset = ((weights > 0) * self.bits).sum(dim=-1)
-        growth = ((1 + novelty) ** self.growth[subset]).prod(dim=-1)
+        growth = grown(novelty, self.growth[subset]).prod(dim=-1)
         return logits / (self.values[subset] * growth).unsqueeze(-1)

@@ -15,6 +15,7 @@ from avt_memocmt.config import TemperatureConfig
 from avt_memocmt.data.dialogue_batch import collate
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import MODALITIES
+from avt_memocmt.models.temperature import grown
 from avt_memocmt.training.fusion import evaluation_examples
 from avt_memocmt.training.fusion_data import Example
 from avt_memocmt.training.left_out import LeftOut
@@ -59,7 +60,7 @@ def fit_growing_temperature(
     target = torch.from_numpy(truth)
 
     def loss(found: NDArray[np.float64]) -> float:
-        temperature = np.exp(found[0]) * (1 + novelty.double()) ** found[1]
+        temperature = np.exp(found[0]) * grown(novelty.double(), found[1])
         return float(F.cross_entropy(logits.double() / temperature[:, None], target))
 
     bound = np.log(LARGEST)
