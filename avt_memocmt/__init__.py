@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from avt_memocmt.version import __version__
 
 if TYPE_CHECKING:
+    from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.explainability.explanation import MediaExplanation
     from avt_memocmt.inference.live import StreamEvent
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 
 _EXPORTS = {
-    "EmotionRecognizer": "avt_memocmt.inference.recognizer",
+    "EmotionRecognizer": "avt_memocmt.api",
     "MediaExplanation": "avt_memocmt.explainability.explanation",
     "MediaPrediction": "avt_memocmt.inference.results",
     "ModalityUse": "avt_memocmt.inference.results",
@@ -28,6 +28,7 @@ __all__ = [
     "ModalityUse",
     "StreamEvent",
     "UtterancePrediction",
+    "__version__",
 ]
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt import __version__
 from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.bench import bench
 from avt_memocmt.commands.console import log
@@ -25,6 +24,7 @@ from avt_memocmt.commands.robustness import robustness
 from avt_memocmt.commands.stream import stream
 from avt_memocmt.commands.train import train
 from avt_memocmt.errors import AvtError
+from avt_memocmt.version import __version__
 
 app = typer.Typer(
     name="avt-memocmt",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -368,3 +369,26 @@ def _explain(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         return "unknown key"
     return message[:1].lower() + message[1:].removesuffix(".")
+
+
+MODALITIES: tuple[str, ...] = ("audio", "visual", "text")
+
+
+@dataclass(frozen=True)
+class TokenShape:
+    """What one token of a modality holds.
+
+    Attributes:
+        dim: width of one hidden state; 1 for named measurements.
+        layers: hidden states concatenated in one token.
+        names: of the tokens, where each stands for one measurement and not for a moment.
+    """
+
+    dim: int
+    layers: int = 1
+    names: tuple[str, ...] | None = None
+
+    @property
+    def width(self) -> int:
+        """Numbers in one token."""
+        return self.dim * self.layers

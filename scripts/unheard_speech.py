@@ -19,16 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avt_memocmt.calibration import calibration_error
 from avt_memocmt.config import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import SpeechClip
-from avt_memocmt.intervals import bootstrap_intervals
-from avt_memocmt.metrics import scores
-from avt_memocmt.models.temperature import grown
-from avt_memocmt.training.branches import speaker_of
-from avt_memocmt.training.calibrate import fit_growing_temperature
-from avt_memocmt.training.fusion_data import load_speech
-from avt_memocmt.training.left_out import LeftOut, judge_left_out, omissions
+from avt_memocmt.metrics.calibration import calibration_error
+from avt_memocmt.metrics.intervals import bootstrap_intervals
+from avt_memocmt.metrics.scores import scores
+from avt_memocmt.models.confidence import grown
+from avt_memocmt.recipe.cross_validation import LeftOut, judge_left_out, omissions
+from avt_memocmt.recipe.examples import load_speech
+from avt_memocmt.recipe.temperatures import fit_growing_temperature
+from avt_memocmt.recipe.unimodal import speaker_of
 
 HEADER = (
     "| left out | clips | speakers | emotions | UAR | 95 % over speakers | accuracy | confidence "

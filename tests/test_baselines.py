@@ -14,16 +14,14 @@ from test_models import DIMS, SHAPES, SMALL, make_dialogue, spoil_masked
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import Config, FeatureShape, ModelConfig
+from avt_memocmt.config import MODALITIES, Config, FeatureShape, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_text_features import TextInput
+from avt_memocmt.evaluation.predict import predict_dialogues
+from avt_memocmt.features.text_encoder import TextInput
 from avt_memocmt.models.baselines import AudioTextMemoCmt, LateFusion, TextOnly, pool_tokens
 from avt_memocmt.models.checkpoint import build_model, load_media_model, load_model, save_checkpoint
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
-from avt_memocmt.models.dialogue_predictions import predict_dialogues
-from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.prediction import DialogueNetwork
 
 KINDS = ("text-only", "audio-text-memocmt", "avt-late-fusion", "avt-memocmt")

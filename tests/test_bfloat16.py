@@ -12,8 +12,8 @@ from media_factory import speech_like, write_wav
 from test_predict import run
 
 from avt_memocmt import EmotionRecognizer
+from avt_memocmt.engines import bfloat16
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference import bfloat16
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
 

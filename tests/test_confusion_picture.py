@@ -11,8 +11,8 @@ from PIL import Image
 
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.confusion_picture import draw_confusion
-from avt_memocmt.metrics import FAILED, outcome_counts, scores
+from avt_memocmt.evaluation.confusion_matrix import draw_confusion
+from avt_memocmt.metrics.scores import FAILED, outcome_counts, scores
 
 TRUTH = [0] * 90 + [4] * 10
 GUESS = [0] * 81 + [4] * 9 + [4] * 4 + [0] * 6

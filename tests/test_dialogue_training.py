@@ -22,10 +22,10 @@ from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManife
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.predict import predict_dialogues
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.checkpoint import load_model
-from avt_memocmt.models.dialogue_predictions import predict_dialogues
-from avt_memocmt.training import loop
+from avt_memocmt.training import trainer as loop
 from avt_memocmt.training.dialogues import hide_modalities, train_dialogues
 
 NAMES = ("pitch", "level", "rate")

@@ -10,10 +10,10 @@ import torch
 from test_predict import run
 
 from avt_memocmt import weights
+from avt_memocmt.engines import bfloat16
+from avt_memocmt.engines.doctor import gather_facts
+from avt_memocmt.engines.names import Engine
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference import bfloat16
-from avt_memocmt.inference.doctor import gather_facts
-from avt_memocmt.inference.engines import Engine
 from avt_memocmt.weights import PACKAGED, packaged_path
 
 

@@ -24,15 +24,15 @@ from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.evaluation import Evaluation
+from avt_memocmt.evaluation.on_features import evaluate_stores
+from avt_memocmt.evaluation.on_manifest import evaluate_manifest
+from avt_memocmt.evaluation.predict import predict_dialogues
+from avt_memocmt.evaluation.results_table import read_results
+from avt_memocmt.extraction.clip import extract_clip, store_manifest
+from avt_memocmt.extraction.plan import ExtractionPlan
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
-from avt_memocmt.inference.evaluation import Evaluation
-from avt_memocmt.inference.extraction import extract_clip, store_manifest
-from avt_memocmt.inference.extraction_plan import ExtractionPlan
-from avt_memocmt.inference.manifest_evaluation import evaluate_manifest
-from avt_memocmt.inference.results_table import read_results
-from avt_memocmt.inference.store_evaluation import evaluate_stores
 from avt_memocmt.models.checkpoint import build_model, load_model, save_checkpoint
-from avt_memocmt.models.dialogue_predictions import predict_dialogues
 
 HEADER = "path,text,emotion,dialogue_id,utterance_id,speaker,start,end\n"
 

@@ -28,10 +28,10 @@ from avt_memocmt.explainability.explanation import (
     ExplainSettings,
     MediaExplanation,
 )
-from avt_memocmt.explainability.explanation_writer import write_explanation
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.models.checkpoint import build_model, checkpoint_folder, save_checkpoint
 from avt_memocmt.preprocessing.transcripts import load_transcript
+from avt_memocmt.report.explanation_folder import write_explanation
 
 CAPTIONS = """1
 00:00:00,000 --> 00:00:01,400

@@ -26,16 +26,19 @@ from avt_memocmt.explainability.explanation import (
     MediaExplanation,
     UtteranceExplanation,
 )
-from avt_memocmt.explainability.explanation_json import explanation_json
-from avt_memocmt.explainability.explanation_report import write_explanation_report
-from avt_memocmt.explainability.explanation_section import MOST_FRAMES, UtterancePictures
-from avt_memocmt.explainability.explanation_summary import absent, summary
 from avt_memocmt.explainability.faithfulness import SHARES, Curves
 from avt_memocmt.explainability.integrated_gradients import Attribution
 from avt_memocmt.inference.dialogue import Turn
 from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
+from avt_memocmt.report.explanation_json import explanation_json
+from avt_memocmt.report.explanation_page import (
+    MOST_FRAMES,
+    UtterancePictures,
+    write_explanation_report,
+)
+from avt_memocmt.report.explanation_sentences import absent, summary
 
 WORDS = ("so", "very", "happy")
 SCORES = {

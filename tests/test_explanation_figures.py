@@ -18,25 +18,24 @@ from PIL import Image
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.errors import AvtError
-from avt_memocmt.explainability.attention_figures import attention_figure
 from avt_memocmt.explainability.attention_visualization import turn_axis
-from avt_memocmt.explainability.composite_figure import composite_figure
-from avt_memocmt.explainability.dialogue_strip import dialogue_strip
 from avt_memocmt.explainability.explanation import (
     ExplainingRecognizer,
     ExplainSettings,
     UtteranceExplanation,
 )
-from avt_memocmt.explainability.face_overlays import frames_at, overlay, write_overlay_video
-from avt_memocmt.explainability.figure_parts import figure_bytes, headline, signed
-from avt_memocmt.explainability.sound_panel import ROWS, mel, spectrogram
-from avt_memocmt.explainability.timeline import clock
-from avt_memocmt.explainability.word_panel import word_colours, word_lanes
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.preprocessing.face_alignment import TEMPLATE
 from avt_memocmt.preprocessing.face_boxes import Face
+from avt_memocmt.preprocessing.face_tracker import FaceObservation, crop_face
 from avt_memocmt.preprocessing.transcripts import Cue
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, crop_face
+from avt_memocmt.report.figures.attention import attention_figure
+from avt_memocmt.report.figures.common import figure_bytes, headline, signed
+from avt_memocmt.report.figures.composite import composite_figure
+from avt_memocmt.report.figures.faces import frames_at, overlay, write_overlay_video
+from avt_memocmt.report.figures.modalities import dialogue_strip
+from avt_memocmt.report.figures.time_panels import ROWS, mel, spectrogram, word_colours, word_lanes
+from avt_memocmt.wording import clock
 
 SIDE = 96
 

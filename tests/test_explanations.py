@@ -27,10 +27,10 @@ from avt_memocmt.explainability.explanation import (
     UtteranceExplanation,
 )
 from avt_memocmt.explainability.faithfulness import SHARES, curves, randomised_similarity, stability
+from avt_memocmt.explainability.forward_function import TurnFunction
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import integrated_gradients
-from avt_memocmt.explainability.turn_function import TurnFunction
-from avt_memocmt.features.extract_visual_features import VisualEncoder
+from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.inference.dialogue import Turn
 from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.heads import StatisticsPooling

@@ -11,15 +11,15 @@ import pytest
 import torch
 from test_models import DIMS, SMALL, make_dialogue, model  # noqa: F401
 
+from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
-from avt_memocmt.inference.export import (
+from avt_memocmt.engines.network_graphs import (
     DIALOGUE_INPUTS,
     FUSION_INPUTS,
     export_dialogue,
     export_fusion,
 )
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 SUBSETS = [s for n in (1, 2, 3) for s in combinations(MODALITIES, n)]
 

@@ -15,11 +15,11 @@ from avt_memocmt.features.extract_visual_features import (
     FACE_CNN_FILE,
     FaceCnnEncoder,
     HubVisualEncoder,
-    VisualEncoder,
     make_visual_encoder,
 )
 from avt_memocmt.features.face_cnn import FaceCNN
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation
+from avt_memocmt.features.visual_encoder import VisualEncoder
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
 KINDS = ("resnet", "vit", "face-cnn")

@@ -18,15 +18,15 @@ from avt_memocmt.config import Config, FeatureShape, load_config
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey, UtteranceRecord, write_index
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import ContextTurn
-from avt_memocmt.inference.extraction import (
+from avt_memocmt.extraction.clip import (
     ClipSpec,
     default_checkpoint,
     extract_clip,
     store_manifest,
 )
-from avt_memocmt.inference.extraction_plan import SHARD_SIZE, ExtractionPlan, read_source
+from avt_memocmt.extraction.plan import SHARD_SIZE, ExtractionPlan, read_source
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.text_encoder import ContextTurn
 from avt_memocmt.weights import CHECKPOINTS
 
 PAPER = Path(__file__).parents[1] / "config.yaml"

@@ -25,9 +25,9 @@ from avt_memocmt.commands.settings import resolve_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UtteranceRecord, write_index
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.extraction_plan import SHARD_SIZE, ExtractionPlan
-from avt_memocmt.inference.extraction_run import Extraction
-from avt_memocmt.inference.quarantine import FAILED_FILE, Failure, read_failures
+from avt_memocmt.extraction.failures import FAILED_FILE, Failure, read_failures
+from avt_memocmt.extraction.plan import SHARD_SIZE, ExtractionPlan
+from avt_memocmt.extraction.run import Extraction
 
 PAPER = Path(__file__).parents[1] / "config.yaml"
 BROKEN = SHARD_SIZE + 3

@@ -7,7 +7,7 @@ from torch import nn
 
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.face_cnn import FaceCNN, InvertedResidual, SameConv, fold_normalisation
-from avt_memocmt.training.face import start_from_imagenet
+from avt_memocmt.recipe.face import start_from_imagenet
 from avt_memocmt.weights import packaged_path
 
 

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 
 from avt_memocmt.commands.import_pack import import_pack
 from avt_memocmt.data.corpora import read_meld_csv
-from avt_memocmt.data.feature_packs import read_pack
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceRecord, write_index
-from avt_memocmt.data.pack_collection import ImportReport
-from avt_memocmt.data.pack_import import import_packs
-from avt_memocmt.data.pack_mapping import PackMapping, load_mapping, packaged_mappings
+from avt_memocmt.data.packs.collection import ImportReport
+from avt_memocmt.data.packs.importer import import_packs
+from avt_memocmt.data.packs.mapping import PackMapping, load_mapping, packaged_mappings
+from avt_memocmt.data.packs.read import read_pack
 from avt_memocmt.errors import AvtError
 
 # Utterance ids have a gap, as MELD's have.

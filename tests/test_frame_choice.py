@@ -7,8 +7,8 @@ import pytest
 
 from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config
 from avt_memocmt.inference.utterances import UtteranceBuilder
-from avt_memocmt.preprocessing.frame_choice import changed_faces
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import changed_faces
 
 NO_SOUND = np.zeros(0, np.float32)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.bench.paper import PaperNetwork, paper_inputs
 from avt_memocmt.data.dialogue_batch import ModalityBatch
+from avt_memocmt.engines.cuda import move_networks
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
-from avt_memocmt.inference.gpu import move_networks
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
 ELSEWHERE = torch.device("meta")

@@ -23,7 +23,7 @@ from avt_memocmt.data.labelled_dialogues import (
 )
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import ContextTurn, TextInput
+from avt_memocmt.features.text_encoder import ContextTurn, TextInput
 
 SHAPES = {
     "audio": FeatureShape(dim=1, names=("pitch", "level")),

@@ -10,14 +10,14 @@ import torch
 
 from avt_memocmt.config import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import Part, SpeechClip
+from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.models.novelty import Novelty
-from avt_memocmt.training import branches
-from avt_memocmt.training import known_sound as known
-from avt_memocmt.training.fusion_data import SpeechPart
-from avt_memocmt.training.known_sound import known_sound
-from avt_memocmt.training.left_out import judge_left_out, omissions
-from avt_memocmt.training.token_cache import TokenCache
+from avt_memocmt.recipe import novelty_fit as known
+from avt_memocmt.recipe import unimodal as branches
+from avt_memocmt.recipe.cross_validation import judge_left_out, omissions
+from avt_memocmt.recipe.examples import SpeechPart
+from avt_memocmt.recipe.novelty_fit import known_sound
+from avt_memocmt.recipe.token_cache import TokenCache
 
 TOKENS = 60
 

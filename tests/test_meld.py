@@ -11,10 +11,10 @@ from test_predict import run
 from avt_memocmt.commands.prepare import prepare
 from avt_memocmt.data.corpora import read_meld_csv
 from avt_memocmt.data.index import UtteranceRecord, read_index
-from avt_memocmt.data.meld import index_meld, meld_records
-from avt_memocmt.data.meld_clips import ClipProbe, clip_faults, probe_clips
-from avt_memocmt.data.meld_csv import read_meld_table
-from avt_memocmt.data.meld_faults import FaultKind
+from avt_memocmt.data.meld.clips import ClipProbe, clip_faults, probe_clips
+from avt_memocmt.data.meld.faults import FaultKind
+from avt_memocmt.data.meld.index import index_meld, meld_records
+from avt_memocmt.data.meld.table import read_meld_table
 
 
 @pytest.fixture(scope="module")

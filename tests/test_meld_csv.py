@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from meld_factory import HEADER, Row, write_table
 
-from avt_memocmt.data.meld_csv import parse_time, read_meld_table
+from avt_memocmt.data.meld.table import parse_time, read_meld_table
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from meld_factory import Row, write_table
 
-from avt_memocmt.data.meld_csv import MeldRow, read_meld_table
-from avt_memocmt.data.meld_duplicates import duplicate_faults
+from avt_memocmt.data.meld.duplicates import duplicate_faults
+from avt_memocmt.data.meld.table import MeldRow, read_meld_table
 
 
 def compare(folder: Path, train: list[Row], dev: list[Row]) -> dict[tuple[str, str], str]:

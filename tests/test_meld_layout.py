@@ -8,7 +8,7 @@ import pytest
 from meld_factory import LAYOUTS, Row, small_meld, write_clip, write_table
 
 from avt_memocmt.data.index import UtteranceKey
-from avt_memocmt.data.meld_layout import find_splits
+from avt_memocmt.data.meld.layout import find_splits
 from avt_memocmt.errors import AvtError
 
 

@@ -12,10 +12,10 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from avt_memocmt.calibration import calibration_error
 from avt_memocmt.emotions import EMOTIONS
-from avt_memocmt.intervals import bootstrap_intervals, mean_interval, paired_differences
-from avt_memocmt.metrics import (
+from avt_memocmt.metrics.calibration import calibration_error
+from avt_memocmt.metrics.intervals import bootstrap_intervals, mean_interval, paired_differences
+from avt_memocmt.metrics.scores import (
     FAILED,
     confusion,
     f1_per_class,

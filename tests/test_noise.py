@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from media_factory import speech_like, tone
 
-from avt_memocmt.preprocessing.noise import (
+from avt_memocmt.robustness.corruptions import (
     DISPLAY_GAMMA,
     add_at_snr,
     babble_noise,

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from test_predict import run
 
 from avt_memocmt import EmotionRecognizer
+from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
+from avt_memocmt.engines.export import QUANTIZED, export_checkpoint, quantize_export
+from avt_memocmt.engines.onnx_networks import MANIFEST_FILE, load_onnx
+from avt_memocmt.engines.sessions import Graph, OnnxGraph, OpenVinoGraph
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import ContextTurn, TextInput
-from avt_memocmt.inference.graphs import Graph, OnnxGraph, OpenVinoGraph
-from avt_memocmt.inference.onnx_engine import MANIFEST_FILE, load_onnx
-from avt_memocmt.inference.onnx_export import QUANTIZED, export_checkpoint, quantize_export
+from avt_memocmt.features.text_encoder import ContextTurn, TextInput
 from avt_memocmt.inference.results import UtterancePrediction
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
 SUBSETS = [s for n in (1, 2, 3) for s in combinations(MODALITIES, n)]

@@ -7,10 +7,10 @@ import pytest
 
 from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
-from avt_memocmt.data.perturbations import add_value_noise, shuffle_modality
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.perturbations import add_value_noise, shuffle_modality
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import TextInput
+from avt_memocmt.features.text_encoder import TextInput
 
 NAMES = 3
 

@@ -21,8 +21,10 @@ from avt_memocmt import EmotionRecognizer
 from avt_memocmt.cli import app
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES
 from avt_memocmt.preprocessing.transcripts import Cue
-from avt_memocmt.training import branches, face, fusion, fusion_data, text, text_teacher
-from avt_memocmt.training.recipe import STAGES
+from avt_memocmt.recipe import examples as fusion_data
+from avt_memocmt.recipe import face, fusion, text, text_teacher
+from avt_memocmt.recipe import unimodal as branches
+from avt_memocmt.recipe.make_weights import STAGES
 from tests.tiny_encoders import save_tiny_mpnet
 
 

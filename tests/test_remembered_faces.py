@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avt_memocmt.features.extract_visual_features import VisualEncoder
-from avt_memocmt.features.remembered_faces import RememberedFaces
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation
+from avt_memocmt.features.encoder_cache import RememberedFaces
+from avt_memocmt.features.visual_encoder import VisualEncoder
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
 
 class MeanColour(VisualEncoder):

@@ -11,14 +11,9 @@ from tiny_encoders import save_tiny_bert
 from torch import Tensor
 
 from avt_memocmt.config import EncoderConfig, TextConfig
-from avt_memocmt.features.extract_text_features import (
-    ContextTurn,
-    TextBatch,
-    TextEncoder,
-    TextInput,
-    make_text_encoder,
-)
-from avt_memocmt.features.remembered_text import RememberedText
+from avt_memocmt.features.encoder_cache import RememberedText
+from avt_memocmt.features.extract_text_features import make_text_encoder
+from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder, TextInput
 
 
 class Counting(TextEncoder):

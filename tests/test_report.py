@@ -6,20 +6,20 @@ import pytest
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS
 from avt_memocmt.errors import AvtError
-from avt_memocmt.explainability.report import write_report
-from avt_memocmt.explainability.report_texts import WARNINGS
-from avt_memocmt.explainability.timeline import (
+from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
+from avt_memocmt.report.prediction_page import write_report
+from avt_memocmt.report.texts import WARNINGS
+from avt_memocmt.report.timeline import (
     LANE,
     LANES_TOP,
     LEFT,
     RIGHT,
     STACK,
     STACK_TOP,
-    clock,
     tick_step,
     timeline_svg,
 )
-from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
+from avt_memocmt.wording import clock
 
 HOSTILE = (
     "</title><script>alert('x')</script><img src=x onerror=\"alert(1)\">&amp;\x00\udc80 ünï 🎭"

@@ -15,8 +15,8 @@ import pytest
 import avt_memocmt
 from avt_memocmt.config import load_config
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.evaluation import Evaluation, FailedRow
-from avt_memocmt.inference.provenance import (
+from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
+from avt_memocmt.evaluation.provenance import (
     BOTH_SIDES,
     PAST_ONLY,
     Provenance,
@@ -25,7 +25,7 @@ from avt_memocmt.inference.provenance import (
     code_version,
     data_sha256,
 )
-from avt_memocmt.inference.results_table import (
+from avt_memocmt.evaluation.results_table import (
     COLUMNS,
     append_result,
     markdown_table,

@@ -19,16 +19,9 @@ from avt_memocmt import EmotionRecognizer
 from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.manifest_evaluation import evaluate_manifest
-from avt_memocmt.inference.robustness import RobustnessRun
-from avt_memocmt.inference.robustness_samples import (
-    Sample,
-    face_samples,
-    meetings,
-    sound_samples,
-)
-from avt_memocmt.inference.robustness_tables import COLUMNS
-from avt_memocmt.inference.robustness_trials import (
+from avt_memocmt.evaluation.on_manifest import evaluate_manifest
+from avt_memocmt.metrics.scores import FAILED
+from avt_memocmt.robustness.conditions import (
     Condition,
     Trial,
     face_conditions,
@@ -36,8 +29,15 @@ from avt_memocmt.inference.robustness_trials import (
     removals,
     sound_conditions,
 )
-from avt_memocmt.inference.sample_recognizer import SampleRecognizer
-from avt_memocmt.metrics import FAILED
+from avt_memocmt.robustness.recognizer import SampleRecognizer
+from avt_memocmt.robustness.run import RobustnessRun
+from avt_memocmt.robustness.samples import (
+    Sample,
+    face_samples,
+    meetings,
+    sound_samples,
+)
+from avt_memocmt.robustness.tables import COLUMNS
 
 JOY, ANGER = EMOTIONS.index("joy"), EMOTIONS.index("anger")
 CLEAN = Condition("clean", lambda sample, generator: sample)

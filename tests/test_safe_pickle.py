@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from avt_memocmt.data.safe_pickle import load_pickle
+from avt_memocmt.data.packs.safe_pickle import load_pickle
 from avt_memocmt.errors import AvtError
 
 

@@ -22,8 +22,8 @@ from avt_memocmt import EmotionRecognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.live import LiveRecognizer, StreamEvent
 from avt_memocmt.inference.results import utterance_json
-from avt_memocmt.media import live
-from avt_memocmt.media.live import Backlog, LiveSource, in_real_time, is_live
+from avt_memocmt.media import live_source as live
+from avt_memocmt.media.live_source import Backlog, LiveSource, in_real_time, is_live
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript

@@ -16,12 +16,11 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import EMBEDDED_PRESET, TextConfig, load_config
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_text_features import ContextTurn, TextEncoder, TextInput
-from avt_memocmt.training import text_teacher
-from avt_memocmt.training.loop import load_into
-from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.text import CLASS_BALANCE, DISTILLATION, taught_examples
-from avt_memocmt.training.text_teacher import (
+from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
+from avt_memocmt.models.checkpoint import load_into
+from avt_memocmt.recipe import text_teacher
+from avt_memocmt.recipe.text import CLASS_BALANCE, DISTILLATION, taught_examples
+from avt_memocmt.recipe.text_teacher import (
     ARCHIVE_PARTS,
     TEACHERS,
     TUNED_LAYERS,
@@ -32,6 +31,7 @@ from avt_memocmt.training.text_teacher import (
     read_lines,
     teacher_opinions,
 )
+from avt_memocmt.training.losses import class_weights
 from tests.tiny_encoders import save_tiny_mpnet
 
 LINES = [

@@ -12,31 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import ModelConfig
+from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import TextBatch, TextEncoder
+from avt_memocmt.features.text_encoder import TextBatch, TextEncoder
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.cross_modal_transformer import DIRECTIONS, MODALITIES
-from avt_memocmt.models.encoders import TokenShape
+from avt_memocmt.models.checkpoint import save_tensors
+from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.training.branches import (
-    Branch,
-    branch_plans,
-    set_layer_statistics,
-    speaker_means,
-    speech_plan,
-    warm_up,
-)
-from avt_memocmt.training.calibrate import (
-    fit_growing_temperature,
-    fit_temperature,
-    fit_temperatures,
-)
-from avt_memocmt.training.face import augment
-from avt_memocmt.training.fusion import evaluation_examples, example_loss, keep_branches
-from avt_memocmt.training.fusion_data import (
+from avt_memocmt.recipe.cross_validation import LeftOut
+from avt_memocmt.recipe.examples import (
     Example,
     FacePart,
     SpeechPart,
@@ -45,18 +31,32 @@ from avt_memocmt.training.fusion_data import (
     speaker_changes,
     text_example,
 )
-from avt_memocmt.training.left_out import LeftOut
-from avt_memocmt.training.loop import Schedule, Trainer, cosine_with_warmup, save_tensors
-from avt_memocmt.training.speech_augment import (
+from avt_memocmt.recipe.face import augment
+from avt_memocmt.recipe.fusion import evaluation_examples, example_loss, keep_branches
+from avt_memocmt.recipe.speech_augmentation import (
     add_noise,
     augment_speech,
     band_limit,
     equalise,
     resample,
 )
-from avt_memocmt.training.synthetic import PairSampler, Sources, without
-from avt_memocmt.training.text import hide_pieces, text_opinions
-from avt_memocmt.training.token_cache import TokenCache, cached_tokens
+from avt_memocmt.recipe.synthetic_pairs import PairSampler, Sources, without
+from avt_memocmt.recipe.temperatures import (
+    fit_growing_temperature,
+    fit_temperature,
+    fit_temperatures,
+)
+from avt_memocmt.recipe.text import hide_pieces, text_opinions
+from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
+from avt_memocmt.recipe.unimodal import (
+    Branch,
+    branch_plans,
+    set_layer_statistics,
+    speaker_means,
+    speech_plan,
+    warm_up,
+)
+from avt_memocmt.training.trainer import Schedule, Trainer, cosine_with_warmup
 from avt_memocmt.training.weight_average import WeightAverage, mean_of
 
 DIMS = {"audio": 8, "visual": 256, "text": 6}

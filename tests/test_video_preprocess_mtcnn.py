@@ -12,14 +12,14 @@ from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_alignment import TEMPLATE
 from avt_memocmt.preprocessing.face_boxes import Face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import (
+from avt_memocmt.preprocessing.face_tracker import (
     GLANCE_SIDE,
     FaceTracker,
     crop_still,
-    extract_faces,
     find_faces,
     find_near,
 )
+from avt_memocmt.preprocessing.video_preprocess_mtcnn import extract_faces
 
 SMALL, LARGE = 100, 150
 """Sides of the pasted faces, pixels."""

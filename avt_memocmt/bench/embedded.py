@@ -14,19 +14,19 @@ from typing import cast
 
 import numpy as np
 
+from avt_memocmt.api import EmotionRecognizer
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip
 from avt_memocmt.bench.stages import Stages, StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
-from avt_memocmt.inference.engines import Engine
+from avt_memocmt.engines.names import Engine
 from avt_memocmt.inference.live import HOP, LiveRecognizer, StreamEvent
-from avt_memocmt.inference.recognizer import EmotionRecognizer
 from avt_memocmt.inference.results import to_json
-from avt_memocmt.inference.worker_pool import worker_pool
-from avt_memocmt.media.live import Event
+from avt_memocmt.media.live_source import Event
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.workers import worker_pool
 
 CLIP = Goal(300, 150)
 RECOGNISER = Goal(0.25, 0.12)

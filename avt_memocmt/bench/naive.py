@@ -34,16 +34,17 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
-from avt_memocmt.features.extract_text_features import MINILM, TextEncoder, TextInput
+from avt_memocmt.features.extract_text_features import MINILM
+from avt_memocmt.features.text_encoder import TextEncoder, TextInput
 from avt_memocmt.features.whisper_encoder import N_MELS, WhisperTinyEncoder, token_count
 from avt_memocmt.inference.dialogue import Turn
-from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.face_detectors import MtcnnDetector
+from avt_memocmt.preprocessing.face_tracker import FaceObservation, crop_face
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceObservation, crop_face
 from avt_memocmt.weights import packaged_folder
 
 
@@ -55,7 +56,7 @@ class NaivePipeline:
         timer: counts the stages.
     """
 
-    def __init__(self, recognizer: EmotionRecognizer, timer: StageTimer) -> None:
+    def __init__(self, recognizer: Recognizer, timer: StageTimer) -> None:
         from transformers import WhisperFeatureExtractor
 
         audio, visual, text = (

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
-from avt_memocmt.config import ModelConfig
+from avt_memocmt.config import ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import SPEAKER_UNKNOWN, ModalityBatch
-from avt_memocmt.inference.export import export_graph
-from avt_memocmt.inference.graphs import OpenVinoGraph
+from avt_memocmt.engines.network_graphs import export_graph
+from avt_memocmt.engines.sessions import OpenVinoGraph
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.encoders import TokenShape
 
 PAPER = Goal(4.5, 6, at_least=True)
 GPU = Goal(10, 5)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from avt_memocmt.api import EmotionRecognizer
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip, read_clips, write_film
 from avt_memocmt.bench.embedded import (
@@ -26,10 +27,9 @@ from avt_memocmt.bench.paper import gpu_case, paper_case
 from avt_memocmt.bench.report import Report, describe_machine
 from avt_memocmt.bench.stages import StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
-from avt_memocmt.inference.engines import Engine
-from avt_memocmt.inference.graphs import GRAPH_TYPES
-from avt_memocmt.inference.onnx_engine import read_manifest
-from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.onnx_networks import read_manifest
+from avt_memocmt.engines.sessions import GRAPH_TYPES
 
 CASES = (
     "clip",

@@ -8,16 +8,16 @@ from typing import Any
 
 from avt_memocmt.bench.stages import StageTimer
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
-from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker
+from avt_memocmt.preprocessing.face_tracker import FaceTracker
 
 _MISSING = object()
 
 
 @contextmanager
-def watched(recognizer: EmotionRecognizer, timer: StageTimer) -> Iterator[None]:
+def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
     """Count the recogniser's stages inside the block; afterwards everything is as it was."""
     encoders, model = recognizer.encoders, recognizer.model
     parts: list[tuple[str, Any, str]] = [

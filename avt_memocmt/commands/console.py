@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from avt_memocmt.inference.engines import Engine
+from avt_memocmt.engines.names import Engine
 
 log = Console(stderr=True, highlight=False, soft_wrap=True)
 

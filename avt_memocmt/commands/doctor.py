@@ -9,7 +9,7 @@ from rich.table import Table
 
 def doctor() -> None:
     """Say what is installed, which weights resolve, and what the processor offers."""
-    from avt_memocmt.inference.doctor import gather_facts
+    from avt_memocmt.engines.doctor import gather_facts
 
     table = Table(show_header=False, box=None)
     for fact in gather_facts():

@@ -26,8 +26,8 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.evaluation import Evaluation
-    from avt_memocmt.inference.provenance import Provenance
+    from avt_memocmt.evaluation.evaluation import Evaluation
+    from avt_memocmt.evaluation.provenance import Provenance
 
 
 def evaluate(
@@ -146,7 +146,7 @@ def _checkpoint(name: str) -> Path:
 
 def _check_outputs(json_out: Path | None, experiments: Path | None) -> None:
     """Before any long work: what is to be written can be."""
-    from avt_memocmt.inference.results_table import RESULTS_FILE, read_results
+    from avt_memocmt.evaluation.results_table import RESULTS_FILE, read_results
 
     if json_out is not None:
         writable_folder(json_out.parent)
@@ -158,7 +158,7 @@ def _check_outputs(json_out: Path | None, experiments: Path | None) -> None:
 def _comparison(
     evaluation: Evaluation, checkpoint: str, second: tuple[Evaluation, Provenance]
 ) -> dict[str, Any]:
-    from avt_memocmt.metrics import scores
+    from avt_memocmt.metrics.scores import scores
 
     other, provenance = second
     differences = evaluation.differences(other)
@@ -173,7 +173,8 @@ def _comparison(
 
 
 def _write_results(evaluation: Evaluation, provenance: Provenance, folder: Path) -> None:
-    from avt_memocmt.inference import confusion_picture, results_table
+    from avt_memocmt.evaluation import confusion_matrix as confusion_picture
+    from avt_memocmt.evaluation import results_table
 
     row = results_table.result_row(evaluation, provenance)
     rows = results_table.append_result(folder / results_table.RESULTS_FILE, row)

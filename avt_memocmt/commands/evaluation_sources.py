@@ -11,9 +11,9 @@ from avt_memocmt.commands.console import counted_progress, progress_bar
 from avt_memocmt.commands.settings import resolve_config
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.engines import Engine
-    from avt_memocmt.inference.evaluation import Evaluation
-    from avt_memocmt.inference.provenance import Provenance
+    from avt_memocmt.engines.names import Engine
+    from avt_memocmt.evaluation.evaluation import Evaluation
+    from avt_memocmt.evaluation.provenance import Provenance
 
     Measure = Callable[[Path], tuple[Evaluation, Provenance]]
     """Called with a checkpoint folder."""
@@ -29,10 +29,10 @@ def of_manifest(manifest: Path, transcribe: bool, engine: Engine = "torch") -> M
     Raises:
         AvtError: the manifest is broken.
     """
+    from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.data.manifest import read_manifest
-    from avt_memocmt.inference.manifest_evaluation import evaluate_manifest
-    from avt_memocmt.inference.provenance import PAST_ONLY, checkpoint_provenance, data_sha256
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.evaluation.on_manifest import evaluate_manifest
+    from avt_memocmt.evaluation.provenance import PAST_ONLY, checkpoint_provenance, data_sha256
     from avt_memocmt.weights import file_sha256
 
     dialogues = read_manifest(manifest)
@@ -58,7 +58,7 @@ def of_features(folders: Sequence[Path], split: str) -> Measure:
         AvtError: a folder is no feature store.
     """
     from avt_memocmt.data.feature_store import FeatureStore
-    from avt_memocmt.inference.store_evaluation import evaluate_stores
+    from avt_memocmt.evaluation.on_features import evaluate_stores
 
     stores = [FeatureStore.open(folder) for folder in folders]
     return lambda folder: evaluate_stores(folder, stores, split)
@@ -73,10 +73,10 @@ def of_meld(meld: Path, split: str, work: Path, encoders: Path | None) -> Measur
     Raises:
         AvtError: it is no MELD folder, or lacks the split.
     """
-    from avt_memocmt.data.meld import meld_records
-    from avt_memocmt.inference.meld_evaluation import evaluate_records
-    from avt_memocmt.inference.worker_pool import default_workers
+    from avt_memocmt.data.meld.index import meld_records
+    from avt_memocmt.evaluation.on_meld import evaluate_records
     from avt_memocmt.models.checkpoint import CONFIG_FILE
+    from avt_memocmt.workers import default_workers
 
     records = meld_records(meld, split)
 

@@ -12,7 +12,6 @@ from avt_memocmt.commands.console import Checkpoint, log, media_progress
 from avt_memocmt.commands.explain_check import check_explanations
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
-from avt_memocmt.explainability.extra import require_captum
 from avt_memocmt.files import writable_folder
 
 FIRST = 8
@@ -57,8 +56,8 @@ def explain(
     wanted = _numbers(utterances) if utterances is not None else frozenset(range(1, FIRST + 1))
     _require_gradients(checkpoint)
     from avt_memocmt.emotions import emotion_index
-    from avt_memocmt.explainability.explanation_writer import write_explanation
     from avt_memocmt.preprocessing.transcripts import load_transcript
+    from avt_memocmt.report.explanation_folder import write_explanation
 
     if emotion is not None:
         emotion_index(emotion)
@@ -109,6 +108,8 @@ def _require_gradients(checkpoint: str) -> None:
             f"{checkpoint} is an ONNX graph, which yields no gradients; explanations need the "
             "torch engine: give the checkpoint folder that it was exported from."
         )
+    from avt_memocmt.api import require_captum
+
     require_captum()
 
 

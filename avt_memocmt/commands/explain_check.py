@@ -20,9 +20,9 @@ def check_explanations(manifest: Path, out: Path, limit: int, checkpoint: str) -
         AvtError: the manifest, the checkpoint or the folder cannot be used.
         typer.Exit: with status 1 after all, where a row could not be explained.
     """
+    from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.data.manifest import read_manifest
-    from avt_memocmt.explainability.check_table import check_manifest, spread
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.evaluation.of_explanations import check_manifest, spread
 
     dialogues = spread(read_manifest(manifest), limit)
     writable_folder(out)

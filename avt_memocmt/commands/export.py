@@ -20,7 +20,7 @@ def export(
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Write every network of a checkpoint as an ONNX graph, for the engines onnx and openvino."""
-    from avt_memocmt.inference.onnx_export import export_checkpoint
+    from avt_memocmt.engines.export import export_checkpoint
 
     def show(name: str) -> None:
         log.print(f"exporting {name}", markup=False)

@@ -48,11 +48,11 @@ def extract(
     """Extract the tokens of every clip. Resumes after a stop; clips that fail are listed in
     failed.csv.
     """
-    from avt_memocmt.inference.extraction import default_checkpoint
-    from avt_memocmt.inference.extraction_plan import ExtractionPlan, read_source
-    from avt_memocmt.inference.extraction_run import Extraction
-    from avt_memocmt.inference.worker_pool import default_workers
+    from avt_memocmt.extraction.clip import default_checkpoint
+    from avt_memocmt.extraction.plan import ExtractionPlan, read_source
+    from avt_memocmt.extraction.run import Extraction
     from avt_memocmt.models.checkpoint import checkpoint_folder
+    from avt_memocmt.workers import default_workers
 
     changes = [*(overrides or ()), *([f"model.modalities=[{modalities}]"] if modalities else [])]
     folder = checkpoint_folder(checkpoint) if checkpoint else None

@@ -25,8 +25,8 @@ def import_pack(
 ) -> None:
     """Bring features that others extracted into a feature store."""
     from avt_memocmt.data.index import read_index
-    from avt_memocmt.data.pack_import import import_packs
-    from avt_memocmt.data.pack_mapping import load_mapping
+    from avt_memocmt.data.packs.importer import import_packs
+    from avt_memocmt.data.packs.mapping import load_mapping
 
     layout, records = load_mapping(mapping), read_index(index)
     with progress_bar() as bar:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.engines import Engine
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.engines.names import Engine
 
 
 def load_recognizer(checkpoint: str | Path, engine: Engine = "torch") -> EmotionRecognizer:
@@ -22,7 +22,7 @@ def load_recognizer(checkpoint: str | Path, engine: Engine = "torch") -> Emotion
     """
     gc.disable()
     try:
-        from avt_memocmt.inference.recognizer import EmotionRecognizer
+        from avt_memocmt.api import EmotionRecognizer
 
         return EmotionRecognizer.from_pretrained(checkpoint, engine)
     finally:

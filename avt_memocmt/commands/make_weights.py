@@ -27,7 +27,7 @@ def make_weights(
 ) -> None:
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
     require_training_tools()
-    from avt_memocmt.training.recipe import train_embedded
+    from avt_memocmt.recipe.make_weights import train_embedded
 
     folder = train_embedded(data, work, seed, teacher)
     log.print(f"the checkpoint is in {folder}", markup=False)

@@ -18,7 +18,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
+    from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.preprocessing.transcripts import Cue
 
@@ -45,10 +45,10 @@ def predict(
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
-    from avt_memocmt.explainability.report import write_report
     from avt_memocmt.inference.results import to_json
     from avt_memocmt.media.reader import find_media
     from avt_memocmt.preprocessing.transcripts import load_transcript
+    from avt_memocmt.report.prediction_page import write_report
 
     if out is not None:
         writable_folder(out)

@@ -14,7 +14,7 @@ from avt_memocmt.commands.console import log, progress_bar
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
-    from avt_memocmt.data.meld import MeldIndex
+    from avt_memocmt.data.meld.index import MeldIndex
 
 
 def prepare(
@@ -35,8 +35,8 @@ def prepare(
 ) -> None:
     """Index a MELD release, repair its transcripts and report every fault of its clips."""
     from avt_memocmt.data.index import write_index
-    from avt_memocmt.data.meld import index_meld
-    from avt_memocmt.data.meld_report import fault_report
+    from avt_memocmt.data.meld.index import index_meld
+    from avt_memocmt.data.meld.report import fault_report
 
     writable_folder(out)
     with progress_bar() as bar:
@@ -57,7 +57,7 @@ def prepare(
 
 
 def _print_summary(index: MeldIndex) -> None:
-    from avt_memocmt.data.meld_report import summarise
+    from avt_memocmt.data.meld.report import summarise
 
     splits, counts = summarise(index)
     table = Table(box=None)

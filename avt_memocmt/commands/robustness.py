@@ -21,14 +21,14 @@ def robustness(
     ] = 1000,
 ) -> None:
     """Measure noise, blur, darkness, occlusion and missing modalities; a stopped run goes on."""
+    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.evaluation.provenance import checkpoint_sha256
     from avt_memocmt.files import writable_folder
-    from avt_memocmt.inference.provenance import checkpoint_sha256
-    from avt_memocmt.inference.recognizer import EmotionRecognizer
-    from avt_memocmt.inference.robustness import RobustnessRun
-    from avt_memocmt.inference.robustness_tables import SUMMARY_FILE, write_robustness
-    from avt_memocmt.inference.robustness_trials import make_trials
-    from avt_memocmt.inference.sample_recognizer import SampleRecognizer
     from avt_memocmt.models.checkpoint import checkpoint_folder
+    from avt_memocmt.robustness.conditions import make_trials
+    from avt_memocmt.robustness.recognizer import SampleRecognizer
+    from avt_memocmt.robustness.run import RobustnessRun
+    from avt_memocmt.robustness.tables import SUMMARY_FILE, write_robustness
 
     answers = writable_folder(experiments / "robustness")
     recognizer = EmotionRecognizer.from_pretrained(checkpoint)

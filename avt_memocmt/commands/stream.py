@@ -17,7 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.live_stream import LiveStream
+    from avt_memocmt.inference.live import LiveStream
 
 
 def stream(
@@ -48,8 +48,8 @@ def stream(
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""
-    from avt_memocmt.inference.live_stream import LiveStream
-    from avt_memocmt.media.live import is_live
+    from avt_memocmt.inference.live import LiveStream
+    from avt_memocmt.media.live_source import is_live
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
     if fast and is_live(source):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avt_memocmt.commands.console import log
+from avt_memocmt.commands.console import counted_progress, log
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -17,6 +17,11 @@ from avt_memocmt.commands.settings import (
     require_training_tools,
     resolve_config,
 )
+from avt_memocmt.config import Config
+from avt_memocmt.errors import AvtError
+
+if TYPE_CHECKING:
+    from avt_memocmt.data.feature_store import FeatureStore
 
 
 def train(
@@ -45,9 +50,8 @@ def train(
     its clips are indexed and their features extracted first. Resumes after a stop.
     """
     require_training_tools()
-    from avt_memocmt.commands.meld_features import meld_store
     from avt_memocmt.data.feature_store import FeatureStore
-    from avt_memocmt.inference.extraction import default_checkpoint
+    from avt_memocmt.extraction.clip import default_checkpoint
     from avt_memocmt.training.dialogues import train_dialogues
 
     changes = [*(overrides or ()), *([f"training.seed={seed}"] if seed is not None else [])]
@@ -64,3 +68,30 @@ def train(
         encoders=encoders_checkpoint or default_checkpoint(settings),
     )
     log.print(f"the checkpoint is in {folder}", markup=False)
+
+
+def meld_store(config: Config) -> FeatureStore:
+    """Index `paths.meld` and extract what `paths.features` lacks.
+
+    Raises:
+        AvtError: the release is not there, or the store was made by another extractor.
+    """
+    from avt_memocmt.data.feature_store import FeatureStore
+    from avt_memocmt.data.meld.index import meld_records
+    from avt_memocmt.extraction.clip import default_checkpoint
+    from avt_memocmt.extraction.plan import ExtractionPlan
+    from avt_memocmt.extraction.run import Extraction
+    from avt_memocmt.workers import default_workers
+
+    if not config.paths.meld.is_dir():
+        raise AvtError(
+            f"{config.paths.meld} is missing; put the MELD release there, name it with "
+            "--set paths.meld=FOLDER, or give extracted features with --features."
+        )
+    plan = ExtractionPlan.of(meld_records(config.paths.meld))
+    extraction = Extraction(plan, config, default_checkpoint(config), config.paths.features)
+    with counted_progress("extracting") as show:
+        failures = extraction.run(default_workers(), progress=show)
+    for failure in failures:
+        log.print(f"failed: {failure.key}: {failure.reason}", style="red", markup=False)
+    return FeatureStore.open(config.paths.features)

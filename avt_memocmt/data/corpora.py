@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.data.meld_csv import read_meld_table
+from avt_memocmt.data.meld.table import read_meld_table
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES, emotion_index
 from avt_memocmt.errors import AvtError
 

@@ -16,7 +16,7 @@ from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import ContextTurn, TextInput
+from avt_memocmt.features.text_encoder import ContextTurn, TextInput
 
 
 @dataclass(frozen=True)

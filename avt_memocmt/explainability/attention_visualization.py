@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import WordEvidence
-from avt_memocmt.explainability.timeline import clock
-from avt_memocmt.explainability.turn_function import TurnFunction
+from avt_memocmt.explainability.forward_function import TurnFunction
 from avt_memocmt.inference.dialogue import Turn
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
-from avt_memocmt.models.recording import record_attention
+from avt_memocmt.models.record_attention import record_attention
+from avt_memocmt.wording import clock
 
 STATE = "state"
 """Label of the learned token before each modality's own, which says that it is present."""

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from avt_memocmt.config import Config
 from avt_memocmt.features.audio_encoder import AudioEncoder
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
-from avt_memocmt.features.extract_text_features import TextEncoder, TextInput
-from avt_memocmt.features.extract_visual_features import VisualEncoder
+from avt_memocmt.features.text_encoder import TextEncoder, TextInput
+from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.inference.dialogue import Turn
-from avt_memocmt.inference.utterance_tokens import Encoders, kept_stretches
+from avt_memocmt.inference.encoding import Encoders, kept_stretches
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
 

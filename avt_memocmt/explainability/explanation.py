@@ -28,14 +28,14 @@ from avt_memocmt.explainability.faithfulness import (
     randomised_similarity,
     stability,
 )
+from avt_memocmt.explainability.forward_function import TurnFunction
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients
-from avt_memocmt.explainability.turn_function import TurnFunction
 from avt_memocmt.inference.dialogue import DialogueReader, Turn
-from avt_memocmt.inference.recognizer import EmotionRecognizer
+from avt_memocmt.inference.encoding import word_spans
+from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
-from avt_memocmt.inference.utterance_tokens import word_spans
-from avt_memocmt.inference.utterances import Progress
+from avt_memocmt.inference.utterance_stream import Progress
 from avt_memocmt.preprocessing.transcripts import Cue
 
 
@@ -120,7 +120,7 @@ class ExplainingReader(DialogueReader):
         explanations: so far, in order.
     """
 
-    def __init__(self, recognizer: EmotionRecognizer, settings: ExplainSettings) -> None:
+    def __init__(self, recognizer: Recognizer, settings: ExplainSettings) -> None:
         super().__init__(recognizer.model, recognizer.encoders, recognizer.config)
         self._recognizer = recognizer
         self._settings = settings
@@ -176,9 +176,7 @@ class ExplainingReader(DialogueReader):
         )
 
 
-def _aligned(
-    recognizer: EmotionRecognizer, turn: Turn, words: WordEvidence
-) -> NDArray[np.float32] | None:
+def _aligned(recognizer: Recognizer, turn: Turn, words: WordEvidence) -> NDArray[np.float32] | None:
     """When each word is said, whether or not the model was told; see `UtteranceExplanation`."""
     try:
         spans, _ = word_spans(recognizer.aligner, turn.utterance)
@@ -188,15 +186,15 @@ def _aligned(
     return spans[:count] if spans is not None and len(spans) >= count else None
 
 
-class ExplainingRecognizer(EmotionRecognizer):
-    """An `EmotionRecognizer` that explains while it predicts.
+class ExplainingRecognizer(Recognizer):
+    """An `Recognizer` that explains while it predicts.
 
     Args:
         recognizer: whose parts are shared.
         settings: which utterances, and how.
     """
 
-    def __init__(self, recognizer: EmotionRecognizer, settings: ExplainSettings) -> None:
+    def __init__(self, recognizer: Recognizer, settings: ExplainSettings) -> None:
         super().__init__(recognizer.model, recognizer.config, recognizer.encoders)
         self._settings = settings
         self.reader = ExplainingReader(self, settings)
@@ -208,16 +206,16 @@ class ExplainingRecognizer(EmotionRecognizer):
 
 
 def explain_media(
-    recognizer: EmotionRecognizer,
+    recognizer: Recognizer,
     media: str | Path,
     transcript: Sequence[Cue] | None,
     settings: ExplainSettings,
     progress: Progress = lambda seconds, total: None,
 ) -> MediaExplanation:
-    """Predict one file and explain the utterances that are asked for; see `EmotionRecognizer`.
+    """Predict one file and explain the utterances that are asked for; see `Recognizer`.
 
     Raises:
-        AvtError: as in `EmotionRecognizer.predict`.
+        AvtError: as in `Recognizer.predict`.
     """
     explaining = ExplainingRecognizer(recognizer, settings)
     prediction = explaining.predict(media, transcript, progress=progress)

@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from avt_memocmt.explainability.evidence import Evidence
-from avt_memocmt.explainability.turn_function import TurnFunction
+from avt_memocmt.explainability.forward_function import TurnFunction
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 SHARES = np.linspace(0.0, 1.0, 11)

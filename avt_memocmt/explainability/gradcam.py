@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import FaceEvidence
+from avt_memocmt.explainability.forward_function import TurnFunction
 from avt_memocmt.explainability.integrated_gradients import Attribution
-from avt_memocmt.explainability.turn_function import TurnFunction
 
 
 def grad_cam(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import Evidence
-from avt_memocmt.explainability.turn_function import TurnFunction
+from avt_memocmt.explainability.forward_function import TurnFunction
 
 STEPS = 32
 """Points on the path from baseline to input (Gauss-Legendre)."""

@@ -16,7 +16,7 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import join_chunks
 from avt_memocmt.preprocessing.face_detectors import FaceDetector
-from avt_memocmt.preprocessing.video_preprocess_mtcnn import FaceTracker, crop_still
+from avt_memocmt.preprocessing.face_tracker import FaceTracker, crop_still
 
 _BEYOND = 1.0
 """Seconds read beyond `audio.max_seconds`, so that a longer clip is noticed."""

@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from avt_memocmt.config import Config
+from avt_memocmt.config import MODALITIES, Config
 from avt_memocmt.data.dialogue_batch import (
     TurnFeatures,
     collate,
     speaker_changes,
 )
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_text_features import ContextTurn
+from avt_memocmt.features.text_encoder import ContextTurn
+from avt_memocmt.inference.encoding import Encoders, encode_utterance
 from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
-from avt_memocmt.inference.utterance_tokens import Encoders, encode_utterance
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
 @dataclass(frozen=True)

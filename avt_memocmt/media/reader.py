@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -24,8 +26,32 @@ from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
 from avt_memocmt.media.discovery import MEDIA_SUFFIXES, find_media
 from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
-from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.types import AudioChunk, VideoFrame
+
+Item = TypeVar("Item")
+
+
+_END = object()
+
+
+def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
+    """The same items in the same order, taken from the iterator in a thread of its own.
+
+    Closing the generator waits for that thread.
+
+    Args:
+        items: what it raises is raised here, in its place.
+        most: items that may be ready before they are asked for.
+    """
+    with ThreadPoolExecutor(1, "decoder") as thread:
+        coming = deque(thread.submit(next, items, _END) for _ in range(most))
+        while True:
+            item = coming.popleft().result()
+            if item is _END:
+                return
+            coming.append(thread.submit(next, items, _END))
+            yield item  # type: ignore[misc]
+
 
 __all__ = ["MEDIA_SUFFIXES", "MediaReader", "find_media"]
 

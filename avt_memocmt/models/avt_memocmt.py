@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from avt_memocmt.config import ModelConfig
+from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
 from avt_memocmt.errors import AvtError
-from avt_memocmt.models.cross_modal_transformer import MODALITIES, CrossModalTransformer
-from avt_memocmt.models.encoders import TokenShape, make_projection
+from avt_memocmt.models.confidence import Novelty, SubsetTemperature, grown
+from avt_memocmt.models.cross_modal_transformer import CrossModalTransformer
 from avt_memocmt.models.heads import (
     LayerStatistics,
     StatisticsPooling,
@@ -20,9 +20,8 @@ from avt_memocmt.models.heads import (
     classifier,
     in_columns,
 )
-from avt_memocmt.models.novelty import Novelty
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
-from avt_memocmt.models.temperature import SubsetTemperature, grown
+from avt_memocmt.models.projections import make_projection
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 FUSED_AT_ONCE = 64

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avt_memocmt.config import ModelConfig
+from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.models.attention import Attention
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
-from avt_memocmt.models.encoders import (
-    NamedTokenProjection,
-    TokenShape,
-    make_projection,
-    with_state_token,
-)
 from avt_memocmt.models.heads import StatisticsPooling, among_present, classifier, in_columns
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
+from avt_memocmt.models.projections import NamedTokenProjection, make_projection, with_state_token
 
 HIDDEN = 128
 """Width of the classifier's inner layer in Audio-Text MemoCMT."""
@@ -198,3 +194,23 @@ def _raw(modality: str, shape: TokenShape, config: ModelConfig) -> RawTokens | N
     if shape.names is not None:
         return NamedTokenProjection(modality, shape.names, config.dim, config.dropout)
     return RawTokens(shape.width, config.dim)
+
+
+class Majority(DialogueNetwork):
+    """Answers every turn with the shares of the classes in some labels.
+
+    Args:
+        emotions: int64 [n], indices into `EMOTIONS`; negative ones are left out.
+    """
+
+    modalities = ()
+
+    def __init__(self, emotions: NDArray[np.int64]) -> None:
+        super().__init__()
+        counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS)
+        shares = torch.from_numpy(counts / counts.sum()).float()
+        self.logits = nn.Parameter(shares.log(), requires_grad=False)
+
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """The same logits for every turn."""
+        return Prediction(self.logits.expand(*batch.turn_mask.shape, NUM_EMOTIONS))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.torch import load_file, save, save_file
+from torch import Tensor, nn
 
-from avt_memocmt.config import Config, load_config, save_config
+from avt_memocmt.config import Config, TokenShape, load_config, save_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.baselines import AudioTextMemoCmt, LateFusion, TextOnly
-from avt_memocmt.models.encoders import TokenShape
 from avt_memocmt.models.model_card import model_card
 from avt_memocmt.models.prediction import DialogueNetwork
 from avt_memocmt.weights import CHECKPOINTS
@@ -194,3 +195,28 @@ def _encoder_shape(name: str, revision: str | None) -> TokenShape:
     hub = load_hub_config(name, revision)
     width = getattr(hub, "hidden_size", None) or hub.hidden_sizes[-1]
     return TokenShape(int(width))
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
+    """Write safetensors by atomic rename; floating-point tensors become `dtype` where given."""
+    ready = {
+        name: (value.to(dtype) if dtype and value.is_floating_point() else value)
+        .detach()
+        .cpu()
+        .contiguous()
+        .clone()
+        for name, value in tensors.items()
+    }
+    partial = path.with_suffix(path.suffix + ".part")
+    save_file(ready, partial)
+    os.replace(partial, path)
+
+
+def load_into(model: nn.Module, path: Path) -> None:
+    """Load safetensors of any float type into a model of the same structure."""
+    model.load_state_dict(
+        {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in load_file(path).items()
+        }
+    )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from avt_memocmt.config import MODALITIES
 from avt_memocmt.models.attention import Attention
 
-MODALITIES: tuple[str, ...] = ("audio", "visual", "text")
 DIRECTIONS: tuple[tuple[str, str], ...] = tuple(
     (target, source) for target in MODALITIES for source in MODALITIES if source != target
 )

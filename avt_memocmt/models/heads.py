@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from avt_memocmt.config import MODALITIES
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.models.cross_modal_transformer import MODALITIES
 
 
 class StatisticsPooling(nn.Module):

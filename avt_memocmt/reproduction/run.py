@@ -13,34 +13,34 @@ from pathlib import Path
 import numpy as np
 
 from avt_memocmt.config import Config, load_config
+from avt_memocmt.data.descriptor_statistics import value_statistics
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
-from avt_memocmt.data.named_values import value_statistics
-from avt_memocmt.data.perturbations import add_value_noise, shuffle_modality
 from avt_memocmt.errors import AvtError
-from avt_memocmt.files import writable_folder, write_atomically
-from avt_memocmt.inference.confusion_picture import CONFUSION_FILE, draw_confusion
-from avt_memocmt.inference.evaluation import Evaluation
-from avt_memocmt.inference.extraction_plan import ExtractionPlan
-from avt_memocmt.inference.extraction_run import Extraction
-from avt_memocmt.inference.provenance import (
+from avt_memocmt.evaluation.confusion_matrix import CONFUSION_FILE, draw_confusion
+from avt_memocmt.evaluation.evaluation import Evaluation
+from avt_memocmt.evaluation.on_features import describe_features, evaluate_dialogues
+from avt_memocmt.evaluation.perturbations import add_value_noise, shuffle_modality
+from avt_memocmt.evaluation.provenance import (
     PAST_ONLY,
     Provenance,
     checkpoint_provenance,
     code_version,
     data_sha256,
 )
-from avt_memocmt.inference.results_table import (
+from avt_memocmt.evaluation.results_table import (
     RESULTS_FILE,
     SUMMARY_FILE,
     append_result,
     markdown_table,
     result_row,
 )
-from avt_memocmt.inference.store_evaluation import describe_features, evaluate_dialogues
+from avt_memocmt.extraction.plan import ExtractionPlan
+from avt_memocmt.extraction.run import Extraction
+from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.models.baselines import Majority
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, load_model
-from avt_memocmt.models.majority import Majority
 from avt_memocmt.reproduction.plan import Plan, Row
 from avt_memocmt.training.dialogues import train_dialogues
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from avt_memocmt.config import Config
+from avt_memocmt.data.descriptor_statistics import value_statistics
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
@@ -20,25 +21,21 @@ from avt_memocmt.data.labelled_dialogues import (
     load_dialogues,
     token_budget_batches,
 )
-from avt_memocmt.data.named_values import value_statistics
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_text_features import (
-    TEXT_ENCODER_FILE,
-    TextInput,
-    make_text_encoder,
-)
+from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
-from avt_memocmt.metrics import scores
+from avt_memocmt.features.text_encoder import TextInput
+from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
-from avt_memocmt.models.encoders import NamedTokenProjection
-from avt_memocmt.training.loop import Schedule, Trainer, make_accelerator, seed_everything
+from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.training.losses import (
     class_weights,
     correct_prior,
     dialogue_loss,
     padded_labels,
 )
+from avt_memocmt.training.trainer import Schedule, Trainer, make_accelerator, seed_everything
 from avt_memocmt.training.tuned_text import WithTextEncoder
 from avt_memocmt.weights import file_sha256
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
-from avt_memocmt.features.extract_text_features import TextEncoder, TextInput, piece_spans
+from avt_memocmt.features.text_encoder import TextEncoder, TextInput, piece_spans
 from avt_memocmt.models.prediction import Prediction
 
 CHUNK = 32

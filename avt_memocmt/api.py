@@ -1,0 +1,156 @@
+"""The public face of the package: load a checkpoint; predict, stream, explain."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from avt_memocmt.emotions import emotion_index
+from avt_memocmt.engines.names import Engine
+from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.encoding import load_encoders
+from avt_memocmt.inference.recognizer import Recognizer
+from avt_memocmt.inference.utterance_stream import Progress
+from avt_memocmt.models.checkpoint import checkpoint_folder, load_media_model
+from avt_memocmt.preprocessing.transcripts import Cue
+
+if TYPE_CHECKING:
+    from avt_memocmt.explainability.explanation import MediaExplanation
+    from avt_memocmt.inference.live import StreamEvent
+
+
+class EmotionRecognizer(Recognizer):
+    """Recognises the emotion of every utterance of a media file.
+
+    Example:
+        >>> recognizer = EmotionRecognizer.from_pretrained("embedded")
+        >>> for utterance in recognizer.predict("clip.mp4").utterances:
+        ...     print(utterance.start, utterance.emotion, utterance.confidence)
+    """
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path = "embedded", engine: Engine = "torch"
+    ) -> EmotionRecognizer:
+        """Load a checkpoint and the encoders it was trained with.
+
+        Args:
+            name_or_path: "embedded", the one that ships, or a checkpoint folder; with the engines
+                "onnx" and "openvino" a folder that `avt-memocmt export` wrote.
+            engine: what computes the networks.
+
+        Raises:
+            AvtError: the checkpoint or an encoder's weights are missing or damaged, the checkpoint
+                cannot read media, or the engine is not installed or not for this machine.
+        """
+        if engine in ("onnx", "openvino"):
+            from avt_memocmt.engines.onnx_networks import load_onnx
+            from avt_memocmt.engines.sessions import GRAPH_TYPES
+
+            return cls(*load_onnx(Path(name_or_path), GRAPH_TYPES[engine]))
+        folder = checkpoint_folder(name_or_path)
+        model, config = load_media_model(folder)
+        encoders = load_encoders(config, folder, model.modalities)
+        if engine == "torch-bf16":
+            from avt_memocmt.engines.bfloat16 import use_bfloat16
+
+            use_bfloat16(model, encoders)
+        elif engine == "torch-cuda":
+            from avt_memocmt.engines.cuda import use_gpu
+
+            use_gpu(model, encoders)
+        return cls(model, config, encoders)
+
+    def stream(
+        self,
+        source: str,
+        *,
+        hop: float = 0.5,
+        transcribe: bool = True,
+        as_fast_as_possible: bool = False,
+        captions: Sequence[Cue] | None = None,
+        seconds: float | None = None,
+    ) -> Iterator[StreamEvent]:
+        """Decisions while they are made, from a camera, a microphone, a network stream or a file.
+
+        Args:
+            source: a file, "camera", "microphone", "camera+microphone" or a URL; see `LiveSource`.
+            hop: seconds between provisional decisions; 0 = none.
+            transcribe: let the packaged recogniser listen; words that come late revise a decision.
+            as_fast_as_possible: of a file, which is otherwise played in real time; the final
+                decisions are then those of `predict`.
+            captions: cues of a file, with times: its utterances and their words.
+            seconds: of the stream after which it ends; None = when the source does.
+
+        Raises:
+            AvtError: the source cannot be opened or decoded, or the captions have no times.
+        """
+        from avt_memocmt.inference.live import LiveStream
+
+        running = LiveStream(
+            self,
+            source,
+            hop=hop,
+            transcribe=transcribe,
+            as_fast_as_possible=as_fast_as_possible,
+            captions=captions,
+        )
+        return running.events(seconds)
+
+    def explain(
+        self,
+        media: str | Path,
+        transcript: Sequence[Cue] | None = None,
+        *,
+        utterances: Collection[int] | None = None,
+        emotion: str | None = None,
+        plus_plus: bool = False,
+        check: bool = False,
+        progress: Progress = lambda seconds, total: None,
+    ) -> MediaExplanation:
+        """The same prediction as `predict`, and why: needs the extra `explain`.
+
+        Args:
+            media: as for `predict`.
+            transcript: as for `predict`.
+            utterances: indices from 0 of those that are explained; None = all.
+            emotion: the one that is explained; None = the likeliest of each utterance.
+            plus_plus: Grad-CAM++ instead of Grad-CAM.
+            check: whether the explanations are checked too, which takes many times as long.
+            progress: as for `predict`.
+
+        Raises:
+            AvtError: as in `predict`; the emotion is unknown; the extra is not installed; the
+                engine is not torch.
+        """
+        if any(
+            weight.device.type != "cpu" or weight.dtype != torch.float32
+            for weight in self.model.parameters()
+        ):
+            raise AvtError(
+                "explanations need gradients in full precision, which this engine lacks; use the "
+                "torch engine."
+            )
+        require_captum()
+        from avt_memocmt.explainability.explanation import ExplainSettings, explain_media
+
+        index = None if emotion is None else emotion_index(emotion)
+        settings = ExplainSettings(utterances, index, plus_plus, check)
+        return explain_media(self, media, transcript, settings, progress)
+
+
+def require_captum() -> None:
+    """Say how Captum is installed where it is not.
+
+    Raises:
+        AvtError: it is not.
+    """
+    if importlib.util.find_spec("captum") is None:
+        raise AvtError(
+            "explanations need the package captum; install its extra with: "
+            "pip install 'avt-memocmt[explain]'"
+        )

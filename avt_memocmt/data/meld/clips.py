@@ -1,0 +1,128 @@
+"""Whether MELD's clips can be used: each is opened and its first sound and picture decoded."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from avt_memocmt.data.meld.faults import ONE_FRAME, Fault, FaultKind, clip_fault
+from avt_memocmt.data.meld.table import MeldRow
+from avt_memocmt.errors import AvtError
+from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.types import AudioChunk
+
+TOO_SHORT = 0.3
+"""Seconds; about 220 clips of the release are shorter."""
+
+TOO_LONG = 30.0
+"""Seconds; a few clips of the release are longer, up to 305 s."""
+
+MISMATCH_SECONDS = 1.0
+MISMATCH_SHARE = 0.5
+"""A clip and its row disagree if they differ by more than both; the share is of the longer."""
+
+_CHUNK = 32  # clips handed to a worker at once
+_PICTURE_SIDE = 64  # pixels; the picture itself is not used
+
+Progress = Callable[[int, int], None]
+"""Called with the clips done and all clips."""
+
+
+@dataclass(frozen=True)
+class ClipProbe:
+    """What the start of a clip shows.
+
+    Attributes:
+        duration: seconds that its header states, or None.
+        has_sound: whether sound in it can be decoded.
+        has_pictures: whether a picture in it can be decoded.
+        refusal: why it cannot be decoded at all, or None.
+    """
+
+    duration: float | None = None
+    has_sound: bool = False
+    has_pictures: bool = False
+    refusal: str | None = None
+
+
+def probe_clip(path: Path) -> ClipProbe:
+    """Open a clip and decode up to its first sound and first picture.
+
+    A clip counts as undecodable if its container cannot be opened or nothing in it decodes. Damage
+    further in is not looked for: reading 13,000 clips to their end takes hours, and whoever
+    extracts features from a clip does so anyway.
+    """
+    try:
+        with MediaReader(path, max_side=_PICTURE_SIDE) as reader:
+            has_sound = has_pictures = False
+            for event in reader.events():
+                if isinstance(event, AudioChunk):
+                    has_sound = True
+                else:
+                    has_pictures = True
+                if has_sound and has_pictures:
+                    break
+            return ClipProbe(reader.info.duration, has_sound, has_pictures)
+    except AvtError as error:
+        return ClipProbe(refusal=str(error).removeprefix(f"{path} "))
+
+
+def probe_clips(
+    paths: Sequence[Path], workers: int = 1, progress: Progress | None = None
+) -> list[ClipProbe]:
+    """Probe clips in a process pool; small jobs and `workers=1` run in this process.
+
+    Raises:
+        AvtError: a worker died, as by a lack of memory.
+    """
+    probes: list[ClipProbe] = []
+    for probe in _probes(paths, min(workers, len(paths) // _CHUNK)):
+        probes.append(probe)
+        if progress is not None:
+            progress(len(probes), len(paths))
+    return probes
+
+
+def clip_faults(row: MeldRow, probe: ClipProbe) -> Iterator[Fault]:
+    """What is wrong with the clip of one row."""
+    if probe.refusal is not None:
+        yield clip_fault(FaultKind.UNDECODABLE, row.key, probe.refusal)
+        return
+    if not probe.has_sound:
+        yield clip_fault(FaultKind.NO_SOUND, row.key)
+    if not probe.has_pictures:
+        yield clip_fault(FaultKind.NO_PICTURES, row.key)
+    if probe.duration is None:
+        return
+    if probe.duration < TOO_SHORT:
+        yield clip_fault(FaultKind.TOO_SHORT, row.key, f"{probe.duration:.2f} s")
+    if probe.duration > TOO_LONG:
+        yield clip_fault(FaultKind.TOO_LONG, row.key, f"{probe.duration:.1f} s")
+    if row.duration >= ONE_FRAME and _disagree(row.duration, probe.duration):
+        detail = f"clip {probe.duration:.2f} s, table {row.duration:.2f} s"
+        yield clip_fault(FaultKind.DURATION_MISMATCH, row.key, detail)
+
+
+def _probes(paths: Sequence[Path], workers: int) -> Iterator[ClipProbe]:
+    if workers <= 1:
+        yield from map(probe_clip, paths)
+        return
+    # Forking a process that runs threads (FFmpeg, torch) may lock up; fresh ones do not.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            yield from pool.map(probe_clip, paths, chunksize=_CHUNK)
+        except BrokenProcessPool as error:
+            raise AvtError(
+                "a process that checks clips died, perhaps for lack of memory; run again with "
+                "fewer --workers."
+            ) from error
+
+
+def _disagree(one: float, other: float) -> bool:
+    difference = abs(one - other)
+    return difference > MISMATCH_SECONDS and difference > MISMATCH_SHARE * max(one, other)

@@ -1,0 +1,171 @@
+"""How a feature pack is laid out: the schema of the small YAML file that `import-pack` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from avt_memocmt.config import Modality, validation_problems
+from avt_memocmt.errors import AvtError
+
+PACKAGED = Path(__file__).parent
+"""Mappings that come with the program, one YAML file each."""
+
+Entry = Annotated[int, Field(ge=0)] | str
+"""One part of a pack: a position in a tuple or list, a key of a dictionary, or a column."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureSource(_Section):
+    """Where the features of one modality are.
+
+    Attributes:
+        entry: the part that holds them; None where `columns` says it, or the whole pack is it.
+        columns: columns that hold one value each, in order ("mfcc*" stands for all that begin so);
+            or, beside `entry`, the names of the values of its vectors.
+        named: each value is a token of its own, known by its column, and may be NaN; otherwise the
+            values of an utterance are one vector, or [tokens, dim].
+    """
+
+    entry: Entry | None = None
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    named: bool = False
+
+    @model_validator(mode="after")
+    def _named_values_have_names(self) -> FeatureSource:
+        if self.named and self.columns is None:
+            raise ValueError("named values need columns, which are their names")
+        if self.named and any("*" in name for name in self.columns or ()):
+            raise ValueError("name each column of named values")
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise ValueError("a column is given twice")
+        return self
+
+
+class _Pack(_Section):
+    """What every layout has.
+
+    Attributes:
+        modalities: where the features of each modality are.
+        labels: the part with emotions, which are compared with the index and never replace it.
+    """
+
+    modalities: Annotated[dict[Modality, FeatureSource], Field(min_length=1)]
+    labels: Entry | None = None
+
+
+class _DividedPack(_Pack):
+    """A pack whose keys may lack the split.
+
+    Attributes:
+        splits: the part of the pack that holds each split, where it is divided so.
+        files: the pattern of the file name of each split ("train_*"), where it is divided so.
+    """
+
+    splits: dict[str, Entry] = {}
+    files: dict[str, str] = {}
+
+
+class DialoguePack(_Pack):
+    """Each part maps a dialogue id to one item per turn, as MMGCN, MM-DFN and DialogueRNN have it.
+
+    Attributes:
+        first_dialogue: the pack's id of dialogue 0 of each split, where ids run through all splits;
+            otherwise the split is given by --split.
+        utterance_ids: the part with the utterance ids of each dialogue's turns; without it a
+            dialogue's turns are those of the index.
+    """
+
+    layout: Literal["dialogues"]
+    first_dialogue: dict[str, Annotated[int, Field(ge=0)]] = {}
+    utterance_ids: Entry | None = None
+
+
+class UtterancePack(_DividedPack):
+    """Each part maps an utterance to its features.
+
+    An utterance is "dia0_utt1", "0_1", "train_dia0_utt1" or (split, dialogue id, utterance id).
+    """
+
+    layout: Literal["utterances"]
+
+
+class RowPack(_DividedPack):
+    """A table, or arrays that are aligned: row i of each part belongs to one utterance.
+
+    Attributes:
+        name: the column with utterances as in `UtterancePack`.
+        dialogue: the column with dialogue ids, instead of `name`.
+        utterance: the column with utterance ids. Without any of the three, rows are those of the
+            index in its order.
+        split: the column with the split.
+        present: a column that is 0 where nothing was measured.
+        duration: the column with seconds.
+    """
+
+    layout: Literal["rows"]
+    name: Entry | None = None
+    dialogue: Entry | None = None
+    utterance: Entry | None = None
+    split: Entry | None = None
+    present: Entry | None = None
+    duration: Entry | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name_rows(self) -> RowPack:
+        if (self.dialogue is None) != (self.utterance is None):
+            raise ValueError("dialogue and utterance go together")
+        if self.name is not None and self.dialogue is not None:
+            raise ValueError("give either name, or dialogue and utterance")
+        if any(
+            source.entry is None and source.columns is None for source in self.modalities.values()
+        ):
+            raise ValueError("each modality needs entry or columns")
+        return self
+
+
+PackMapping = DialoguePack | UtterancePack | RowPack
+_SCHEMA: TypeAdapter[PackMapping] = TypeAdapter(
+    Annotated[PackMapping, Field(discriminator="layout")]
+)
+
+
+def packaged_mappings() -> list[str]:
+    """Names of the mappings that come with the program."""
+    return sorted(path.stem for path in PACKAGED.glob("*.yaml"))
+
+
+def load_mapping(name_or_path: str) -> PackMapping:
+    """Read a mapping.
+
+    Args:
+        name_or_path: the name of a packaged mapping, or a YAML file.
+
+    Raises:
+        AvtError: there is no such mapping, it is not YAML, or it has an unknown key or a wrong
+            value; the message names the key.
+    """
+    path = Path(name_or_path)
+    if name_or_path in packaged_mappings():
+        path = PACKAGED / f"{name_or_path}.yaml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise AvtError(
+            f"there is no mapping {name_or_path}; name one of {', '.join(packaged_mappings())}, or "
+            "a YAML file written like them."
+        ) from error
+    except OSError as error:
+        raise AvtError(f"cannot read the mapping {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise AvtError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    try:
+        return _SCHEMA.validate_python(raw)
+    except ValidationError as error:
+        raise AvtError(f"{path}: {validation_problems(error)}.") from error

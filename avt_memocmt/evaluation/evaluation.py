@@ -1,0 +1,252 @@
+"""What a checkpoint answered on labelled utterances, and the figures that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avt_memocmt.config import MODALITIES
+from avt_memocmt.data.index import UNLABELLED, UtteranceKey
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.errors import AvtError
+from avt_memocmt.metrics.calibration import calibration_error
+from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
+from avt_memocmt.metrics.scores import (
+    FAILED,
+    confusion,
+    f1_per_class,
+    outcome_counts,
+    recall_per_class,
+    scores,
+)
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """An utterance that could not be predicted, which counts as an error.
+
+    Attributes:
+        row: line in the manifest, the header being line 1; or the utterance's key in a corpus.
+        path: its media file, "" for none.
+        reason: one sentence.
+    """
+
+    row: int | str
+    path: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """ "line 7" or "dev dia3_utt4"."""
+        return f"line {self.row}" if isinstance(self.row, int) else self.row
+
+    def to_json(self) -> dict[str, Any]:
+        """A manifest's row has a "line", a corpus's an "utterance"."""
+        kind = "line" if isinstance(self.row, int) else "utterance"
+        return {kind: self.row, "path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Truth and answer of every labelled utterance, in the order of reading.
+
+    Attributes:
+        keys: name of each utterance.
+        truth: int64 [n], indices into `EMOTIONS`.
+        probabilities: float [n, 7]; NaN where the utterance could not be predicted.
+        groups: the dialogue of each utterance.
+        present: its modalities, joined by "+"; "" where it could not be predicted.
+        unlabelled: utterances without a label, which were context and nothing else.
+        failures: what could not be predicted.
+        alone: per modality [n, 7], what it says alone; NaN where it is absent. Empty for networks
+            without such opinions.
+    """
+
+    keys: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.floating]
+    groups: tuple[str, ...]
+    present: tuple[str, ...]
+    unlabelled: int = 0
+    failures: tuple[FailedRow, ...] = ()
+    alone: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        dialogues: Sequence[LabelledDialogue],
+        probabilities: Sequence[NDArray[np.floating]],
+    ) -> Evaluation:
+        """What was answered on whole dialogues, less the turns without a label.
+
+        Args:
+            dialogues: from `load_dialogues`, at least one.
+            probabilities: [turns, 7] for each of them.
+
+        Raises:
+            AvtError: no turn has a label.
+        """
+        emotions = np.concatenate([dialogue.emotions for dialogue in dialogues])
+        kept = np.flatnonzero(emotions != UNLABELLED)
+        if not len(kept):
+            raise AvtError(
+                f"none of the {len(emotions)} utterances of the split {dialogues[0].split} has a "
+                "label, and figures need labels; predict needs none."
+            )
+        keys = [
+            UtteranceKey(dialogue.split, dialogue.dialogue_id, utterance_id)
+            for dialogue in dialogues
+            for utterance_id in dialogue.utterance_ids
+        ]
+        turns = [turn for dialogue in dialogues for turn in dialogue.turns]
+        return cls(
+            tuple(str(keys[i]) for i in kept),
+            emotions[kept],
+            np.concatenate(probabilities)[kept],
+            tuple(dialogue_name(keys[i]) for i in kept),
+            tuple("+".join(m for m in MODALITIES if m in turns[i].tokens) for i in kept),
+            unlabelled=len(emotions) - len(kept),
+        )
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """int64 [n]: the most probable class, or `metrics.FAILED`."""
+        answered = np.isfinite(self.probabilities).all(axis=1)
+        return np.where(answered, np.nan_to_num(self.probabilities).argmax(axis=1), FAILED)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """[7, 8] as of `metrics.outcome_counts`."""
+        return outcome_counts(self.truth, self.predicted)
+
+    @property
+    def ece(self) -> float | None:
+        """Calibration error of what was predicted; None where nothing was.
+
+        An utterance that could not be predicted is left out: it stated no confidence, and one of 0
+        would count as perfectly calibrated.
+        """
+        answered = self.predicted != FAILED
+        if not answered.any():
+            return None
+        return calibration_error(self.truth[answered], self.probabilities[answered])
+
+    def report(self) -> dict[str, Any]:
+        """The figures, ready for JSON; see `metrics`, `calibration` and `intervals`."""
+        truth, predicted = self.truth, self.predicted
+        return {
+            "n": len(truth),
+            **scores(truth, predicted),
+            "ece": self.ece,
+            "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
+            "recall": recall_per_class(truth, predicted),
+            "f1": f1_per_class(truth, predicted),
+            "confusion": {"labels": list(EMOTIONS), "counts": confusion(truth, predicted)},
+            "subsets": self._subsets(),
+            "alone": self._alone(),
+            "unlabelled": self.unlabelled,
+            "failed": [failure.to_json() for failure in self.failures],
+        }
+
+    def with_failed(self, rows: Sequence[tuple[FailedRow, int, str]]) -> Evaluation:
+        """This evaluation and utterances that it could not be asked about, which are errors.
+
+        Args:
+            rows: what failed, its true class, its dialogue.
+        """
+        if not rows:
+            return self
+        failures, truth, groups = zip(*rows, strict=True)
+        return replace(
+            self,
+            keys=(*self.keys, *(failure.name for failure in failures)),
+            truth=np.concatenate([self.truth, np.array(truth, np.int64)]),
+            probabilities=_with_blank_rows(self.probabilities, len(rows)),
+            groups=(*self.groups, *groups),
+            present=(*self.present, *("" for _ in rows)),
+            failures=(*self.failures, *failures),
+            alone={name: _with_blank_rows(part, len(rows)) for name, part in self.alone.items()},
+        )
+
+    def differences(self, other: Evaluation) -> dict[str, Difference]:
+        """Each score of this checkpoint minus that of another one on the same utterances.
+
+        Raises:
+            AvtError: they were measured on different utterances or labels.
+        """
+        return paired_differences(
+            self.truth, self.predicted, self._predicted_by(other), self.groups
+        )
+
+    def agreement(self, other: Evaluation) -> float:
+        """Share of the utterances for which both checkpoints name the same emotion.
+
+        Raises:
+            AvtError: as in `differences`.
+        """
+        same = self.predicted == self._predicted_by(other)
+        return float(np.mean(same & (self.predicted != FAILED)))
+
+    def _predicted_by(self, other: Evaluation) -> NDArray[np.int64]:
+        """What another checkpoint predicted for these utterances, in their order."""
+        places = {key: place for place, key in enumerate(other.keys)}
+        lone = set(self.keys).symmetric_difference(places)
+        if lone:
+            raise AvtError(
+                f"only one of the two checkpoints was measured on {min(lone)}; give both the same "
+                "corpus and split."
+            )
+        order = np.array([places[key] for key in self.keys])
+        unlike = np.flatnonzero(other.truth[order] != self.truth)
+        if len(unlike):
+            raise AvtError(
+                f"{self.keys[unlike[0]]} has different labels in the two measurements; give both "
+                "the same corpus."
+            )
+        return other.predicted[order]
+
+    def _subsets(self) -> dict[str, Any]:
+        found = {}
+        present = np.array(self.present)
+        for name in sorted(set(self.present) - {""}):
+            rows = present == name
+            found[name] = {
+                "n": int(rows.sum()),
+                **scores(self.truth[rows], self.predicted[rows]),
+                "ece": calibration_error(self.truth[rows], self.probabilities[rows]),
+            }
+        return found
+
+    def _alone(self) -> dict[str, Any]:
+        """What each modality alone scores where there are others, and what fusion gains over it."""
+        found = {}
+        several = np.array(["+" in name for name in self.present])
+        for name, probabilities in self.alone.items():
+            rows = np.flatnonzero(several & np.isfinite(probabilities).all(axis=1))
+            if not len(rows):
+                continue
+            truth, own = self.truth[rows], probabilities[rows]
+            groups = [self.groups[row] for row in rows]
+            guesses = own.argmax(axis=1)
+            gains = paired_differences(truth, self.predicted[rows], guesses, groups)
+            found[name] = {
+                "n": len(rows),
+                **scores(truth, guesses),
+                "ece": calibration_error(truth, own),
+                "fused_minus_alone": {score: asdict(gain) for score, gain in gains.items()},
+            }
+        return found
+
+
+def dialogue_name(key: UtteranceKey) -> str:
+    """What the turns of one dialogue share."""
+    return f"{key.split} dia{key.dialogue_id}"
+
+
+def _with_blank_rows(values: NDArray[np.floating], count: int) -> NDArray[np.floating]:
+    return np.concatenate([values, np.full((count, values.shape[1]), np.nan)])

@@ -1,0 +1,181 @@
+"""Measuring a network on the labelled dialogues of feature stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from avt_memocmt.config import Config, FeatureShape, TokenShape
+from avt_memocmt.data.dialogue_batch import TurnFeatures
+from avt_memocmt.data.feature_store import FeatureStore
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
+from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.evaluation import Evaluation
+from avt_memocmt.evaluation.predict import predict_dialogues
+from avt_memocmt.evaluation.provenance import (
+    Provenance,
+    checkpoint_provenance,
+    data_sha256,
+    read_metrics,
+)
+from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
+from avt_memocmt.features.text_encoder import TextEncoder
+from avt_memocmt.models.checkpoint import METRICS_FILE, load_model, token_shapes
+from avt_memocmt.weights import file_sha256
+
+
+def evaluate_stores(
+    folder: Path,
+    stores: Sequence[FeatureStore],
+    split: str,
+    modalities: Sequence[str] | None = None,
+) -> tuple[Evaluation, Provenance]:
+    """Measure a checkpoint on one split of feature stores.
+
+    Args:
+        folder: of the checkpoint.
+        stores: joined by utterance.
+        split: "train", "dev", "test", or another name.
+        modalities: those that are read, the others are absent; all that the network hears unless
+            given.
+
+    Raises:
+        AvtError: the checkpoint cannot be loaded or was trained on other features, or the stores
+            lack the split, a modality, or every label.
+    """
+    model, config = load_model(folder)
+    heard = config.model.modalities if modalities is None else modalities
+    evaluation = evaluate_dialogues(model, config, _dialogues(folder, config, stores, split, heard))
+    data = data_sha256(evaluation, describe_features(stores))
+    return evaluation, checkpoint_provenance(folder, config, split, data)
+
+
+def evaluate_dialogues(
+    model: nn.Module, config: Config, dialogues: Sequence[LabelledDialogue]
+) -> Evaluation:
+    """Predict whole dialogues and keep the turns that have a label.
+
+    Args:
+        model: in evaluation mode.
+        config: of the model.
+        dialogues: from `load_dialogues`, with the modalities that the model hears.
+
+    Raises:
+        AvtError: no turn has a label.
+    """
+    return Evaluation.of(dialogues, predict_dialogues(model, dialogues, config))
+
+
+def describe_features(stores: Sequence[FeatureStore]) -> list[str]:
+    """What made the features, for `data_sha256`: the stores' manifests.
+
+    A tuned text encoder belongs to the network, whose own hash is stated, and is left out: so the
+    seeds of one network were measured on the same data.
+    """
+    found = []
+    for store in stores:
+        manifest = json.loads(store.manifest.model_dump_json())
+        for made_by in manifest["extractor"].values():
+            made_by.pop("tuned_sha256", None)
+        found.append(json.dumps(manifest, sort_keys=True))
+    return found
+
+
+def _dialogues(
+    folder: Path,
+    config: Config,
+    stores: Sequence[FeatureStore],
+    split: str,
+    modalities: Sequence[str],
+) -> list[LabelledDialogue]:
+    """What a checkpoint hears of a split; it reads the words itself if it has its own encoder."""
+    own_text = config.text.fine_tuned and "text" in modalities
+    if own_text and not _has_text_of(folder, stores):
+        stored = [name for name in modalities if name != "text"]
+        _require_shapes(config, stores, stored)
+        _require_encoders(folder, stores, stored)
+        encoder = make_text_encoder(config.text, folder)
+        return [_with_text(dialogue, encoder) for dialogue in load_dialogues(stores, split, stored)]
+    _require_shapes(config, stores, modalities)
+    _require_encoders(folder, stores, modalities)
+    return load_dialogues(stores, split, modalities)
+
+
+def _has_text_of(folder: Path, stores: Sequence[FeatureStore]) -> bool:
+    """Whether stored text tokens were made by the checkpoint's own text encoder."""
+    made_by = {s.manifest.extractor.get("text", {}).get("tuned_sha256") for s in stores}
+    path = folder / TEXT_ENCODER_FILE
+    return path.is_file() and file_sha256(path) in made_by
+
+
+def _with_text(dialogue: LabelledDialogue, encoder: TextEncoder) -> LabelledDialogue:
+    found = encoder.encode(dialogue.inputs)
+    turns = (
+        TurnFeatures(
+            {**turn.tokens, "text": words} if len(words) else turn.tokens, turn.speaker_change
+        )
+        for turn, words in zip(dialogue.turns, found, strict=True)
+    )
+    return replace(dialogue, turns=tuple(turns))
+
+
+def _require_encoders(
+    folder: Path, stores: Sequence[FeatureStore], modalities: Sequence[str]
+) -> None:
+    """Check that the stored tokens were made as those that the network was trained on.
+
+    Raises:
+        AvtError: by other encoders, or after other preprocessing.
+    """
+    trained = read_metrics(folder / METRICS_FILE).get("encoders", {})
+    for store in stores:
+        for name in modalities:
+            stored = store.encoder_sha256(name)
+            if stored is not None and name in trained and trained[name] != stored:
+                raise AvtError(
+                    f"the {name} tokens of {store.folder} were made by another encoder, or after "
+                    "other preprocessing, than those that the checkpoint was trained on; give the "
+                    "features that it was trained on."
+                )
+
+
+def _require_shapes(
+    config: Config, stores: Sequence[FeatureStore], modalities: Sequence[str]
+) -> None:
+    """Check that the stores hold tokens of the shapes that the network was trained on.
+
+    Raises:
+        AvtError: they do not; the differing keys are named.
+    """
+    trained = token_shapes(config)
+    different = [
+        f"{name}.{difference}"
+        for store in stores
+        for name, shape in store.manifest.modalities.items()
+        if name in modalities and name in trained
+        for difference in _differences(shape, trained[name])
+    ]
+    if different:
+        folders = ", ".join(str(store.folder) for store in stores)
+        raise AvtError(
+            f"the checkpoint was trained on other features than those of {folders}: "
+            f"{'; '.join(different)}. Give the features that it was trained on."
+        )
+
+
+def _differences(stored: FeatureShape, trained: TokenShape) -> list[str]:
+    """What differs, as "key is this here and that there"."""
+    found = [
+        f"{key} is {getattr(stored, key)} there and {getattr(trained, key)} in the checkpoint"
+        for key in ("dim", "layers")
+        if getattr(stored, key) != getattr(trained, key)
+    ]
+    here, there = stored.names or (), trained.names or ()
+    if here != there:
+        lone = sorted(set(here).symmetric_difference(there))
+        found.append(f"names differ in {', '.join(lone) if lone else 'their order'}")
+    return found

@@ -1,0 +1,183 @@
+"""The table of results: a row per network, seed and split in results.csv, and its Markdown form."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.evaluation import Evaluation
+from avt_memocmt.evaluation.provenance import Provenance
+from avt_memocmt.files import write_atomically
+from avt_memocmt.metrics.intervals import bootstrap_intervals
+from avt_memocmt.metrics.scores import (
+    MAIN_SCORES,
+    f1_per_class,
+    mean_and_deviation,
+    recall_per_class,
+    scores,
+)
+
+RESULTS_FILE = "results.csv"
+SUMMARY_FILE = "results.md"
+
+_KEY = ("model", "seed", "split", "checkpoint_sha256", "data_sha256")
+"""A row with the same key is replaced."""
+_GROUP = ("model", "split", "context", "data_sha256")
+"""Rows that differ in nothing but the seed."""
+_FIGURES = (
+    *MAIN_SCORES,
+    "ece",
+    *(f"recall_{name}" for name in EMOTIONS),
+    *(f"f1_{name}" for name in EMOTIONS),
+    *(f"{name}_{side}" for name in MAIN_SCORES for side in ("low", "high")),
+)
+COLUMNS = (
+    *("model", "seed", "split", "context", "n"),
+    *_FIGURES,
+    *("selection", "code", "checkpoint_sha256", "data_sha256"),
+)
+"""Of results.csv. Figures are shares from 0 to 1; `_low` and `_high` bound the 95 % interval over
+dialogues; a cell is empty where a class does not occur or nothing was predicted."""
+
+_HEADINGS = {
+    "accuracy": "accuracy",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "uar": "UAR",
+    "ece": "ECE",
+}
+
+ResultRow = dict[str, str]
+"""One row of results.csv as text, by column."""
+
+
+def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
+    """The row of one evaluation; the same evaluation gives the same text."""
+    truth, predicted = evaluation.truth, evaluation.predicted
+    figures: dict[str, float | None] = {**scores(truth, predicted), "ece": evaluation.ece}
+    for name, value in recall_per_class(truth, predicted).items():
+        figures[f"recall_{name}"] = value
+    for name, value in f1_per_class(truth, predicted).items():
+        figures[f"f1_{name}"] = value
+    for name, (low, high) in bootstrap_intervals(truth, predicted, evaluation.groups).items():
+        figures[f"{name}_low"], figures[f"{name}_high"] = low, high
+    row = {name: str(value) for name, value in asdict(provenance).items()}
+    row["n"] = str(len(truth))
+    for name in _FIGURES:
+        figure = figures.get(name)
+        row[name] = "" if figure is None else f"{figure:.6f}"
+    return {name: row[name] for name in COLUMNS}
+
+
+def read_results(path: Path) -> list[ResultRow]:
+    """The rows of a results.csv; none where there is no such file.
+
+    Raises:
+        AvtError: the file cannot be read or is not such a table.
+    """
+    advice = "move it away, or give another folder with --experiments."
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = tuple(reader.fieldnames or ())
+            rows = list(reader)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise AvtError(f"cannot read {path}: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise AvtError(f"{path} is not a CSV file in UTF-8; {advice}") from error
+    if columns != COLUMNS:
+        odd = next((c for c in (*columns, *COLUMNS) if (c in columns) != (c in COLUMNS)), "order")
+        raise AvtError(f"{path} is another table (column {odd}); {advice}")
+    for line, row in enumerate(rows, start=2):
+        if not _is_whole(row):
+            raise AvtError(f"{path}, line {line} is damaged; {advice}")
+    return rows
+
+
+def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
+    """Put a row into a results.csv, in the place of one with the same key if there is one.
+
+    Returns:
+        All rows, in the order of the file.
+
+    Raises:
+        AvtError: what is there is not such a table (it stays as it is), or cannot be written.
+    """
+    rows = read_results(path)
+    keys = [_cells(other, _KEY) for other in rows]
+    key = _cells(row, _KEY)
+    if key in keys:
+        rows[keys.index(key)] = row
+    else:
+        rows.append(row)
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, buffer.getvalue().encode())
+    return rows
+
+
+def markdown_table(rows: Sequence[ResultRow]) -> str:
+    """The rows summed up over seeds: mean ± standard deviation, the latest row of a seed counting.
+
+    A single seed has its 95 % interval over dialogues instead.
+    """
+    groups: dict[tuple[str, ...], dict[str, ResultRow]] = {}
+    for row in rows:
+        groups.setdefault(_cells(row, _GROUP), {})[row["seed"]] = row
+    headings = ("model", "split", "context", "seeds", "n", *_HEADINGS.values())
+    lines = [_line(headings), _line("---" for _ in headings)]
+    for (model, split, context, _), by_seed in groups.items():
+        members = list(by_seed.values())
+        cells = (_summary(name, members) for name in _HEADINGS)
+        name = model.replace("|", "\\|")
+        lines.append(_line((name, split, context, str(len(members)), members[0]["n"], *cells)))
+    note = (
+        "Mean ± standard deviation over seeds; for one seed the 95 % bootstrap interval over "
+        "dialogues."
+    )
+    return "\n".join([*lines, "", note, ""])
+
+
+def _summary(name: str, members: Sequence[ResultRow]) -> str:
+    """One cell of the Markdown table."""
+    values = [float(row[name]) for row in members if row[name]]
+    if not values:
+        return ""
+    mean, deviation = mean_and_deviation(values)
+    if deviation is not None:
+        return f"{mean:.3f} ± {deviation:.3f}"
+    if f"{name}_low" not in members[0]:
+        return f"{mean:.3f}"
+    low, high = (float(members[0][f"{name}_{side}"]) for side in ("low", "high"))
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _is_whole(row: dict[str, str]) -> bool:
+    """Whether a row has one cell per column, and numbers where they belong."""
+    if set(row) != set(COLUMNS) or None in row.values():
+        return False
+    try:
+        for name in ("seed", "n"):
+            int(row[name])
+        for name in _FIGURES:
+            float(row[name] or 0)
+    except ValueError:
+        return False
+    return True
+
+
+def _cells(row: ResultRow, columns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in columns)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,125 @@
+"""Which utterances are extracted, in which order, and in which shards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from avt_memocmt.data.index import (
+    UNLABELLED,
+    UtteranceRecord,
+    group_dialogues,
+    past_turns,
+    read_index,
+)
+from avt_memocmt.data.manifest import read_manifest
+from avt_memocmt.errors import AvtError
+from avt_memocmt.extraction.clip import ClipSpec
+from avt_memocmt.features.text_encoder import ContextTurn
+from avt_memocmt.media.discovery import find_media
+
+SHARD_SIZE = 64
+"""Utterances of one shard, failed ones included."""
+
+
+def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]:
+    """The utterances of an index (.parquet), a manifest (.csv) or a folder of media.
+
+    A manifest's rows are the split "manifest", its dialogues and their turns numbered in order. A
+    folder's files are single-turn dialogues of the split "folder", in the order of their paths.
+
+    Args:
+        source: the file or folder.
+        split: only this one.
+
+    Raises:
+        AvtError: the source cannot be read or has no such split.
+    """
+    if source.is_dir():
+        records = _folder_records(source)
+    elif source.suffix.lower() == ".parquet":
+        records = read_index(source)
+    elif source.suffix.lower() == ".csv":
+        records = _manifest_records(source)
+    else:
+        raise AvtError(
+            f"{source} is no index (.parquet), manifest (.csv) or folder of media; make an index "
+            "with avt-memocmt prepare."
+        )
+    found = [record for record in records if split in (None, record.split)]
+    if not found:
+        splits = ", ".join(sorted({record.split for record in records})) or "none"
+        raise AvtError(f"{source} has no utterances of {split or 'any split'}; splits: {splits}.")
+    return found
+
+
+@dataclass(frozen=True)
+class ExtractionPlan:
+    """The fixed division of a source into shards.
+
+    Attributes:
+        shards: the clips of each, in the order of the source.
+    """
+
+    shards: tuple[tuple[ClipSpec, ...], ...]
+
+    @classmethod
+    def of(cls, records: Sequence[UtteranceRecord]) -> ExtractionPlan:
+        """Plan the records in their order, each with the words said before it.
+
+        Raises:
+            AvtError: two records are the same utterance.
+        """
+        context = {
+            turn.key: tuple(
+                ContextTurn.said_by(past.speaker, past.text, turn.speaker)
+                for past in past_turns(dialogue, position)
+            )
+            for dialogue in group_dialogues(records)
+            for position, turn in enumerate(dialogue)
+        }
+        if len(context) < len(records):
+            keys = [record.key for record in records]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise AvtError(f"{twice} is there twice; give every utterance an id of its own.")
+        clips = [ClipSpec(record, context[record.key]) for record in records]
+        first = range(0, len(clips), SHARD_SIZE)
+        return cls(tuple(tuple(clips[i : i + SHARD_SIZE]) for i in first))
+
+    @property
+    def clips(self) -> list[ClipSpec]:
+        """All clips in order."""
+        return [clip for shard in self.shards for clip in shard]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that is read from the source, and of the division."""
+        rows = [[asdict(clip.record) for clip in shard] for shard in self.shards]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _manifest_records(path: Path) -> list[UtteranceRecord]:
+    return [
+        UtteranceRecord(
+            split="manifest",
+            dialogue_id=number,
+            utterance_id=position,
+            speaker=row.speaker,
+            text=row.text,
+            emotion=row.emotion,
+            path=None if row.path is None else str(row.path.resolve()),
+            start=row.start,
+            end=row.end,
+        )
+        for number, rows in enumerate(read_manifest(path))
+        for position, row in enumerate(rows)
+    ]
+
+
+def _folder_records(folder: Path) -> list[UtteranceRecord]:
+    return [
+        UtteranceRecord("folder", number, 0, None, "", UNLABELLED, path=str(path.resolve()))
+        for number, path in enumerate(find_media(folder))
+    ]

@@ -1,0 +1,249 @@
+"""Words in dialogue to tokens: tokenizer, batches and the encoder they go through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avt_memocmt.config import TextConfig
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
+
+WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
+
+
+_POOLER = "pooler."
+"""BERT's head for pairs of sentences, which some checkpoints hold and nothing uses."""
+
+
+_SPEAKER_TAGS = {True: "me:", False: "you:", None: "-"}
+
+
+@dataclass(frozen=True)
+class ContextTurn:
+    """A past turn. `same_speaker`: said by the current speaker; None where that is not known."""
+
+    text: str
+    same_speaker: bool | None = None
+
+    @classmethod
+    def said_by(cls, speaker: str | None, text: str, before: str | None) -> ContextTurn:
+        """What `speaker` said before a turn of the speaker `before`; None where not known."""
+        known = speaker is not None and before is not None
+        return cls(text, speaker == before if known else None)
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """What was said in one utterance.
+
+    Attributes:
+        text: the words; empty means no text.
+        context: earlier turns of the dialogue, oldest first.
+        duration: seconds of the utterance, over which words without known times are spread.
+        word_spans: seconds [words, 2] from forced alignment, one row per word of
+            `split_words(clean_text(text))`.
+    """
+
+    text: str
+    context: tuple[ContextTurn, ...] = ()
+    duration: float = 0.0
+    word_spans: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Tokenized inputs.
+
+    Attributes:
+        ids: int64 [batch, length], word-piece ids.
+        types: int64 [batch, length], 0 = context, 1 = utterance (0 where there is no context).
+        mask: bool [batch, length], True at real word pieces.
+        starts: position of the utterance's first word piece, per row.
+        counts: word pieces of the utterance, per row.
+        words: per row, the word (index into `split_words`) of each of its word pieces.
+    """
+
+    ids: Tensor
+    types: Tensor
+    mask: Tensor
+    starts: list[int]
+    counts: list[int]
+    words: list[list[int]]
+
+    @property
+    def lengths(self) -> Tensor:
+        """Word pieces of each row, context and special ones included, int64 [batch]."""
+        return self.mask.sum(dim=1)
+
+    def rows(self, indices: Sequence[int]) -> TextBatch:
+        """Some of the rows, padded no further than they need."""
+        longest = int(self.lengths[indices].max())
+        ids, types, mask = (part[indices, :longest] for part in (self.ids, self.types, self.mask))
+        starts, counts = ([part[i] for i in indices] for part in (self.starts, self.counts))
+        return TextBatch(ids, types, mask, starts, counts, [self.words[i] for i in indices])
+
+
+class TextTokenizer(Protocol):
+    """What a text encoder asks of a tokenizer: ids of special pieces, and the pieces of words."""
+
+    cls_token_id: int
+    sep_token_id: int
+    pad_token_id: int | None
+    mask_token_id: int | None
+
+    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Ids of the word pieces of some words, and the index of each one's word."""
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of the word pieces of a text, without special ones."""
+
+
+class TextEncoder(nn.Module):
+    """A BERT-like model that yields the tokens of the utterance at hand.
+
+    Attributes:
+        dim: width of a token.
+        layers: hidden states per token (1: the last).
+        identity: where the weights came from.
+    """
+
+    layers = 1
+
+    def __init__(
+        self, model: Any, tokenizer: TextTokenizer, config: TextConfig, identity: dict[str, str]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = config
+        self.identity = identity
+        self.dim = int(model.config.hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def freeze(self, layers: int) -> None:
+        """Keep the embeddings and the lowest transformer layers as they are while training.
+
+        Raises:
+            AvtError: the encoder has fewer layers.
+        """
+        blocks = self.model.encoder.layer
+        if layers > len(blocks):
+            raise AvtError(
+                f"training.frozen_layers is {layers}, but the text encoder has {len(blocks)} "
+                "layers; give a smaller number."
+            )
+        for part in (self.model.embeddings, *blocks[:layers]):
+            part.requires_grad_(False)
+
+    def set_dropout(self, chance: float) -> None:
+        """Use this dropout everywhere while training, attention weights included."""
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = chance
+
+    def tuned_tensors(self) -> dict[str, Tensor]:
+        """All weights but the word embeddings, which are never trained: what a checkpoint keeps."""
+        weights = self.model.state_dict().items()
+        return {k: v for k, v in weights if k != WORD_EMBEDDINGS and not k.startswith(_POOLER)}
+
+    def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
+        """Tokenize; utterances and contexts that are too long lose their far ends."""
+        rows = [self._row(item) for item in inputs]
+        length = max((len(ids) for ids, *_ in rows), default=1)
+        ids = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
+        types = torch.zeros_like(ids)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for i, (row, start, _) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = True
+            if start > 1:
+                types[i, start : len(row)] = 1
+        words = [row_words for *_, row_words in rows]
+        return TextBatch(ids, types, mask, [r[1] for r in rows], [len(w) for w in words], words)
+
+    def embed(self, batch: TextBatch) -> Tensor:
+        """Word embeddings [batch, length, embedding], where Integrated Gradients starts."""
+        return self.model.get_input_embeddings()(batch.ids.to(self.device))
+
+    def forward(self, batch: TextBatch, embeddings: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Encode the utterances' word pieces.
+
+        Args:
+            batch: from `prepare`.
+            embeddings: word embeddings to use instead of looking up `batch.ids`.
+
+        Returns:
+            Tokens [batch, pieces, dim] and a bool mask [batch, pieces], True at real pieces.
+        """
+        device = self.device
+        source = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
+        inputs = {**source, "attention_mask": batch.mask.long(), **self._types(batch)}
+        hidden = self.model(**{k: v.to(device) for k, v in inputs.items()}).last_hidden_state
+        offsets = torch.arange(max(batch.counts, default=0), device=device)
+        starts, counts = (torch.tensor(n, device=device) for n in (batch.starts, batch.counts))
+        index = (starts[:, None] + offsets).clamp(max=hidden.shape[1] - 1)
+        tokens = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2]))
+        return tokens, offsets < counts[:, None]
+
+    @torch.no_grad()
+    def encode(self, inputs: Sequence[TextInput], batch_size: int = 32) -> list[Tokens]:
+        """Tokens of each utterance, one per word piece; no text gives zero tokens."""
+        self.eval()
+        order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].text))
+        found: dict[int, Tokens] = {}
+        for first in range(0, len(order), batch_size):
+            part = order[first : first + batch_size]
+            batch = self.prepare([inputs[i] for i in part])
+            values, _ = self(batch)
+            for row, i in enumerate(part):
+                kept = values[row, : batch.counts[row]].float().cpu().numpy()
+                found[i] = Tokens(kept, piece_spans(inputs[i], batch.words[row]))
+        return [found[i] for i in range(len(inputs))]
+
+    def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
+        """Ids of one input, where its utterance starts, and the word of each of its pieces."""
+        words = split_words(clean_text(item.text, lowercase=self.config.lowercase))
+        pieces, owners = self.tokenizer.pieces(words)
+        pieces, owners = pieces[: self.config.max_tokens], owners[: self.config.max_tokens]
+        context = self._context(item.context)
+        begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        prefix = [begin, *context, end] if context else [begin]
+        return [*prefix, *pieces, end], len(prefix), owners
+
+    def _context(self, turns: Sequence[ContextTurn]) -> list[int]:
+        if not self.config.context_turns or not self.config.context_tokens:
+            return []
+        said = [turn for turn in turns if turn.text.strip()][-self.config.context_turns :]
+        text = " ".join(
+            f"{_SPEAKER_TAGS[turn.same_speaker]} "
+            f"{clean_text(turn.text, lowercase=self.config.lowercase)}"
+            for turn in said
+        )
+        return self.tokenizer.ids(text)[-self.config.context_tokens :] if said else []
+
+    def _types(self, batch: TextBatch) -> dict[str, Tensor]:
+        two_types = getattr(self.model.config, "type_vocab_size", 0) >= 2
+        return {"token_type_ids": batch.types} if two_types else {}
+
+
+def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:
+    """Seconds [pieces, 2] of each word piece: its word's aligned time, else an even share.
+
+    Without alignment the utterance's duration is divided by the number of pieces.
+    """
+    if item.word_spans is not None and len(words):
+        return np.asarray(item.word_spans, np.float32)[list(words)]
+    edges = np.linspace(0.0, item.duration, len(words) + 1, dtype=np.float32)
+    return np.stack([edges[:-1], edges[1:]], axis=1)

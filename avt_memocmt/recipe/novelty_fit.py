@@ -1,0 +1,57 @@
+"""Where the training clips of sound lie, for the novelty of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from avt_memocmt.models.confidence import Novelty
+from avt_memocmt.models.heads import LayerStatistics
+from avt_memocmt.recipe.examples import SpeechPart
+
+COMPONENTS = 768
+"""Principal components of the statistics in which corpora are told apart."""
+PRINCIPAL = 64
+"""The first of them, which are directions by themselves."""
+
+
+def known_sound(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]) -> Novelty:
+    """The novelty of sound against some clips.
+
+    Directions are found with the augmented variants of the clips, so that noise, rooms and codecs
+    do not count as another corpus. The places are those of the clips as they were recorded: the
+    clips themselves, or as many means of them as there are places (k-means).
+
+    Args:
+        layers: standardises the statistics.
+        speech: the clips of the part that is trained on.
+        rows: those that are known.
+    """
+    clips = layers.standardised(speech.statistics[:, rows].flatten(0, 1)).numpy()
+    corpora = [speech.clips[row].corpus for row in rows] * len(speech.variants)
+    count = min(COMPONENTS, *clips.shape)
+    # Both are exact; this one is the cheaper.
+    solver = "covariance_eigh" if len(clips) > clips.shape[1] else "full"
+    components = PCA(count, svd_solver=solver).fit(clips)
+    deviations = np.sqrt(components.explained_variance_[:PRINCIPAL])
+    # Copies of a clip leave components in which nothing differs.
+    differ = deviations > 1e-3 * deviations[0]
+    found = [components.components_[:PRINCIPAL][differ].T / deviations[differ]]
+    if len(set(corpora)) > 1:
+        apart = LinearDiscriminantAnalysis().fit(components.transform(clips), corpora)
+        found.append(components.components_.T @ apart.scalings_)
+    novelty = Novelty(clips.shape[1])
+    directions = np.zeros(novelty.directions.shape)
+    chosen = np.concatenate(found, axis=1)
+    directions[:, : chosen.shape[1]] = chosen
+    places = clips[: len(rows)] @ directions
+    if len(places) > Novelty.PLACES:
+        places = KMeans(Novelty.PLACES, n_init=1, random_state=0).fit(places).cluster_centers_
+    places = np.resize(places, novelty.places.shape)
+    novelty.set_known(torch.from_numpy(directions), torch.from_numpy(places))
+    return novelty

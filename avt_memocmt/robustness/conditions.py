@@ -1,0 +1,213 @@
+"""The conditions under which a checkpoint is tried: clean, and damaged in known ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from avt_memocmt.config import Config
+from avt_memocmt.errors import AvtError
+from avt_memocmt.robustness.corruptions import (
+    Picture,
+    Samples,
+    add_at_snr,
+    babble_noise,
+    blur,
+    darken,
+    occlude,
+    white_noise,
+)
+from avt_memocmt.robustness.samples import (
+    SEED,
+    Failures,
+    Sample,
+    babble_voices,
+    face_samples,
+    line_samples,
+    meetings,
+    sound_samples,
+)
+
+SNRS_DB = (20, 10, 0)
+TALKERS = 6
+BLUR_PIXELS = (1, 2)
+"""Standard deviations in pixels of a FER+ picture, which is 48 x 48."""
+DARK_STOPS = (2, 4)
+SENSOR_NOISE = 0.005
+"""Standard deviation, as a share of the light of a white pixel before it gets dark."""
+OCCLUDED_SHARES = (0.15, 0.30)
+
+Damage = Callable[[Sample, np.random.Generator], Sample]
+Noise = Callable[[int, np.random.Generator], Samples]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A kind and strength of damage; the name tells both, with the unit."""
+
+    name: str
+    damage: Damage
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Samples, and the conditions under which they are recognised.
+
+    Attributes:
+        name: short, unique.
+        about: what the samples are.
+        samples: those that cannot be read are errors under every condition.
+        conditions: the others are compared with the first.
+        failures: of the samples that cannot be read.
+    """
+
+    name: str
+    about: str
+    samples: list[Sample]
+    conditions: list[Condition]
+    failures: Failures
+
+    def damaged(self, condition: Condition) -> list[Sample]:
+        """The samples under a condition; the noise of each depends on its place alone."""
+        return [
+            condition.damage(sample, np.random.default_rng([SEED, place]))
+            for place, sample in enumerate(self.samples)
+        ]
+
+
+def make_trials(data: Path, config: Config, limit: int) -> list[Trial]:
+    """RAVDESS sound, FER+ faces, and synthetic meetings.
+
+    Args:
+        data: folder with ravdess/, ferplus/ and meld/.
+        config: of the checkpoint to be tried.
+        limit: clips and pictures at most, drawn with `SEED`.
+
+    Raises:
+        AvtError: a corpus is missing, or has too few readable clips.
+    """
+    voices = babble_voices(data, config)
+    if len(voices) < TALKERS:
+        raise AvtError(
+            f"{data / 'ravdess'} has {len(voices)} readable clips of the actors 1 to 15, babble "
+            f"needs {TALKERS}; give a folder with the whole corpus."
+        )
+    sounds, failures = sound_samples(data, config, limit)
+    faces = face_samples(data, limit)
+    met = meetings(sounds, faces, line_samples(data))
+    if not met:
+        raise AvtError(f"no face and line fit any of the {len(sounds)} sounds; raise --limit.")
+    speakers = len({sample.speaker for sample in sounds})
+    return [
+        Trial(
+            "RAVDESS sound",
+            f"{len(sounds)} acted sentences of {speakers} speakers, without their words. The "
+            "intervals draw clips; of other speakers they say nothing.",
+            sounds,
+            [_clean("clean"), *sound_conditions(voices)],
+            failures,
+        ),
+        Trial(
+            "FER+ faces",
+            f"{len(faces)} validation pictures of 48 x 48 pixels (--limit {limit}), damaged before "
+            "a face is searched in them. Where none is found, the whole picture is taken as one.",
+            faces,
+            [_clean("clean"), *face_conditions()],
+            [],
+        ),
+        Trial(
+            "synthetic meetings",
+            f"{len(met)} times a RAVDESS voice, a FER+ face and a line of MELD's dev split with "
+            "the same label, from three people: no conversations.",
+            met,
+            [_clean("sound, face and words"), *removals()],
+            [],
+        ),
+    ]
+
+
+def sound_conditions(voices: Sequence[Samples]) -> list[Condition]:
+    """White noise, and babble of the given voices, at `SNRS_DB`."""
+
+    def babble(length: int, generator: np.random.Generator) -> Samples:
+        return babble_noise(voices, length, TALKERS, generator)
+
+    return [
+        Condition(f"{name}, SNR {snr} dB", _noisy(noise, snr))
+        for name, noise in (("white noise", white_noise), ("babble", babble))
+        for snr in SNRS_DB
+    ]
+
+
+def face_conditions() -> list[Condition]:
+    """Blur, darkness and occlusion, two strengths of each."""
+    return [
+        *(Condition(f"blur, sigma {sigma} px", _blurred(sigma)) for sigma in BLUR_PIXELS),
+        *(Condition(f"darker by {stops} stops", _darkened(stops)) for stops in DARK_STOPS),
+        *(
+            Condition(f"{100 * share:.0f} % occluded", _occluded(share))
+            for share in OCCLUDED_SHARES
+        ),
+    ]
+
+
+def removals() -> list[Condition]:
+    """One modality removed, then two."""
+    return [
+        Condition("without sound", _only("picture", "words")),
+        Condition("without face", _only("sound", "words")),
+        Condition("without words", _only("sound", "picture")),
+        Condition("sound alone", _only("sound")),
+        Condition("face alone", _only("picture")),
+        Condition("words alone", _only("words")),
+    ]
+
+
+def _clean(name: str) -> Condition:
+    return Condition(name, lambda sample, generator: sample)
+
+
+def _noisy(noise: Noise, snr_db: float) -> Damage:
+    def damage(sample: Sample, generator: np.random.Generator) -> Sample:
+        if sample.sound is None:
+            return sample
+        added = noise(len(sample.sound), generator)
+        return replace(sample, sound=add_at_snr(sample.sound, added, snr_db))
+
+    return damage
+
+
+def _blurred(sigma: float) -> Damage:
+    return _seen(lambda picture, generator: blur(picture, sigma))
+
+
+def _darkened(stops: float) -> Damage:
+    return _seen(lambda picture, generator: darken(picture, stops, SENSOR_NOISE, generator))
+
+
+def _occluded(share: float) -> Damage:
+    return _seen(lambda picture, generator: occlude(picture, share, generator))
+
+
+def _seen(change: Callable[[Picture, np.random.Generator], Picture]) -> Damage:
+    def damage(sample: Sample, generator: np.random.Generator) -> Sample:
+        if sample.picture is None:
+            return sample
+        return replace(sample, picture=change(sample.picture, generator))
+
+    return damage
+
+
+def _only(*kept: str) -> Damage:
+    def damage(sample: Sample, generator: np.random.Generator) -> Sample:
+        return replace(
+            sample,
+            sound=sample.sound if "sound" in kept else None,
+            picture=sample.picture if "picture" in kept else None,
+            words=sample.words if "words" in kept else "",
+        )
+
+    return damage

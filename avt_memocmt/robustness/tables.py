@@ -1,0 +1,166 @@
+"""Robustness as a table for programs, a table for readers, and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.files import write_atomically
+from avt_memocmt.metrics.scores import FAILED, MAIN_SCORES
+from avt_memocmt.robustness.conditions import Trial
+from avt_memocmt.robustness.run import Measurement
+from avt_memocmt.robustness.samples import SEED
+
+CSV_FILE, SUMMARY_FILE, PICTURE_FILE = "robustness.csv", "robustness.md", "robustness.png"
+
+Results = Sequence[tuple[Trial, Sequence[Measurement]]]
+
+_SIDES = ("", "_low", "_high", "_change", "_change_low", "_change_high")
+COLUMNS = (
+    *("trial", "condition", "n", "failed", "faces_not_found"),
+    *(f"{name}{side}" for name in MAIN_SCORES for side in _SIDES),
+    *("seed", "seconds", "version", "checkpoint_sha256", "data_sha256"),
+)
+"""Of robustness.csv. Scores are shares from 0 to 1; `_low` and `_high` bound 95 % intervals;
+`_change` is the difference from the trial's first condition, empty for that one."""
+
+# Okabe & Ito (2008), as in `emotions.COLOURS`.
+_BLUE, _GREY, _RED = "#0072B2", "#999999", "#D55E00"
+
+_HEADINGS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "uar": "UAR"}
+
+
+def write_robustness(results: Results, checkpoint: str, folder: Path) -> None:
+    """Write robustness.csv, robustness.md and robustness.png, each whole or not at all.
+
+    Args:
+        results: every trial with its measurements.
+        checkpoint: its name.
+        folder: exists.
+
+    Raises:
+        AvtError: a file cannot be written.
+    """
+    write_atomically(folder / CSV_FILE, _csv(results).encode())
+    write_atomically(folder / SUMMARY_FILE, _markdown(results, checkpoint).encode())
+    write_atomically(folder / PICTURE_FILE, _picture(results))
+
+
+def _csv(results: Results) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for trial, measurements in results:
+        for measurement in measurements:
+            writer.writerow({**_row(trial, measurement), **_figures(measurement)})
+    return buffer.getvalue()
+
+
+def _row(trial: Trial, measurement: Measurement) -> dict[str, Any]:
+    answers = measurement.answers
+    return {
+        "trial": trial.name,
+        "condition": measurement.condition,
+        "n": len(answers.predicted),
+        "failed": answers.predicted.count(FAILED),
+        "faces_not_found": answers.faces_not_found,
+        "seed": SEED,
+        "seconds": f"{answers.seconds:.1f}",
+        "version": answers.version,
+        "checkpoint_sha256": answers.checkpoint_sha256,
+        "data_sha256": answers.data_sha256,
+    }
+
+
+def _figures(measurement: Measurement) -> dict[str, str]:
+    """The cells of the scores, without those of the change where there is none."""
+    cells: dict[str, float] = {}
+    for name in MAIN_SCORES:
+        cells[name] = measurement.scores[name]
+        cells[f"{name}_low"], cells[f"{name}_high"] = measurement.intervals[name]
+        if name in measurement.changes:
+            change = measurement.changes[name]
+            cells[f"{name}_change"] = change.difference
+            cells[f"{name}_change_low"], cells[f"{name}_change_high"] = change.interval_95
+    return {name: f"{value:.6f}" for name, value in cells.items()}
+
+
+def _markdown(results: Results, checkpoint: str) -> str:
+    answers = [measurement.answers for _, measurements in results for measurement in measurements]
+    seconds = sum(found.seconds for found in answers)
+    lines = [
+        "# Robustness",
+        "",
+        f"Checkpoint {checkpoint} (SHA-256 {answers[0].checkpoint_sha256[:12]}), version "
+        f"{answers[0].version}, seed {SEED}; {seconds:.0f} s of computing. Shares from 0 to 1, "
+        "with 95 % bootstrap intervals. The change of UAR is that from the first row on the same "
+        "samples, with a paired interval.",
+        "",
+    ]
+    for trial, measurements in results:
+        lines += [f"## {trial.name}", "", trial.about, ""]
+        columns = ("condition", "n", *_HEADINGS.values(), "change of UAR", "faces not found")
+        lines += [_line(columns), _line("---" for _ in columns)]
+        lines += [_line(_cells(measurement)) for measurement in measurements]
+        if trial.failures:
+            lines += ["", "Not readable, and errors in every row:", ""]
+            lines += [f"- {name}: {reason}" for name, reason in trial.failures]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cells(measurement: Measurement) -> list[str]:
+    change = measurement.changes.get("uar")
+    return [
+        measurement.condition,
+        str(len(measurement.answers.predicted)),
+        *(_range(measurement.scores[name], measurement.intervals[name]) for name in _HEADINGS),
+        "" if change is None else _range(change.difference, change.interval_95, "+"),
+        str(measurement.answers.faces_not_found or ""),
+    ]
+
+
+def _range(value: float, interval: Sequence[float], sign: str = "") -> str:
+    low, high = interval
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _picture(results: Results) -> bytes:
+    """UAR and its interval under every condition, a panel for each trial."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(results), 3.9), layout="constrained")
+    panels = figure.subplots(1, len(results), squeeze=False, sharex=True)[0]
+    for axes, (trial, measurements) in zip(panels, results, strict=True):
+        _draw(axes, trial, measurements)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _draw(axes: Any, trial: Trial, measurements: Sequence[Measurement]) -> None:
+    values = [m.scores["uar"] for m in measurements]
+    below = [m.scores["uar"] - m.intervals["uar"][0] for m in measurements]
+    above = [m.intervals["uar"][1] - m.scores["uar"] for m in measurements]
+    # A percentile interval can lie beside its estimate where a class is rare.
+    spread = [[max(0.0, side) for side in sides] for sides in (below, above)]
+    places = range(len(measurements))
+    axes.errorbar(
+        values, places, xerr=spread, fmt="o", color=_BLUE, capsize=3, label="95 % interval"
+    )
+    axes.axvline(values[0], color=_GREY, linestyle="--", linewidth=1, label="first row")
+    axes.axvline(
+        1 / NUM_EMOTIONS, color=_RED, linestyle=":", linewidth=1, label=f"chance, 1/{NUM_EMOTIONS}"
+    )
+    axes.set_yticks(places, [m.condition for m in measurements])
+    axes.invert_yaxis()
+    axes.set(title=f"{trial.name}, n = {len(trial.samples)}", xlabel="UAR", xlim=(0, 1))

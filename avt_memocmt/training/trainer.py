@@ -1,0 +1,285 @@
+"""The training loop of every network: Accelerate, cosine schedule, early stop, exact resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from avt_memocmt.models.checkpoint import load_into, save_tensors
+from avt_memocmt.training.weight_average import WeightAverage
+
+_console = Console(stderr=True)
+
+
+def seed_everything(seed: int) -> None:
+    """Fix the seeds of Python, NumPy and PyTorch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
+    """Learning-rate factor: linear rise over the first `warmup` share, then half a cosine to 0."""
+    rise = max(1, int(total * warmup))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+
+
+def similar_length_batches(
+    lengths: NDArray[np.int64],
+    size: int,
+    generator: np.random.Generator,
+    jitter: tuple[float, float] = (0.8, 1.25),
+) -> Iterator[NDArray[np.int64]]:
+    """Shuffled batches of similar length, so that little is spent on padding.
+
+    Args:
+        lengths: int64 [n], of any unit.
+        size: samples of a batch; the last may have fewer.
+        generator: source of randomness.
+        jitter: factors between which each length is changed, so that batches differ.
+
+    Yields:
+        Indices into `lengths`; every sample comes once.
+    """
+    order = np.argsort(lengths * generator.uniform(*jitter, len(lengths)))
+    batches = [order[first : first + size] for first in range(0, len(order), size)]
+    for number in generator.permutation(len(batches)):
+        yield batches[number]
+
+
+def make_accelerator(precision: str = "fp32") -> Accelerator:
+    """The processes and the device of this run, as `accelerate launch` set them up.
+
+    Args:
+        precision: "fp32" or "bf16" (autocast of the forward pass).
+    """
+    # A modality that no turn of a batch has leaves its weights without a gradient.
+    kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
+    mixed = "bf16" if precision == "bf16" else "no"
+    return Accelerator(mixed_precision=mixed, kwargs_handlers=[kwargs])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: passes at most.
+        steps_per_epoch: batches of one pass over all processes.
+        learning_rate: peak, of parameters without one of their own.
+        weight_decay: of AdamW.
+        warmup: share of the steps over which the learning rate rises.
+        clip: largest gradient norm.
+        patience: epochs without a better score after which training stops; None = never.
+        weight_average: decay of the moving average of the weights that is judged and kept; 0 = the
+            weights themselves.
+        seed: every epoch starts from a seed that follows from this one.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    patience: int | None = None
+    weight_average: float = 0.0
+    seed: int = 0
+
+
+class Trainer:
+    """Runs epochs, keeps the best on the select part, resumes after a stop, logs every epoch.
+
+    Every process of an `accelerate launch` takes its share of the batches; the first one writes.
+
+    Args:
+        model: trained in place; after `run` it holds the best epoch's weights.
+        folder: receives `state.pt` (resumable), `best.safetensors`, `log.jsonl` and TensorBoard
+            events.
+        schedule: how long and how fast.
+        accelerator: processes, device and precision; None = one process on the CPU.
+        groups: parameters with a learning rate of their own, as AdamW takes them; None = all that
+            require a gradient.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: Path,
+        schedule: Schedule,
+        accelerator: Accelerator | None = None,
+        groups: list[dict[str, Any]] | None = None,
+    ) -> None:
+        self.accelerator = accelerator or Accelerator(cpu=True)
+        self.model = model
+        self.folder = folder
+        self.plan = schedule
+        self.epoch = 0
+        self.best = -math.inf
+        self.best_epoch = 0
+        trained = groups or [{"params": [p for p in model.parameters() if p.requires_grad]}]
+        optimizer = torch.optim.AdamW(
+            trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self._parallel, self.optimizer = self.accelerator.prepare(model, optimizer)
+        steps = schedule.steps_per_epoch // self.accelerator.num_processes
+        total = schedule.epochs * max(1, steps)
+        self._rates = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: cosine_with_warmup(step, total, schedule.warmup)
+        )
+        decay = schedule.weight_average
+        self._average = WeightAverage(model, decay) if decay else None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches belong."""
+        return self.accelerator.device
+
+    def run(
+        self,
+        batches: Callable[[int], Iterable[Any]],
+        loss: Callable[[nn.Module, Any], Tensor],
+        evaluate: Callable[[], dict[str, float]],
+        criterion: str,
+    ) -> dict[str, float]:
+        """Train what is left and return the select scores of the best epoch.
+
+        Args:
+            batches: epoch number -> the batches of that epoch, the same on every call and in every
+                process.
+            loss: (model, batch) -> scalar loss, called in training mode.
+            evaluate: scores on the select part, called in evaluation mode in every process.
+            criterion: the score that chooses the epoch, higher is better.
+        """
+        writer = SummaryWriter(str(self.folder)) if self.accelerator.is_main_process else None
+        while self.epoch < self.plan.epochs and not self._is_stale():
+            began = time.monotonic()
+            seed_everything(1000 * self.plan.seed + self.epoch)
+            mean = self._train_epoch(batches(self.epoch), loss)
+            self.model.eval()
+            with self._averaged():
+                with torch.no_grad():
+                    result = evaluate()
+                self.epoch += 1
+                entry = {
+                    "epoch": self.epoch,
+                    "loss": round(mean, 4),
+                    "seconds": round(time.monotonic() - began, 1),
+                    **{name: round(value, 4) for name, value in result.items()},
+                }
+                better = result[criterion] > self.best
+                if better:
+                    self.best, self.best_epoch = result[criterion], self.epoch
+                if writer is not None:
+                    self._write(entry, better, writer)
+            if writer is not None:
+                self._save()
+        self.accelerator.wait_for_everyone()
+        load_into(self.model, self.folder / "best.safetensors")
+        self.model.eval()
+        best: dict[str, float] = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
+        return best
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self._average.applied() if self._average else nullcontext()
+
+    def _is_stale(self) -> bool:
+        patience = self.plan.patience
+        return patience is not None and self.epoch - self.best_epoch >= patience
+
+    def _train_epoch(
+        self, batches: Iterable[Any], loss: Callable[[nn.Module, Any], Tensor]
+    ) -> float:
+        self.model.train()
+        total, count = 0.0, 0
+        for batch in track(
+            self._own(batches),
+            description=f"epoch {self.epoch + 1}",
+            total=self.plan.steps_per_epoch // self.accelerator.num_processes,
+            console=_console,
+            transient=True,
+            disable=not (_console.is_terminal and self.accelerator.is_main_process),
+        ):
+            with self.accelerator.autocast():
+                value = loss(self._parallel, batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.accelerator.backward(value)
+            self.accelerator.clip_grad_norm_(self._parallel.parameters(), self.plan.clip)
+            self.optimizer.step()
+            self._rates.step()
+            if self._average:
+                self._average.update()
+            total, count = total + value.item(), count + 1
+        return total / max(1, count)
+
+    def _own(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """This process's share; what does not go round is left out, so that all step alike."""
+        source, processes = iter(batches), self.accelerator.num_processes
+        while len(hand := list(islice(source, processes))) == processes:
+            yield hand[self.accelerator.process_index]
+
+    def _write(self, entry: dict[str, Any], better: bool, writer: SummaryWriter) -> None:
+        print(json.dumps(entry), flush=True)
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        for name, value in entry.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, self.epoch)
+        writer.flush()
+        if better:
+            save_tensors(self.model.state_dict(), self.folder / "best.safetensors")
+            (self.folder / "best.json").write_text(json.dumps(entry), encoding="utf-8")
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rates": self._rates.state_dict(),
+            "epoch": self.epoch,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "average": self._average.state_dict() if self._average else {},
+        }
+        partial = self.folder / "state.pt.part"
+        torch.save(state, partial)
+        os.replace(partial, self.folder / "state.pt")
+
+    def _resume(self) -> None:
+        path = self.folder / "state.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._rates.load_state_dict(state["rates"])
+        if self._average and state.get("average"):
+            self._average.load_state_dict(state["average"])
+        elif self._average:
+            self._average = WeightAverage(self.model, self.plan.weight_average)
+        self.epoch, self.best, self.best_epoch = (
+            state[name] for name in ("epoch", "best", "best_epoch")
+        )
+        print(f"resumed after epoch {self.epoch}", flush=True)
