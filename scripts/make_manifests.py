@@ -39,7 +39,7 @@ ROUNDS = 4
 
 def meld_rows(data: Path) -> Iterator[Row]:
     """Words, speakers and dialogues of MELD's dev split."""
-    for dialogue in meld_dialogues(data, "report"):
+    for dialogue in meld_dialogues(data, "test"):
         for turn in dialogue.turns:
             numbers = str(dialogue.dialogue_id), str(turn.utterance_id)
             yield "", turn.text, EMOTIONS[turn.emotion], *numbers, turn.speaker
@@ -48,7 +48,7 @@ def meld_rows(data: Path) -> Iterator[Row]:
 def ravdess_rows(data: Path) -> Iterator[Row]:
     """Sound of the RAVDESS actors that were kept back."""
     for clip in speech_clips(data):
-        if clip.part == "report":
+        if clip.part == "test":
             yield str(clip.path.resolve()), "", EMOTIONS[clip.emotion], "", "", clip.speaker
 
 
@@ -59,7 +59,7 @@ def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[R
         agreement: only those with more than this `Faces.agreement`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    faces = ferplus_faces(data, "report")
+    faces = ferplus_faces(data, "test")
     for row, (picture, label) in enumerate(zip(faces.pictures, faces.majority, strict=True)):
         if label >= 0 and faces.agreement[row] > agreement:
             path = folder / f"{row:05d}.png"
@@ -71,9 +71,9 @@ def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
     """`ROUNDS` times a synthetic pair of each RAVDESS clip that was kept back, written as MKV."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
-    faces = ferplus_faces(data, "report")
-    lines = [turn for dialogue in meld_dialogues(data, "report") for turn in dialogue.turns]
-    clips = [clip for clip in speech_clips(data) if clip.part == "report"]
+    faces = ferplus_faces(data, "test")
+    lines = [turn for dialogue in meld_dialogues(data, "test") for turn in dialogue.turns]
+    clips = [clip for clip in speech_clips(data) if clip.part == "test"]
     for number in range(ROUNDS):
         for clip in clips:
             face = draw.choice(np.flatnonzero(faces.majority == clip.emotion))

@@ -25,7 +25,7 @@ from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import bootstrap_intervals
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.confidence import grown
-from avt_memocmt.recipe.cross_validation import LeftOut, judge_left_out, omissions
+from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
 from avt_memocmt.recipe.examples import load_speech
 from avt_memocmt.recipe.temperatures import fit_growing_temperature
 from avt_memocmt.recipe.unimodal import speaker_of
@@ -88,10 +88,10 @@ def print_kind(kind: str, prefix: str, clips: list[SpeechClip], probabilities: T
 def main(data: Path, work: Path) -> None:
     """Print the table: new speakers, then new corpora."""
     config = load_config(EMBEDDED_PRESET)
-    train, select = (load_speech(data, part, config, work) for part in ("train", "select"))
+    train, select = (load_speech(data, part, config, work) for part in ("train", "validation"))
     judged = [
-        judge_left_out(train, select, config, omission, work / f"without_{omission.name}")
-        for omission in omissions(train.clips)
+        evaluate_fold(train, select, config, fold, work / f"without_{fold.name}")
+        for fold in folds(train.clips)
     ]
     by_kind = calibrated(judged)
     print(HEADER)

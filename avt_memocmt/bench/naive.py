@@ -37,7 +37,7 @@ from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.extract_text_features import MINILM
 from avt_memocmt.features.text_encoder import TextEncoder, TextInput
 from avt_memocmt.features.whisper_encoder import N_MELS, WhisperTinyEncoder, token_count
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
@@ -45,7 +45,7 @@ from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.face_detectors import MtcnnDetector
 from avt_memocmt.preprocessing.face_tracker import FaceObservation, crop_face
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
-from avt_memocmt.weights import packaged_folder
+from avt_memocmt.pretrained import packaged_folder
 
 
 class NaivePipeline:
@@ -102,7 +102,7 @@ class NaivePipeline:
         none = torch.zeros(0, self._recognizer.model.dim)
         change = speaker_changes([None, None])[1]
         past = torch.zeros(0, dtype=torch.long)
-        turn = Turn(utterance, "given", (), tokens, change, none, past, ())
+        turn = PreparedTurn(utterance, "given", (), tokens, change, none, past, ())
         return self._recognizer.new_dialogue().decide(turn)
 
     def _faces(self, folder: Path, rate: float) -> list[FaceObservation]:

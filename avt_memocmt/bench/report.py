@@ -16,8 +16,8 @@ from avt_memocmt.bench.case import Case
 from avt_memocmt.bench.chart import draw_stages
 from avt_memocmt.bench.stages import STAGES
 from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.pretrained import installed_version
 from avt_memocmt.version import __version__
-from avt_memocmt.weights import installed_version
 
 LIBRARIES = ("torch", "onnxruntime", "transformers", "ctranslate2", "opencv-python-headless", "av")
 PAGE_FILE, CHART_FILE = "latency.md", "images/latency.svg"

@@ -33,7 +33,7 @@ def of_manifest(manifest: Path, transcribe: bool, engine: Engine = "torch") -> M
     from avt_memocmt.data.manifest import read_manifest
     from avt_memocmt.evaluation.on_manifest import evaluate_manifest
     from avt_memocmt.evaluation.provenance import PAST_ONLY, checkpoint_provenance, data_sha256
-    from avt_memocmt.weights import file_sha256
+    from avt_memocmt.pretrained import file_sha256
 
     dialogues = read_manifest(manifest)
 

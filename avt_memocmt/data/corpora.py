@@ -20,7 +20,7 @@ from avt_memocmt.data.meld.table import read_meld_table
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES, emotion_index
 from avt_memocmt.errors import AvtError
 
-Part = Literal["train", "select", "report"]
+Part = Literal["train", "validation", "test"]
 
 RAVDESS_STATEMENTS = {
     "01": "Kids are talking by the door.",
@@ -100,13 +100,13 @@ def meld_dialogues(data: Path, part: Part) -> list[Dialogue]:
     `report` is its dev split. The test split is not read here.
     """
     folder = data / "meld"
-    if part == "report":
+    if part == "test":
         return read_meld_csv(folder / "dev_sent_emo.csv")
     every_tenth = [
         (dialogue.dialogue_id % 10 == 9, dialogue)
         for dialogue in read_meld_csv(folder / "train_sent_emo.csv")
     ]
-    return [dialogue for chosen, dialogue in every_tenth if chosen == (part == "select")]
+    return [dialogue for chosen, dialogue in every_tenth if chosen == (part == "validation")]
 
 
 def read_meld_csv(path: Path) -> list[Dialogue]:
@@ -143,9 +143,9 @@ def _ravdess_clip(path: Path) -> SpeechClip:
     actor = int(fields[6])
     part: Part = "train"
     if actor in _RAVDESS_SELECT:
-        part = "select"
+        part = "validation"
     elif actor in _RAVDESS_REPORT:
-        part = "report"
+        part = "test"
     emotion = EMOTIONS.index(RAVDESS_CODES[fields[2]])
     text = RAVDESS_STATEMENTS[fields[4]]
     return SpeechClip(path, "ravdess", f"actor{actor:02d}", text, emotion, part)
@@ -167,7 +167,7 @@ def _labelled_clips(folder: Path, corpus: str) -> list[SpeechClip]:
                     row["speaker"],
                     text,
                     emotion_index(row["emotion7"]),
-                    "select" if held else "train",
+                    "validation" if held else "train",
                 )
             )
     return clips
@@ -180,11 +180,11 @@ def ferplus_faces(data: Path, part: Part) -> Faces:
     left out. The test split is not read here.
     """
     folder = data / "ferplus"
-    if part == "report":
+    if part == "test":
         return _read_ferplus(folder / "valid.parquet")
     faces = _read_ferplus(folder / "train.parquet")
     held = np.arange(len(faces)) % 10 == 9
-    return faces.subset(np.flatnonzero(held if part == "select" else ~held))
+    return faces.subset(np.flatnonzero(held if part == "validation" else ~held))
 
 
 def _read_ferplus(path: Path) -> Faces:

@@ -67,6 +67,6 @@ def _in_single_precision(found: Any) -> Any:
     if isinstance(found, Tensor):
         return found.float()
     if isinstance(found, Fused):
-        return found.each(Tensor.float)
+        return found.map(Tensor.float)
     found.last_hidden_state = found.last_hidden_state.float()
     return found

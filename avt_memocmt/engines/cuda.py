@@ -42,7 +42,7 @@ def _fuse_on(
 ) -> Callable[[dict[str, ModalityBatch]], Fused]:
     @wraps(fuse)
     def run(parts: dict[str, ModalityBatch]) -> Fused:
-        return fuse({name: part.to(device) for name, part in parts.items()}).each(Tensor.cpu)
+        return fuse({name: part.to(device) for name, part in parts.items()}).map(Tensor.cpu)
 
     return run
 

@@ -14,8 +14,8 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.models.checkpoint import CONFIG_FILE, MODEL_FILE
+from avt_memocmt.pretrained import CHECKPOINTS, PACKAGED, installed_version, packaged_path
 from avt_memocmt.version import __version__
-from avt_memocmt.weights import CHECKPOINTS, PACKAGED, installed_version, packaged_path
 
 LIBRARIES = (
     "torch",

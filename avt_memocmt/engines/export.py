@@ -21,8 +21,8 @@ from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.inference.encoding import load_encoders
 from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder, load_media_model
+from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.version import __version__
-from avt_memocmt.weights import file_sha256
 
 QUANTIZED = ("audio_blocks", "fusion", "dialogue")
 """Graphs whose decisions survive dynamic quantisation; docs/engines.md has the others' figures."""

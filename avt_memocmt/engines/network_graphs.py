@@ -48,8 +48,8 @@ class FusionGraph(nn.Module):
             "text": ModalityBatch(text_values, text_spans, text_mask),
         }
         fused = self.model.fuse(parts)
-        opinions = (fused.opinions[m] for m in MODALITIES)
-        return (fused.utterances, fused.weights, fused.novelty, *opinions)
+        unimodal_logits = (fused.unimodal_logits[m] for m in MODALITIES)
+        return (fused.utterances, fused.modality_weights, fused.novelty, *unimodal_logits)
 
 
 class DialogueGraph(nn.Module):

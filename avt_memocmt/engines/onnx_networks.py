@@ -36,7 +36,7 @@ from avt_memocmt.inference.encoding import Encoders
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 from avt_memocmt.models.checkpoint import CONFIG_FILE, token_shapes
 from avt_memocmt.models.confidence import SubsetTemperature
-from avt_memocmt.weights import file_sha256
+from avt_memocmt.pretrained import file_sha256
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 2
@@ -128,10 +128,12 @@ class OnnxAvtMemoCmt(AvtMemoCmt):
             for m in MODALITIES
             for tensor in (parts[m].values, parts[m].spans, parts[m].mask)
         ]
-        utterances, weights, novelty, *opinions = self._fusion(
+        utterances, weights, novelty, *unimodal_logits = self._fusion(
             dict(zip(FUSION_INPUTS, tensors, strict=True))
         )
-        return Fused(utterances, weights, novelty, dict(zip(MODALITIES, opinions, strict=True)))
+        return Fused(
+            utterances, weights, novelty, dict(zip(MODALITIES, unimodal_logits, strict=True))
+        )
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """See `AvtMemoCmt.classify`."""

@@ -64,7 +64,7 @@ class Evaluation:
         unlabelled: utterances without a label, which were context and nothing else.
         failures: what could not be predicted.
         alone: per modality [n, 7], what it says alone; NaN where it is absent. Empty for networks
-            without such opinions.
+            without such unimodal_logits.
     """
 
     keys: tuple[str, ...]

@@ -25,7 +25,7 @@ from avt_memocmt.evaluation.provenance import (
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder
 from avt_memocmt.models.checkpoint import METRICS_FILE, load_model, token_shapes
-from avt_memocmt.weights import file_sha256
+from avt_memocmt.pretrained import file_sha256
 
 
 def evaluate_stores(

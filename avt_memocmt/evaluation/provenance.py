@@ -14,8 +14,8 @@ from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE
+from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.version import __version__
-from avt_memocmt.weights import file_sha256
 
 PAST_ONLY, BOTH_SIDES = "past-only", "both-sides"
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import WordEvidence
-from avt_memocmt.explainability.forward_function import TurnFunction
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.explainability.forward_function import ForwardFunction
+from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
@@ -73,9 +73,9 @@ class DecisionAttention:
 
 
 def decide_with_attention(
-    decide: Callable[[Turn], UtterancePrediction],
+    decide: Callable[[PreparedTurn], UtterancePrediction],
     model: AvtMemoCmt,
-    turn: Turn,
+    turn: PreparedTurn,
     words: WordEvidence | None,
 ) -> tuple[UtterancePrediction, DecisionAttention]:
     """Decide on a turn, and keep what that same pass attended to.
@@ -94,7 +94,7 @@ def decide_with_attention(
 
 def read_attention(
     model: AvtMemoCmt,
-    turn: Turn,
+    turn: PreparedTurn,
     words: WordEvidence | None,
     recorded: Mapping[str, Tensor],
     gate: Mapping[str, float],
@@ -172,7 +172,7 @@ def grouped(weights: Array, rows: Axis, columns: Axis) -> Array:
     return found
 
 
-def turn_axis(turn: Turn, modality: str, words: WordEvidence | None) -> Axis:
+def turn_axis(turn: PreparedTurn, modality: str, words: WordEvidence | None) -> Axis:
     """The tokens of a turn: words whole, faces one by one, sound in steps of `SOUND_STEP`.
 
     Faces and sound are named by the time in the recording at which they begin.
@@ -180,22 +180,30 @@ def turn_axis(turn: Turn, modality: str, words: WordEvidence | None) -> Axis:
     spans = turn.tokens[modality].spans.astype(np.float64)
     begins = spans[:, 0] + turn.utterance.start
     if words is not None and modality == "text":
-        owners, names = np.array(words.word_of_piece), words.words
+        feature_mask, names = np.array(words.word_of_piece), words.words
     elif modality == "visual":
-        owners = np.arange(len(spans))
+        feature_mask = np.arange(len(spans))
         names = [f"{clock(time, 2)} s" for time in begins]
     else:
-        owners = np.unique((spans.mean(axis=1) / SOUND_STEP).astype(int), return_inverse=True)[1]
-        names = [f"{clock(begins[owners == g].min())} s" for g in range(int(owners.max()) + 1)]
-    edges = [(spans[owners == g, 0].min(), spans[owners == g, 1].max()) for g in range(len(names))]
+        feature_mask = np.unique(
+            (spans.mean(axis=1) / SOUND_STEP).astype(int), return_inverse=True
+        )[1]
+        names = [
+            f"{clock(begins[feature_mask == g].min())} s"
+            for g in range(int(feature_mask.max()) + 1)
+        ]
+    edges = [
+        (spans[feature_mask == g, 0].min(), spans[feature_mask == g, 1].max())
+        for g in range(len(names))
+    ]
     return Axis(
         (STATE, *names),
         np.array([(np.nan, np.nan), *edges]),
-        np.concatenate([[0], owners + 1]).astype(np.int64),
+        np.concatenate([[0], feature_mask + 1]).astype(np.int64),
     )
 
 
-def leave_one_out(function: TurnFunction, emotion: int) -> dict[str, float]:
+def leave_one_out(function: ForwardFunction, emotion: int) -> dict[str, float]:
     """What the logit of a class loses without each modality that is present.
 
     Args:

@@ -20,7 +20,7 @@ from avt_memocmt.features.audio_encoder import AudioEncoder
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.text_encoder import TextEncoder, TextInput
 from avt_memocmt.features.visual_encoder import VisualEncoder
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.encoding import Encoders, kept_stretches
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
@@ -39,8 +39,8 @@ class Evidence(ABC):
         inputs: float32 [1, ...], what the encoder is given.
         baseline: the same shape, what stands for nothing.
         baseline_name: what that is, in words.
-        owners: int64, broadcastable to the shape of `inputs` without its first dimension: the part
-            that each number belongs to, -1 for what is never explained nor taken away.
+        feature_mask: int64, broadcastable to the shape of `inputs` without its first dimension:
+            the group that each number belongs to, -1 for what is never explained nor taken away.
         shape: of the scores of all parts, as people read them.
     """
 
@@ -48,7 +48,7 @@ class Evidence(ABC):
     inputs: Tensor
     baseline: Tensor
     baseline_name: str
-    owners: Tensor
+    feature_mask: Tensor
     shape: tuple[int, ...]
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Evidence(ABC):
         """[batch, ...] as of `inputs` -> the modality's tokens [batch, tokens, width]."""
 
     @property
-    def parts(self) -> int:
+    def feature_groups(self) -> int:
         """How many parts there are."""
         return int(np.prod(self.shape))
 
@@ -70,14 +70,16 @@ class Evidence(ABC):
             [batch, ...] as of `inputs`.
         """
         whole = torch.cat([kept, torch.ones_like(kept[:, :1])], dim=1)  # owner -1 is always kept
-        share = whole[:, self.owners.expand(self.inputs.shape[1:])]
+        share = whole[:, self.feature_mask.expand(self.inputs.shape[1:])]
         return share * self.inputs + (1 - share) * self.baseline
 
     def scores(self, attribution: Tensor) -> NDArray[np.float64]:
         """Sums of an attribution [1, ...] of the inputs over each part, of the shape `shape`."""
-        owners = self.owners.expand(self.inputs.shape[1:]).flatten()
-        totals = torch.zeros(self.parts + 1, dtype=torch.float64)
-        totals.index_add_(0, owners % (self.parts + 1), attribution[0].flatten().double())
+        feature_mask = self.feature_mask.expand(self.inputs.shape[1:]).flatten()
+        totals = torch.zeros(self.feature_groups + 1, dtype=torch.float64)
+        totals.index_add_(
+            0, feature_mask % (self.feature_groups + 1), attribution[0].flatten().double()
+        )
         return totals[:-1].reshape(self.shape).numpy()
 
 
@@ -111,9 +113,9 @@ class WordEvidence(Evidence):
             blank = tokenizer.pad_token_id if blank is None else blank
             lookup = encoder.model.get_input_embeddings()
             self.baseline[0, start : start + count] = lookup(torch.tensor(blank))
-        owners = torch.full((self.inputs.shape[1],), -1)
-        owners[start : start + count] = torch.tensor(self.word_of_piece)
-        self.owners = owners[:, None]
+        feature_mask = torch.full((self.inputs.shape[1],), -1)
+        feature_mask[start : start + count] = torch.tensor(self.word_of_piece)
+        self.feature_mask = feature_mask[:, None]
         self.shape = (len(self.words),)
 
     def tokens(self, inputs: Tensor) -> Tensor:
@@ -146,7 +148,7 @@ class FaceEvidence(Evidence):
         )
         grid = rows[:, None] * self.shape[2] + columns
         first = torch.arange(len(crops)) * (self.shape[1] * self.shape[2])
-        self.owners = (first[:, None, None] + grid)[:, None]
+        self.feature_mask = (first[:, None, None] + grid)[:, None]
 
     def maps(self, inputs: Tensor) -> Tensor:
         """[batch, faces, 3, side, side] -> the last maps [batch, faces, dim, h, w]."""
@@ -200,10 +202,10 @@ class SoundEvidence(Evidence):
         if reads_mel:
             bands = torch.arange(self.inputs.shape[1]) * SOUND_BANDS // self.inputs.shape[1]
             self.shape = (SOUND_BANDS, count)
-            self.owners = bands[:, None] * count + steps
+            self.feature_mask = bands[:, None] * count + steps
         else:
             self.shape = (1, count)
-            self.owners = steps
+            self.feature_mask = steps
 
     def tokens(self, inputs: Tensor) -> Tensor:
         """See `Evidence`."""
@@ -218,7 +220,7 @@ class SoundEvidence(Evidence):
         return torch.cat(found, dim=1)
 
 
-def gather_evidence(encoders: Encoders, config: Config, turn: Turn) -> dict[str, Evidence]:
+def gather_evidence(encoders: Encoders, config: Config, turn: PreparedTurn) -> dict[str, Evidence]:
     """The evidence of every modality that a turn has, by modality."""
     found: dict[str, Evidence] = {}
     utterance = turn.utterance

@@ -28,10 +28,10 @@ from avt_memocmt.explainability.faithfulness import (
     randomised_similarity,
     stability,
 )
-from avt_memocmt.explainability.forward_function import TurnFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients
-from avt_memocmt.inference.dialogue import DialogueReader, Turn
+from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.encoding import word_spans
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
@@ -90,7 +90,7 @@ class UtteranceExplanation:
     """
 
     index: int
-    turn: Turn
+    turn: PreparedTurn
     prediction: UtterancePrediction
     emotion: str
     words: tuple[str, ...]
@@ -127,7 +127,7 @@ class ExplainingReader(DialogueReader):
         self._index = 0
         self.explanations: list[UtteranceExplanation] = []
 
-    def decide(self, turn: Turn) -> UtterancePrediction:
+    def decide(self, turn: PreparedTurn) -> UtterancePrediction:
         """See `DialogueReader.decide`."""
         index, wanted = self._index, self._settings.utterances
         self._index += 1
@@ -137,7 +137,7 @@ class ExplainingReader(DialogueReader):
         self.explanations.append(found)
         return found.prediction
 
-    def _explain(self, index: int, turn: Turn) -> UtteranceExplanation:
+    def _explain(self, index: int, turn: PreparedTurn) -> UtteranceExplanation:
         made_by, settings = self._recognizer, self._settings
         evidence = gather_evidence(made_by.encoders, made_by.config, turn)
         words = evidence.get("text")
@@ -146,9 +146,9 @@ class ExplainingReader(DialogueReader):
         explained = EMOTIONS.index(prediction.likeliest)
         if settings.emotion is not None:
             explained = settings.emotion
-        function = TurnFunction(made_by.model, turn)
+        function = ForwardFunction(made_by.model, turn)
 
-        def attribute(function: TurnFunction, part: Evidence) -> Attribution:
+        def attribute(function: ForwardFunction, part: Evidence) -> Attribution:
             if isinstance(part, FaceEvidence):
                 return grad_cam(function, part, explained, plus_plus=settings.plus_plus)
             return integrated_gradients(function, part, explained)
@@ -176,7 +176,9 @@ class ExplainingReader(DialogueReader):
         )
 
 
-def _aligned(recognizer: Recognizer, turn: Turn, words: WordEvidence) -> NDArray[np.float32] | None:
+def _aligned(
+    recognizer: Recognizer, turn: PreparedTurn, words: WordEvidence
+) -> NDArray[np.float32] | None:
     """When each word is said, whether or not the model was told; see `UtteranceExplanation`."""
     try:
         spans, _ = word_spans(recognizer.aligner, turn.utterance)

@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from avt_memocmt.explainability.evidence import Evidence
-from avt_memocmt.explainability.forward_function import TurnFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 SHARES = np.linspace(0.0, 1.0, 11)
@@ -29,7 +29,7 @@ STAGES = ("head", "temporal", "gate", "pools", "cross_modal", "projections")
 """Parts of the network from the decision down, in the order in which they are randomised."""
 
 Array = NDArray[np.float64]
-Method = Callable[[TurnFunction, Evidence], Array]
+Method = Callable[[ForwardFunction, Evidence], Array]
 """Scores of the parts of the evidence, for the class that is explained."""
 
 
@@ -61,7 +61,7 @@ class Curves:
 
 
 def curves(
-    function: TurnFunction,
+    function: ForwardFunction,
     evidence: Evidence,
     scores: Array,
     emotion: int,
@@ -80,9 +80,12 @@ def curves(
     """
     generator = np.random.default_rng(seed)
     ranked = np.argsort(-scores.ravel(), kind="stable")
-    orders = [ranked, *(generator.permutation(evidence.parts) for _ in range(random_orders))]
+    orders = [
+        ranked,
+        *(generator.permutation(evidence.feature_groups) for _ in range(random_orders)),
+    ]
     ranks = torch.from_numpy(np.argsort(np.stack(orders), axis=1))
-    counts = torch.from_numpy(np.rint(SHARES * evidence.parts))
+    counts = torch.from_numpy(np.rint(SHARES * evidence.feature_groups))
     gone = ranks[:, None, :] < counts[None, :, None]
     found = [
         _probabilities(function, evidence, kept.flatten(0, 1), emotion).reshape(len(orders), -1)
@@ -95,7 +98,7 @@ def curves(
 
 
 def randomised_similarity(
-    function: TurnFunction, evidence: Evidence, method: Method, seed: int = 0
+    function: ForwardFunction, evidence: Evidence, method: Method, seed: int = 0
 ) -> dict[str, float]:
     """How alike the explanation stays when the network forgets what it learned.
 
@@ -119,13 +122,13 @@ def randomised_similarity(
     found = {}
     for stage in STAGES:
         _shuffle(model, stage, generator)
-        shuffled = TurnFunction(model, function.turn)
+        shuffled = ForwardFunction(model, function.turn)
         found[stage] = _correlation(original, np.abs(method(shuffled, evidence)).ravel())
     return found
 
 
 def stability(
-    function: TurnFunction,
+    function: ForwardFunction,
     evidence: Evidence,
     method: Method,
     noise: float = 0.02,
@@ -160,7 +163,7 @@ def stability(
 
 
 def _probabilities(
-    function: TurnFunction, evidence: Evidence, kept: torch.Tensor, emotion: int
+    function: ForwardFunction, evidence: Evidence, kept: torch.Tensor, emotion: int
 ) -> Array:
     others = {m: function.values(m) for m in function.present if m != evidence.modality}
     found = []

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from avt_memocmt.data.dialogue_batch import ModalityBatch
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 
 
-class TurnFunction:
+class ForwardFunction:
     """The logits of one turn, given its tokens, with the dialogue's past held fixed.
 
     The whole network is passed: projection, Cross-Modal Transformer, gate, Temporal Transformer,
@@ -23,7 +23,7 @@ class TurnFunction:
         turn: what was decided on; its modalities are the only ones that can be given.
     """
 
-    def __init__(self, model: AvtMemoCmt, turn: Turn) -> None:
+    def __init__(self, model: AvtMemoCmt, turn: PreparedTurn) -> None:
         self.model = model
         self.turn = turn
         self.present = tuple(m for m in model.modalities if m in turn.tokens)

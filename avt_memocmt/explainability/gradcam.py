@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import FaceEvidence
-from avt_memocmt.explainability.forward_function import TurnFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.explainability.integrated_gradients import Attribution
 
 
 def grad_cam(
-    function: TurnFunction, evidence: FaceEvidence, emotion: int, *, plus_plus: bool = False
+    function: ForwardFunction, evidence: FaceEvidence, emotion: int, *, plus_plus: bool = False
 ) -> Attribution:
     """Where on the faces the decision comes from.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import Evidence
-from avt_memocmt.explainability.forward_function import TurnFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction
 
 STEPS = 32
 """Points on the path from baseline to input (Gauss-Legendre)."""
@@ -43,7 +43,7 @@ class Attribution:
 
 
 def integrated_gradients(
-    function: TurnFunction, evidence: Evidence, emotion: int, steps: int = STEPS
+    function: ForwardFunction, evidence: Evidence, emotion: int, steps: int = STEPS
 ) -> Attribution:
     """Integrated Gradients (Sundararajan et al. 2017, equation 1) of a logit.
 

@@ -20,8 +20,8 @@ from avt_memocmt.inference.clips import media_seconds, read_clip
 from avt_memocmt.inference.encoding import Encoders, encode_utterance, load_encoders
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
+from avt_memocmt.pretrained import CHECKPOINTS, PACKAGED
 from avt_memocmt.version import __version__
-from avt_memocmt.weights import CHECKPOINTS, PACKAGED
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from avt_memocmt.features.visual_encoder import VisualEncoder, face_spans
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
 
-class RememberedFaces(VisualEncoder):
+class CachedVisualEncoder(VisualEncoder):
     """An encoder for streams, where each decision sees the faces of the one before and a few more.
 
     Args:
@@ -56,7 +56,7 @@ class RememberedFaces(VisualEncoder):
         return tokens
 
 
-class RememberedText(TextEncoder):
+class CachedTextEncoder(TextEncoder):
     """An encoder for streams: a caption is encoded while it is spoken, not again at its end.
 
     Args:

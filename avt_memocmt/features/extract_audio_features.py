@@ -25,7 +25,7 @@ from avt_memocmt.features.whisper_encoder import (
     token_counts,
 )
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.weights import file_sha256, packaged_path
+from avt_memocmt.pretrained import file_sha256, packaged_path
 
 WHISPER = "whisper-tiny.en"
 

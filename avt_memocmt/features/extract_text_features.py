@@ -17,7 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.hub import HubTokenizer, hub_identity, load_hub_model
 from avt_memocmt.features.minilm import WordPieces, load_minilm
 from avt_memocmt.features.text_encoder import _POOLER, WORD_EMBEDDINGS, TextEncoder, TextTokenizer
-from avt_memocmt.weights import file_sha256, packaged_folder, packaged_path
+from avt_memocmt.pretrained import file_sha256, packaged_folder, packaged_path
 
 MINILM = "minilm-l6"
 TEXT_ENCODER_FILE = "text_encoder.safetensors"

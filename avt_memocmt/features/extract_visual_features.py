@@ -16,7 +16,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN, fold_normalisation
 from avt_memocmt.features.hub import hub_identity, load_hub_model
 from avt_memocmt.features.visual_encoder import VisualEncoder
-from avt_memocmt.weights import file_sha256
+from avt_memocmt.pretrained import file_sha256
 
 FACE_CNN = "face-cnn"
 FACE_CNN_FILE = "face_cnn.safetensors"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.weights import file_sha256
+from avt_memocmt.pretrained import file_sha256
 
 
 def load_hub_model(name: str, revision: str | None, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.weights import packaged_path
+from avt_memocmt.pretrained import packaged_path
 
 DIM, HEADS, LAYERS, FEED_FORWARD = 384, 12, 6, 1536
 MAX_LENGTH = 512

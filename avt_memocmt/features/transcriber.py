@@ -18,7 +18,7 @@ from avt_memocmt.features.audio_encoder import PIECE_SAMPLES, join_tokens, token
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WhisperTinyEncoder
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.weights import packaged_path
+from avt_memocmt.pretrained import packaged_path
 
 PROMPT = ("<|startoftranscript|>", "<|notimestamps|>")
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.ctranslate2_file import read_ctranslate2, whisper_variable
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.weights import packaged_path
+from avt_memocmt.pretrained import packaged_path
 
 N_FFT = 400
 HOP = 160

@@ -23,7 +23,7 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 
 
 @dataclass(frozen=True)
-class Turn:
+class PreparedTurn:
     """All that one decision is made from.
 
     Attributes:
@@ -79,14 +79,14 @@ class DialogueReader:
     @torch.no_grad()
     def prepare(
         self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
-    ) -> Turn:
+    ) -> PreparedTurn:
         """Encode the next turn, in the dialogue so far; arguments as of `read`."""
         context = self._context(utterance.speaker)
         tokens, warnings = encode_utterance(
             self._encoders, self._config, utterance, context, known_audio
         )
         vectors = list(self._vectors)
-        return Turn(
+        return PreparedTurn(
             utterance,
             text_source,
             context,
@@ -97,7 +97,7 @@ class DialogueReader:
             warnings,
         )
 
-    def decide(self, turn: Turn) -> UtterancePrediction:
+    def decide(self, turn: PreparedTurn) -> UtterancePrediction:
         """Decide on a turn that was just prepared, and remember it as the past of the next."""
         prediction, vector = self._decide(turn)
         utterance = turn.utterance
@@ -108,7 +108,7 @@ class DialogueReader:
         self._speaker = utterance.speaker
         return prediction
 
-    def revise(self, turn: Turn, text: str, turns_since: int) -> UtterancePrediction:
+    def revise(self, turn: PreparedTurn, text: str, turns_since: int) -> UtterancePrediction:
         """Decide again on a past turn whose words have come late; what follows knows them.
 
         Words that come late must come in the order of their turns.
@@ -132,19 +132,19 @@ class DialogueReader:
         self._lines.append((text, utterance.speaker))
         return prediction
 
-    def glance(self, utterance: Utterance) -> UtterancePrediction:
+    def provisional(self, utterance: Utterance) -> UtterancePrediction:
         """What the next turn looks like so far; nothing is remembered."""
         source = "given" if utterance.text else "none"
         return self._decide(self.prepare(utterance, source))[0]
 
     @torch.no_grad()
-    def _decide(self, turn: Turn) -> tuple[UtterancePrediction, Tensor]:
+    def _decide(self, turn: PreparedTurn) -> tuple[UtterancePrediction, Tensor]:
         """The decision, and the utterance's vector [dim]."""
         features = TurnFeatures(turn.tokens, turn.speaker_change)
         batch = collate([[features]], self._model.widths)
         fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         logits = self._model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
-        calibrated = self._model.temperature(logits, fused.weights, fused.novelty)
+        calibrated = self._model.temperature(logits, fused.modality_weights, fused.novelty)
         utterance = turn.utterance
         prediction = UtterancePrediction(
             start=utterance.start,
@@ -169,8 +169,8 @@ def _modality_use(tokens: dict[str, Tokens], fused: Fused) -> dict[str, Modality
     return {
         name: ModalityUse(
             name in tokens,
-            float(fused.weights[0, position]),
-            _probabilities(fused.opinions[name][0]) if name in tokens else None,
+            float(fused.modality_weights[0, position]),
+            _probabilities(fused.unimodal_logits[name][0]) if name in tokens else None,
         )
         for position, name in enumerate(MODALITIES)
     }

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.encoder_cache import RememberedFaces, RememberedText
-from avt_memocmt.inference.dialogue import DialogueReader, Turn
+from avt_memocmt.features.encoder_cache import CachedTextEncoder, CachedVisualEncoder
+from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import UtterancePrediction, utterance_json
 from avt_memocmt.inference.utterance_stream import CueStream, UtteranceStream
@@ -59,7 +59,7 @@ class _Pending:
     """An utterance whose words are being recognised."""
 
     number: int
-    turn: Turn
+    turn: PreparedTurn
     words: Future[tuple[str, Tokens | None]]
 
 
@@ -103,10 +103,10 @@ class LiveRecognizer:
         if self._encoders.visual is not None:
             # Provisional decisions so encode the faces that the final one would wait for.
             most = 2 * recognizer.config.visual.max_frames
-            known = RememberedFaces(self._encoders.visual, most)
+            known = CachedVisualEncoder(self._encoders.visual, most)
             self._encoders = replace(self._encoders, visual=known)
         if self._encoders.text is not None and captions is not None:
-            known_lines = RememberedText(self._encoders.text, MOST_PENDING)
+            known_lines = CachedTextEncoder(self._encoders.text, MOST_PENDING)
             self._encoders = replace(self._encoders, text=known_lines)
         self._dialogue = self._new_dialogue()
         self._has_audio = has_audio
@@ -115,10 +115,10 @@ class LiveRecognizer:
         self._wait_for_words = wait_for_words
         self._listener = ThreadPoolExecutor(1, "recogniser")
         self._pending: deque[_Pending] = deque()
-        self._quiet: list[StreamEvent] = []
+        self._pending_silence: list[StreamEvent] = []
         self._speech_heard = False
         self._count = 0
-        self._glanced = 0.0
+        self._last_provisional = 0.0
 
     @property
     def latest(self) -> float:
@@ -137,7 +137,7 @@ class LiveRecognizer:
             found += self._end(utterance)
         found += self._revisions(len(self._pending) - MOST_PENDING)
         if not hurry:
-            found += self._glance()
+            found += self._provisional()
         return found
 
     def finish(self, duration: float | None = None) -> list[StreamEvent]:
@@ -152,7 +152,7 @@ class LiveRecognizer:
         found += self._revisions(len(self._pending))
         self._listener.shutdown()
         if not self._speech_heard:
-            found += self._quiet
+            found += self._pending_silence
         return found
 
     def _new_dialogue(self) -> DialogueReader:
@@ -162,15 +162,15 @@ class LiveRecognizer:
         if utterance.is_speech and not self._speech_heard:
             # As in `predict`: quiet stretches count only where nobody ever speaks.
             self._speech_heard, self._count = True, 0
-            self._quiet.clear()
+            self._pending_silence.clear()
             self._dialogue = self._new_dialogue()
         if utterance.is_empty or utterance.is_speech != self._speech_heard:
             return []
         event = StreamEvent("final", self._count, self._decide(utterance), self._utterances.latest)
         self._count += 1
-        self._glanced = self._utterances.latest
+        self._last_provisional = self._utterances.latest
         if self._has_audio and not self._speech_heard:
-            self._quiet.append(event)
+            self._pending_silence.append(event)
             return []
         return [event]
 
@@ -202,18 +202,18 @@ class LiveRecognizer:
                 found.append(StreamEvent("revised", late.number, prediction, at))
         return found
 
-    def _glance(self) -> list[StreamEvent]:
+    def _provisional(self) -> list[StreamEvent]:
         latest = self._utterances.latest
-        if not self._hop or latest - self._glanced < self._hop:
+        if not self._hop or latest - self._last_provisional < self._hop:
             return []
         utterance = self._utterances.under_way()
         if utterance is None or utterance.is_empty:
             return []
-        self._glanced = latest
+        self._last_provisional = latest
         # Before the first utterance the dialogue may hold quiet stretches, which speech ends.
         dialogue = self._dialogue if self._speech_heard else self._new_dialogue()
         number = self._count if self._speech_heard else 0
-        return [StreamEvent("provisional", number, dialogue.glance(utterance), latest)]
+        return [StreamEvent("provisional", number, dialogue.provisional(utterance), latest)]
 
 
 class LiveStream:

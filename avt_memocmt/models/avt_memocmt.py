@@ -34,22 +34,24 @@ class Fused:
 
     Attributes:
         utterances: [batch, dim].
-        weights: [batch, 3], share of each modality in that vector, in the order of `MODALITIES`:
-            0 where it is absent; a row with any present sums to 1.
+        modality_weights: [batch, 3], share of each modality in that vector, in the order of
+            `MODALITIES`: 0 where it is absent; a row with any present sums to 1.
         novelty: [batch, 3], how unlike what was trained on each modality is (see `Novelty`): 0
             where it is absent or not measured.
-        opinions: per modality logits [batch, 7] from that modality's own tokens, before fusion.
+        unimodal_logits: per modality logits [batch, 7] from its own tokens, before fusion.
     """
 
     utterances: Tensor
-    weights: Tensor
+    modality_weights: Tensor
     novelty: Tensor
-    opinions: dict[str, Tensor]
+    unimodal_logits: dict[str, Tensor]
 
-    def each(self, call: Callable[[Tensor], Tensor]) -> Fused:
+    def map(self, call: Callable[[Tensor], Tensor]) -> Fused:
         """The same of every tensor after a call."""
-        opinions = {m: call(logits) for m, logits in self.opinions.items()}
-        return Fused(call(self.utterances), call(self.weights), call(self.novelty), opinions)
+        unimodal_logits = {m: call(logits) for m, logits in self.unimodal_logits.items()}
+        return Fused(
+            call(self.utterances), call(self.modality_weights), call(self.novelty), unimodal_logits
+        )
 
 
 class AvtMemoCmt(DialogueNetwork):
@@ -120,8 +122,8 @@ class AvtMemoCmt(DialogueNetwork):
         """
         fused = self._fuse_turns(batch)
         logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
-        calibrated = self.temperature(logits, fused.weights, fused.novelty)
-        return Prediction(calibrated, fused.weights, fused.opinions)
+        calibrated = self.temperature(logits, fused.modality_weights, fused.novelty)
+        return Prediction(calibrated, fused.modality_weights, fused.unimodal_logits)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """`fuse` of the real turns, those of similar length together: little padding is computed.
@@ -148,9 +150,9 @@ class AvtMemoCmt(DialogueNetwork):
 
         return Fused(
             placed([fused.utterances for fused in found]),
-            placed([fused.weights for fused in found]),
+            placed([fused.modality_weights for fused in found]),
             placed([fused.novelty for fused in found]),
-            {m: placed([fused.opinions[m] for fused in found]) for m in self.modalities},
+            {m: placed([fused.unimodal_logits[m] for fused in found]) for m in self.modalities},
         )
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
@@ -159,14 +161,14 @@ class AvtMemoCmt(DialogueNetwork):
         A modality's share of that vector is pooled after the Cross-Modal Transformer and, as a
         residual, before it: what one modality shows alone need not pass through the others.
         """
-        tokens, masks, own, opinions, novelty = {}, {}, {}, {}, {}
+        tokens, masks, own, unimodal_logits, novelty = {}, {}, {}, {}, {}
         for m in self.modalities:
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
             own[m], novelty[m] = self._own(m, part, tokens[m], masks[m])
             growth = grown(novelty[m], self._growth.get(m, 0.0))
             temperature = self._alone.get(m, 1.0) * growth[:, None]
-            opinions[m] = self.opinion_heads[m](own[m]) / temperature
+            unimodal_logits[m] = self.opinion_heads[m](own[m]) / temperature
         crossed = self.cross_modal(tokens, masks)
         pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in self.modalities]
         present = torch.stack([parts[m].mask.any(dim=1) for m in self.modalities], dim=1)
@@ -177,7 +179,7 @@ class AvtMemoCmt(DialogueNetwork):
             utterances,
             in_columns(weights * present, self.modalities),
             in_columns(torch.stack(list(novelty.values()), dim=1), self.modalities),
-            opinions,
+            unimodal_logits,
         )
 
     def _own(

@@ -164,8 +164,8 @@ class LateFusion(DialogueNetwork):
         logits = (scores[:, :, None] + decisions).logsumexp(dim=1)
         weights = in_columns(scores.exp() * present, self.modalities)
         shape = (*batch.turn_mask.shape, -1)
-        opinions = {m: x.view(shape) for m, x in own.items()}
-        return Prediction(logits.view(shape), weights.view(shape), opinions)
+        unimodal_logits = {m: x.view(shape) for m, x in own.items()}
+        return Prediction(logits.view(shape), weights.view(shape), unimodal_logits)
 
 
 def pool_tokens(tokens: Tensor, mask: Tensor, how: Literal["cls", "mean", "max", "min"]) -> Tensor:

@@ -21,7 +21,7 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.baselines import AudioTextMemoCmt, LateFusion, TextOnly
 from avt_memocmt.models.model_card import model_card
 from avt_memocmt.models.prediction import DialogueNetwork
-from avt_memocmt.weights import CHECKPOINTS
+from avt_memocmt.pretrained import CHECKPOINTS
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"

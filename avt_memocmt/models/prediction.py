@@ -15,16 +15,16 @@ class Prediction:
 
     Attributes:
         logits: [batch, turns, 7] in the order of `EMOTIONS`.
-        weights: [batch, turns, 3], share of each modality in the decision, in the order of
+        modality_weights: [batch, turns, 3], share of each modality in the decision, in the order of
             `MODALITIES`: 0 where it is absent; a row with any present sums to 1. None from a
             network that does not weigh modalities.
-        opinions: per modality [batch, turns, 7], logits from that modality's tokens alone; empty
+        unimodal_logits: per modality [batch, turns, 7], logits from its own tokens alone; empty
             from a network without such heads.
     """
 
     logits: Tensor
-    weights: Tensor | None = None
-    opinions: dict[str, Tensor] = field(default_factory=dict)
+    modality_weights: Tensor | None = None
+    unimodal_logits: dict[str, Tensor] = field(default_factory=dict)
 
 
 class DialogueNetwork(nn.Module):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.weights import packaged_path
+from avt_memocmt.pretrained import packaged_path
 
 FRAME = 320
 """Samples of a frame of posteriors: 20 ms."""

@@ -18,7 +18,7 @@ from avt_memocmt.preprocessing.face_boxes import (
     shifted,
     squared,
 )
-from avt_memocmt.weights import packaged_path
+from avt_memocmt.pretrained import packaged_path
 
 __all__ = ["Face", "FaceDetector", "MtcnnDetector", "YuNetDetector", "make_detector"]
 

@@ -17,7 +17,7 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import token_shapes
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.recipe.examples import SpeechPart, speech_example
-from avt_memocmt.recipe.novelty_fit import known_sound
+from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.unimodal import (
     Branch,
     set_layer_statistics,
@@ -49,7 +49,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Omission:
+class Fold:
     """One training to come: a name for its folder, and the clips that it goes without."""
 
     name: str
@@ -57,7 +57,7 @@ class Omission:
     leaves_out: Callable[[SpeechClip], bool]
 
 
-def omissions(clips: Sequence[SpeechClip]) -> list[Omission]:
+def folds(clips: Sequence[SpeechClip]) -> list[Fold]:
     """A part of the speakers of each corpus at a time; then one corpus, where there are several.
 
     Args:
@@ -66,13 +66,13 @@ def omissions(clips: Sequence[SpeechClip]) -> list[Omission]:
     fold_of = fold_of_speakers(clips)
     corpora = sorted({clip.corpus for clip in clips})
 
-    def speakers(fold: int) -> Omission:
-        return Omission(
+    def speakers(fold: int) -> Fold:
+        return Fold(
             f"speakers_{fold}", "speakers", lambda clip: fold_of.get(speaker_of(clip)) == fold
         )
 
-    def corpus(name: str) -> Omission:
-        return Omission(name, "corpus", lambda clip: clip.corpus == name)
+    def corpus(name: str) -> Fold:
+        return Fold(name, "corpus", lambda clip: clip.corpus == name)
 
     return [
         *map(speakers, sorted(set(fold_of.values()))),
@@ -90,11 +90,11 @@ def fold_of_speakers(clips: Sequence[SpeechClip]) -> dict[str, int]:
     }
 
 
-def judge_left_out(
+def evaluate_fold(
     train: SpeechPart,
     select: SpeechPart,
     config: Config,
-    omission: Omission,
+    fold: Fold,
     folder: Path,
     seed: int = 0,
 ) -> LeftOut:
@@ -104,32 +104,32 @@ def judge_left_out(
         train: what it learns from.
         select: what chooses the epoch; clips that are left out do not.
         config: of the model.
-        omission: the clips that are left out.
+        fold: the clips that are left out.
         folder: receives the log and the resumable state.
         seed: of every random choice.
     """
     seed_everything(seed)
     model = AvtMemoCmt(token_shapes(config), config.model)
-    kept = np.array([r for r, clip in enumerate(train.clips) if not omission.leaves_out(clip)])
+    kept = np.array([r for r, clip in enumerate(train.clips) if not fold.leaves_out(clip)])
     set_layer_statistics(model, train, kept)
     choosing = [
         speech_example(select, r, 0, False)
         for r, clip in enumerate(select.clips)
-        if not omission.leaves_out(clip)
+        if not fold.leaves_out(clip)
     ]
     warm_up(model, speech_plan(train, kept, choosing, seed), folder)
     held = [
         (part, row)
         for part in (train, select)
         for row, clip in enumerate(part.clips)
-        if omission.leaves_out(clip)
+        if fold.leaves_out(clip)
     ]
     examples = [speech_example(part, row, 0, False) for part, row in held]
     branch = Branch(model, "audio").eval()
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = known_sound(layers, train, kept.tolist())
+    known = fit_novelty(layers, train, kept.tolist())
     heard = torch.stack([part.statistics[0, row] for part, row in held])
     novelty = known(layers.standardised(heard))
     clips = [part.clips[row] for part, row in held]
-    return LeftOut(omission.kind, clips, branch.logits(examples), novelty)
+    return LeftOut(fold.kind, clips, branch.logits(examples), novelty)

@@ -34,7 +34,7 @@ from avt_memocmt.models.heads import statistics
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.recipe.face import aligned_pictures, augment, to_input
 from avt_memocmt.recipe.speech_augmentation import augment_speech
-from avt_memocmt.recipe.text import TEXT_HEAD_FILE, dialogue_inputs, text_opinions
+from avt_memocmt.recipe.text import TEXT_HEAD_FILE, dialogue_inputs, text_unimodal_logits
 from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
 
 SPEECH_VARIANTS = 6
@@ -50,13 +50,13 @@ class Example:
     Attributes:
         turns: tokens of each turn.
         labels: float32 [turns, 7], the distribution to predict.
-        opinions: per modality float32 [turns, 7], what that modality alone shows; rows of zeros
+        unimodal_logits: per modality float32 [turns, 7], what it alone shows; rows of zeros
             where it is absent.
     """
 
     turns: tuple[TurnFeatures, ...]
     labels: Labels
-    opinions: dict[str, Labels]
+    unimodal_logits: dict[str, Labels]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def load_text(data: Path, part: Part, config: Config, work: Path) -> TextPart:
         emotions,
         in_context,
         cached_tokens(folder / f"text_{part}_alone", lambda: encode(lines)),
-        text_opinions(in_context, work / TEXT_HEAD_FILE),
+        text_unimodal_logits(in_context, work / TEXT_HEAD_FILE),
     )
 
 
@@ -176,14 +176,14 @@ def one_hot(label: int) -> Labels:
     return np.eye(NUM_EMOTIONS, dtype=np.float32)[label]
 
 
-def text_example(text: TextPart, dialogue: int, taught: bool = False) -> Example:
+def text_example(text: TextPart, dialogue: int, soft_targets: bool = False) -> Example:
     """A MELD dialogue: words alone, with its labels or with what is `taught` instead."""
     rows = text.dialogues[dialogue]
     turns, labels = [], []
     for row, change in zip(rows, text.changes[dialogue], strict=True):
         tokens = text.in_context.tokens(row)
         turns.append(TurnFeatures({"text": tokens} if len(tokens) else {}, change))
-        labels.append(text.judged[row] if taught else one_hot(text.emotions[row]))
+        labels.append(text.judged[row] if soft_targets else one_hot(text.emotions[row]))
     kept = [i for i, turn in enumerate(turns) if turn.tokens]
     stacked = np.stack([labels[i] for i in kept])
     return Example(tuple(turns[i] for i in kept), stacked, {"text": stacked})
@@ -200,10 +200,10 @@ def speech_example(
     clip = speech.clips[row]
     tokens = {"audio": _cropped(speech.variants[variant].tokens(row), crop)}
     label = one_hot(clip.emotion)[None]
-    opinions = {"audio": label}
+    unimodal_logits = {"audio": label}
     if with_text and clip.text:
         tokens["text"] = speech.sentences[clip.text]
-    return Example((TurnFeatures(tokens),), label, opinions)
+    return Example((TurnFeatures(tokens),), label, unimodal_logits)
 
 
 def face_example(faces: FacePart, row: int, variant: int) -> Example:

@@ -19,8 +19,8 @@ from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
+from avt_memocmt.pretrained import packaged_path
 from avt_memocmt.training.trainer import Schedule, Trainer, seed_everything
-from avt_memocmt.weights import packaged_path
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
     seed_everything(seed)
     work.mkdir(parents=True, exist_ok=True)
     train, aligned = _load(data, "train", work)
-    select, select_aligned = _load(data, "select", work)
+    select, select_aligned = _load(data, "validation", work)
     known = np.flatnonzero(select.majority >= 0)
     chances = _row_weights(train)
     model = FaceCNN()

@@ -59,14 +59,14 @@ def train_fusion(data: Path, work: Path, config: Config, seed: int = 0) -> dict[
     Returns:
         Their scores on the select parts.
     """
-    train, select = (load_sources(data, part, config, work) for part in ("train", "select"))
+    train, select = (load_sources(data, part, config, work) for part in ("train", "validation"))
     seed_everything(seed)
     model = AvtMemoCmt(token_shapes(config), config.model)
     set_layer_statistics(model, train.speech, range(len(train.speech.clips)))
     for plan in branch_plans(train, evaluation_examples(select), seed):
         print(f"the branch of {plan.modality} alone", flush=True)
         warm_up(model, plan, work / f"{plan.modality}_branch")
-    keep_branches(model)
+    freeze_unimodal_branches(model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     folders = [work / f"fusion_{run}" for run in range(RUNS)]
     for run, folder in enumerate(folders):
@@ -126,7 +126,7 @@ def load_sources(data: Path, part: Part, config: Config, work: Path) -> Sources:
     )
 
 
-def keep_branches(model: AvtMemoCmt) -> None:
+def freeze_unimodal_branches(model: AvtMemoCmt) -> None:
     """Freeze what `branch_plans` trained, and let the fusion start from that alone.
 
     Trained further together with the fusion, each modality alone got worse.
@@ -149,7 +149,7 @@ def example_loss(prediction: Prediction, examples: Sequence[Example]) -> Tensor:
     rows, columns = (torch.tensor(side) for side in zip(*turns, strict=True))
     truth = torch.from_numpy(np.concatenate([e.labels for e in examples]))
     shown = [frozenset(turn.tokens) for e in examples for turn in e.turns]
-    for name, logits in prediction.opinions.items():
+    for name, logits in prediction.unimodal_logits.items():
         alone = torch.tensor([tokens == {name} for tokens in shown])[:, None]
         opinion = logits[rows, columns].detach().softmax(dim=1)
         truth = torch.where(alone, truth.lerp(opinion, DISTILLATION), truth)
@@ -192,7 +192,7 @@ def evaluation_examples(part: Sources) -> dict[str, list[Example]]:
     for row in known:
         example = face_example(part.faces, int(row), 0)
         label = np.eye(len(EMOTIONS), dtype=np.float32)[part.faces.majority[row]][None]
-        faces.append(Example(example.turns, label, example.opinions))
+        faces.append(Example(example.turns, label, example.unimodal_logits))
     return {
         "text": [text_example(part.text, d) for d in range(len(part.text.dialogues))],
         "audio": [speech_example(part.speech, row, 0, False) for row in clips],
@@ -230,7 +230,7 @@ def _training_example(
     train: Sources, pairs: PairSampler, kind: str, row: int, generator: np.random.Generator
 ) -> Example:
     if kind == "text":
-        return text_example(train.text, row, taught=True)
+        return text_example(train.text, row, soft_targets=True)
     if kind == "visual":
         return face_example(train.faces, row, int(generator.integers(len(train.faces.variants))))
     if kind == "pairs":

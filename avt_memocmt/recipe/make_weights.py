@@ -24,9 +24,9 @@ from avt_memocmt.models.checkpoint import (
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.recipe import examples as fusion_data
 from avt_memocmt.recipe import fusion, text
-from avt_memocmt.recipe.cross_validation import judge_left_out, omissions
+from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
 from avt_memocmt.recipe.face import ROUNDS, train_face
-from avt_memocmt.recipe.novelty_fit import known_sound
+from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.temperatures import fit_temperatures
 from avt_memocmt.recipe.test_scores import report_scores
 from avt_memocmt.recipe.text_teacher import TEACHERS
@@ -77,13 +77,13 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     save_config(config, folder / CONFIG_FILE)
     calibrate(data, work, config, folder, seed)
     model, _ = load_media_model(folder)
-    report = report_scores(model, fusion.load_sources(data, "report", config, work))
+    report = report_scores(model, fusion.load_sources(data, "test", config, work))
     metrics = {
         "labels": list(EMOTIONS),
         "seed": seed,
         "selection": "best epoch of each stage on the select parts (see data/corpora.py)",
-        "select": selected,
-        "report": report,
+        "validation": selected,
+        "test": report,
     }
     (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     return folder
@@ -98,12 +98,12 @@ def calibrate(data: Path, work: Path, config: Config, folder: Path, seed: int) -
         folder: with the weights and this configuration; both are written anew.
     """
     speech = fusion_data.load_speech(data, "train", config, work)
-    select = fusion.load_sources(data, "select", config, work)
+    select = fusion.load_sources(data, "validation", config, work)
     left_out = []
-    for omission in omissions(speech.clips):
-        print(f"the branch of sound without {omission.name}", flush=True)
-        stage = work / f"without_{omission.name}"
-        left_out.append(judge_left_out(speech, select.speech, config, omission, stage, seed))
+    for fold in folds(speech.clips):
+        print(f"the branch of sound without {fold.name}", flush=True)
+        stage = work / f"without_{fold.name}"
+        left_out.append(evaluate_fold(speech, select.speech, config, fold, stage, seed))
         _keep_log(stage, folder)
     uncalibrated, _ = load_media_model(folder)
     temperatures = fit_temperatures(uncalibrated, select, left_out)
@@ -111,7 +111,7 @@ def calibrate(data: Path, work: Path, config: Config, folder: Path, seed: int) -
     calibrated = AvtMemoCmt(token_shapes(config), network)
     layers = uncalibrated.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = known_sound(layers, speech, range(len(speech.clips)))
+    known = fit_novelty(layers, speech, range(len(speech.clips)))
     calibrated.load_state_dict(
         {**uncalibrated.state_dict(), **known.state_dict(prefix="novelty.audio.")}
     )

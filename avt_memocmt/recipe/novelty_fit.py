@@ -20,7 +20,7 @@ PRINCIPAL = 64
 """The first of them, which are directions by themselves."""
 
 
-def known_sound(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]) -> Novelty:
+def fit_novelty(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]) -> Novelty:
     """The novelty of sound against some clips.
 
     Directions are found with the augmented variants of the clips, so that noise, rooms and codecs

@@ -84,14 +84,14 @@ class PairSampler:
             face, line = (other, emotion) if self.generator.random() < 0.5 else (emotion, 0)
         elif kind < MISMATCHED + MISHEARD:
             face, line, evidence = other, other, MISHEARD_EVIDENCE
-        return self._meet(row, face, line, present, evidence)
+        return self._pair(row, face, line, present, evidence)
 
     def matched(self, row: int) -> Example:
         """Voice, face and line of the same emotion: what held-back pairs are measured on."""
         emotion = self.sources.speech.clips[row].emotion
-        return self._meet(row, emotion, emotion, ("audio", "visual", "text"), EVIDENCE)
+        return self._pair(row, emotion, emotion, ("audio", "visual", "text"), EVIDENCE)
 
-    def _meet(
+    def _pair(
         self,
         row: int,
         face: int,
@@ -112,17 +112,17 @@ class PairSampler:
             "visual": face_tokens(faces, [face_row] * frames, variant),
             "text": text.alone.tokens(line_row),
         }
-        opinions = {
+        unimodal_logits = {
             "audio": one_hot(speech.clips[row].emotion),
             "visual": faces.votes[face_row],
             "text": one_hot(text.emotions[line_row]),
         }
         total = sum(evidence[name] for name in present)
-        label = sum(evidence[name] / total * opinions[name] for name in present)
+        label = sum(evidence[name] / total * unimodal_logits[name] for name in present)
         return Example(
             (TurnFeatures({name: found[name] for name in present}),),
             np.asarray(label, dtype=np.float32)[None],
-            {name: opinions[name][None] for name in present},
+            {name: unimodal_logits[name][None] for name in present},
         )
 
     def _variant(self, count: int) -> int:
@@ -135,4 +135,4 @@ def without(example: Example, kept: tuple[str, ...]) -> Example:
         TurnFeatures({m: t for m, t in turn.tokens.items() if m in kept}, turn.speaker_change)
         for turn in example.turns
     )
-    return Example(turns, example.labels, {m: example.opinions[m] for m in kept})
+    return Example(turns, example.labels, {m: example.unimodal_logits[m] for m in kept})

@@ -85,23 +85,23 @@ def fit_temperatures(
         speech: what the branch of sound said of clips that it was not trained on.
     """
     examples = evaluation_examples(select)
-    decision, opinions = {}, {}
+    decision, unimodal_logits = {}, {}
     for name in MODALITIES:
         truth, logits, own = _logits(model, examples[name])
         decision[name] = fit_temperature(logits, truth)
-        opinions[name] = fit_temperature(own[name], truth)
+        unimodal_logits[name] = fit_temperature(own[name], truth)
     truth = np.array([clip.emotion for part in speech for clip in part.clips])
     said = torch.cat([part.logits for part in speech])
     novelty = torch.cat([part.novelty for part in speech])
     known, growth = fit_growing_temperature(said, truth, novelty)
-    decision["audio"] *= known / opinions["audio"]
-    opinions["audio"] = known
+    decision["audio"] *= known / unimodal_logits["audio"]
+    unimodal_logits["audio"] = known
     for kept in PAIRED:
         rows = [without(pair, kept) for pair in examples["pairs"]]
         truth, logits, _ = _logits(model, rows)
         decision["+".join(kept)] = fit_temperature(logits, truth)
     return TemperatureConfig.model_validate(
-        {"decision": decision, "alone": opinions, "growth": {"audio": growth}}
+        {"decision": decision, "alone": unimodal_logits, "growth": {"audio": growth}}
     )
 
 
@@ -117,6 +117,6 @@ def _logits(
         found = model(batch)
         logits.append(found.logits[batch.turn_mask])
         for m, values in own.items():
-            values.append(found.opinions[m][batch.turn_mask])
+            values.append(found.unimodal_logits[m][batch.turn_mask])
     truth = np.concatenate([example.labels.argmax(axis=1) for example in examples])
     return truth, torch.cat(logits), {m: torch.cat(values) for m, values in own.items()}

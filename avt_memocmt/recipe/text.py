@@ -24,14 +24,14 @@ from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_t
 from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder, TextInput
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.checkpoint import save_tensors
-from avt_memocmt.recipe.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_opinions
+from avt_memocmt.recipe.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_probabilities
 from avt_memocmt.recipe.token_cache import TokenCache
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.trainer import Schedule, Trainer, seed_everything, similar_length_batches
 from avt_memocmt.training.weight_average import mean_of
 
 Example = tuple[TextInput, int]
-Taught = tuple[TextInput, NDArray[np.float32]]
+SoftTargetLine = tuple[TextInput, NDArray[np.float32]]
 """An utterance and the distribution to predict."""
 
 RUNS = 5
@@ -117,15 +117,15 @@ def train_text(
     Returns:
         Their scores on the select part of MELD's train split.
     """
-    select = _examples(data, "select", config)
+    select = _examples(data, "validation", config)
     train = _examples(data, "train", config)
     cache = work / "text_teacher.npy"
     if not cache.is_file():
         partial = cache.with_suffix(".part.npy")
-        np.save(partial, teacher_opinions(train, select, work, config, teacher, seed))
+        np.save(partial, teacher_probabilities(train, select, work, config, teacher, seed))
         partial.replace(cache)
-    taught = taught_examples(train, np.load(cache, allow_pickle=False))
-    folders = [fine_tune(taught, select, work, config, seed, run) for run in range(RUNS)]
+    soft_targets = soft_target_examples(train, np.load(cache, allow_pickle=False))
+    folders = [fine_tune(soft_targets, select, work, config, seed, run) for run in range(RUNS)]
     model = _start(config, seed)
     model.load_state_dict(mean_of([load_file(folder / "best.safetensors") for folder in folders]))
     model.eval()
@@ -135,7 +135,7 @@ def train_text(
     return result
 
 
-def text_opinions(utterances: TokenCache, head: Path) -> NDArray[np.float32]:
+def text_unimodal_logits(utterances: TokenCache, head: Path) -> NDArray[np.float32]:
     """What the stage's own classifier says of encoded utterances.
 
     Args:
@@ -149,11 +149,13 @@ def text_opinions(utterances: TokenCache, head: Path) -> NDArray[np.float32]:
     rows = (utterances.tokens(row) for row in range(len(utterances)))
     pooled = np.stack([item.values.sum(axis=0) / max(1, len(item)) for item in rows])
     logits = F.linear(torch.from_numpy(pooled), weights["weight"], weights["bias"])
-    opinions: NDArray[np.float32] = logits.softmax(dim=1).numpy()
-    return opinions
+    unimodal_logits: NDArray[np.float32] = logits.softmax(dim=1).numpy()
+    return unimodal_logits
 
 
-def taught_examples(train: list[Example], opinions: NDArray[np.float32]) -> list[Taught]:
+def soft_target_examples(
+    train: list[Example], probabilities: NDArray[np.float32]
+) -> list[SoftTargetLine]:
     """The training lines with what is to be predicted: label and teacher's opinion, mixed.
 
     The labels of rare emotions weigh more; the teacher, who learned from labels weighed alike, says
@@ -161,17 +163,17 @@ def taught_examples(train: list[Example], opinions: NDArray[np.float32]) -> list
 
     Args:
         train: lines with their labels.
-        opinions: the teacher's probabilities, [n, 7].
+        probabilities: the teacher's probabilities, [n, 7].
     """
     labels = np.array([label for _, label in train])
     smooth = (1 - LABEL_SMOOTHING) * np.eye(NUM_EMOTIONS)[labels] + LABEL_SMOOTHING / NUM_EMOTIONS
     weighed = smooth * class_weights(labels, CLASS_BALANCE).numpy()[labels, None]
-    targets = ((1 - DISTILLATION) * weighed + DISTILLATION * opinions).astype(np.float32)
+    targets = ((1 - DISTILLATION) * weighed + DISTILLATION * probabilities).astype(np.float32)
     return [(item, target) for (item, _), target in zip(train, targets, strict=True)]
 
 
 def fine_tune(
-    taught: list[Taught],
+    soft_targets: list[SoftTargetLine],
     select: list[Example],
     work: Path,
     config: TextConfig,
@@ -181,7 +183,7 @@ def fine_tune(
     """One fine-tuning, whose epoch is chosen by weighted F1 on the select part.
 
     Args:
-        taught: the lines to learn from.
+        soft_targets: the lines to learn from.
         select: the lines that choose.
         work: receives a folder for the run.
         config: of the encoder.
@@ -199,7 +201,7 @@ def fine_tune(
         folder,
         Schedule(
             EPOCHS,
-            -(-len(taught) // BATCH),
+            -(-len(soft_targets) // BATCH),
             HEAD_LEARNING_RATE,
             weight_average=WEIGHT_AVERAGE,
             seed=order,
@@ -213,7 +215,7 @@ def fine_tune(
         ],
     )
 
-    def loss(model: nn.Module, batch: list[Taught]) -> Tensor:
+    def loss(model: nn.Module, batch: list[SoftTargetLine]) -> Tensor:
         # A third faster where the processor has bfloat16 units. Accelerate's own mixed precision
         # would hold for every later stage of the process.
         with torch.autocast("cpu", torch.bfloat16):
@@ -222,7 +224,7 @@ def fine_tune(
         return F.cross_entropy(logits, truth)
 
     trainer.run(
-        lambda epoch: _batches(taught, order + epoch),
+        lambda epoch: _batches(soft_targets, order + epoch),
         loss,
         lambda: _select_scores(model, select),
         "weighted_f1",
@@ -255,7 +257,7 @@ def _examples(data: Path, part: str, config: TextConfig) -> list[Example]:
     ]
 
 
-def _batches(examples: list[Taught], seed: int) -> Iterator[list[Taught]]:
+def _batches(examples: list[SoftTargetLine], seed: int) -> Iterator[list[SoftTargetLine]]:
     generator = np.random.default_rng(seed)
     drawn = [(forget_at_random(item, generator), target) for item, target in examples]
     sizes = [len(i.text) + sum(len(c.text) for c in i.context) for i, _ in drawn]

@@ -1,6 +1,6 @@
 """Who teaches the text encoder: MPNet, ten times its size, tuned twice on the same transcripts.
 
-Only its opinions of the training lines are kept; nothing of it ships.
+Only its probabilities of the training lines are kept; nothing of it ships.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder, TextInput
 from avt_memocmt.metrics.scores import scores
+from avt_memocmt.pretrained import module_folder
 from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.trainer import (
@@ -32,7 +33,6 @@ from avt_memocmt.training.trainer import (
     seed_everything,
     similar_length_batches,
 )
-from avt_memocmt.weights import module_folder
 
 ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
 """Of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) that the packages hold."""
@@ -92,7 +92,7 @@ class UpperLayers(nn.Module):
         return logits
 
 
-def teacher_opinions(
+def teacher_probabilities(
     train: list[tuple[TextInput, int]],
     select: list[tuple[TextInput, int]],
     work: Path,
@@ -120,7 +120,7 @@ def teacher_opinions(
     encoder = load_teacher(name, config)
     lines, chosen = (
         read_lines(part, encoder, work / "cache" / f"mpnet_{kind}")
-        for kind, part in (("train", train), ("select", select))
+        for kind, part in (("train", train), ("validation", select))
     )
     found = []
     for run in range(TEACHERS):
@@ -262,11 +262,11 @@ def read_lines(part: list[tuple[TextInput, int]], encoder: TextEncoder, cache: P
 @torch.no_grad()
 def judge(model: UpperLayers, lines: Lines) -> NDArray[np.float32]:
     """What a tuned teacher says of some lines: probabilities, float32 [n, 7]."""
-    opinions = np.empty((len(lines.labels), NUM_EMOTIONS), np.float32)
+    probabilities = np.empty((len(lines.labels), NUM_EMOTIONS), np.float32)
     order = np.argsort(np.diff(lines.states.offsets))
     for first in range(0, len(order), 64):
         rows = order[first : first + 64]
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(lines, rows).float()
-        opinions[rows] = logits.softmax(dim=1).numpy()
-    return opinions
+        probabilities[rows] = logits.softmax(dim=1).numpy()
+    return probabilities

@@ -134,7 +134,7 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
     )
 
     def loss(network: nn.Module, examples: list[Example]) -> Tensor:
-        truth = torch.from_numpy(np.concatenate([e.opinions[name] for e in examples]))
+        truth = torch.from_numpy(np.concatenate([e.unimodal_logits[name] for e in examples]))
         logits = network(branch.turns(examples))
         return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)
 
@@ -234,7 +234,7 @@ def branch_plans(
     def words(epoch: int) -> Iterator[list[Example]]:
         order = _draw(seed, epoch).permutation(dialogues)
         for rows in _batches(order, BATCH_DIALOGUES):
-            yield [text_example(train.text, row, taught=True) for row in rows]
+            yield [text_example(train.text, row, soft_targets=True) for row in rows]
 
     return [
         speech_plan(train.speech, np.arange(len(train.speech.clips)), select["audio"], seed),

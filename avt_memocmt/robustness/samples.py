@@ -96,7 +96,7 @@ def face_samples(data: Path, limit: int) -> list[Sample]:
     Raises:
         AvtError: the table is missing.
     """
-    faces = ferplus_faces(data, "report")
+    faces = ferplus_faces(data, "test")
     known = np.flatnonzero(faces.majority >= 0)
     return [
         Sample(f"row {row}", int(faces.majority[row]), picture=faces.pictures[row])
@@ -112,7 +112,7 @@ def line_samples(data: Path) -> list[Sample]:
     """
     return [
         Sample(f"dia{dialogue.dialogue_id}_utt{turn.utterance_id}", turn.emotion, words=turn.text)
-        for dialogue in meld_dialogues(data, "report")
+        for dialogue in meld_dialogues(data, "test")
         for turn in dialogue.turns
         if turn.text
     ]
@@ -145,7 +145,7 @@ def _ravdess(data: Path, *, report: bool) -> list[SpeechClip]:
     return [
         clip
         for clip in speech_clips(data)
-        if clip.corpus == "ravdess" and (clip.part == "report") == report
+        if clip.corpus == "ravdess" and (clip.part == "test") == report
     ]
 
 

@@ -29,6 +29,7 @@ from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
 from avt_memocmt.models.projections import NamedTokenProjection
+from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.training.losses import (
     class_weights,
     correct_prior,
@@ -37,7 +38,6 @@ from avt_memocmt.training.losses import (
 )
 from avt_memocmt.training.trainer import Schedule, Trainer, make_accelerator, seed_everything
 from avt_memocmt.training.tuned_text import WithTextEncoder
-from avt_memocmt.weights import file_sha256
 
 SELECTION = "epoch with the best dev weighted F1"
 

@@ -82,7 +82,7 @@ def dialogue_loss(
         )
 
     total = cross_entropy(prediction.logits, labels)
-    for name, logits in prediction.opinions.items():
+    for name, logits in prediction.unimodal_logits.items():
         present = batch.modalities[name].mask.any(dim=2)
         own = labels.masked_fill(~present, UNLABELLED)
         total = total + config.auxiliary_weight * cross_entropy(logits, own)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from command_line import run
 
-from avt_memocmt import weights
+from avt_memocmt import pretrained as weights
 from avt_memocmt.engines import bfloat16
 from avt_memocmt.engines.doctor import gather_facts
 from avt_memocmt.engines.names import Engine
 from avt_memocmt.errors import AvtError
-from avt_memocmt.weights import PACKAGED, packaged_path
+from avt_memocmt.pretrained import PACKAGED, packaged_path
 
 
 def test_every_weight_file_and_the_checkpoint_resolve() -> None:

@@ -55,7 +55,7 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     )
     turns = fused.utterances[:, None]
     everyone = torch.zeros(2, 1, dtype=torch.bool, device=ELSEWHERE)
-    found += [fused.weights, fused.novelty, *fused.opinions.values()]
+    found += [fused.modality_weights, fused.novelty, *fused.unimodal_logits.values()]
     found.append(model.classify(turns, everyone, everyone.long()))
     assert {tensor.device for tensor in found} == {ELSEWHERE}
 

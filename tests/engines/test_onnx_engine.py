@@ -96,10 +96,15 @@ def test_dialogues_of_unequal_turns_are_judged_alike(
         found, expected = exact.model(batch), recognizer.model(batch)
     real = batch.turn_mask
     torch.testing.assert_close(found.logits[real], expected.logits[real], atol=1e-4, rtol=0)
-    torch.testing.assert_close(found.weights[real], expected.weights[real], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        found.modality_weights[real], expected.modality_weights[real], atol=1e-4, rtol=0
+    )
     for name in MODALITIES:
         torch.testing.assert_close(
-            found.opinions[name][real], expected.opinions[name][real], atol=1e-4, rtol=0
+            found.unimodal_logits[name][real],
+            expected.unimodal_logits[name][real],
+            atol=1e-4,
+            rtol=0,
         )
 
 

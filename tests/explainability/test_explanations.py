@@ -27,11 +27,11 @@ from avt_memocmt.explainability.explanation import (
     UtteranceExplanation,
 )
 from avt_memocmt.explainability.faithfulness import SHARES, curves, randomised_similarity, stability
-from avt_memocmt.explainability.forward_function import TurnFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import integrated_gradients
 from avt_memocmt.features.visual_encoder import VisualEncoder
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.models.attention import Attention
 from avt_memocmt.models.heads import StatisticsPooling
 from avt_memocmt.preprocessing.transcripts import Cue
@@ -60,7 +60,7 @@ class PlainEvidence(Evidence):
     def __init__(self, inputs: Tensor) -> None:
         self.inputs = inputs
         self.baseline = torch.ones_like(inputs)
-        self.owners = torch.arange(inputs.shape[1])[:, None]
+        self.feature_mask = torch.arange(inputs.shape[1])[:, None]
         self.shape = (inputs.shape[1],)
 
     def tokens(self, inputs: Tensor) -> Tensor:
@@ -192,12 +192,12 @@ def test_the_function_of_a_turn_is_its_decision(
 ) -> None:
     assert [len(found.turn.past) for found in explained] == [0, 1]
     for found in explained:
-        function = TurnFunction(recognizer.model, found.turn)
+        function = ForwardFunction(recognizer.model, found.turn)
         with torch.no_grad():
             values = {m: function.values(m) for m in function.present}
             fused = function.fuse(values)
             logits = recognizer.model.temperature(
-                function.logits(values), fused.weights, fused.novelty
+                function.logits(values), fused.modality_weights, fused.novelty
             )
         assert tuple(logits.softmax(dim=1)[0].tolist()) == pytest.approx(
             found.prediction.probabilities, abs=1e-6
@@ -208,18 +208,18 @@ def test_evidence_gives_the_tokens_that_the_decision_was_made_from(
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     turn = explained[1].turn
-    function = TurnFunction(recognizer.model, turn)
+    function = ForwardFunction(recognizer.model, turn)
     evidence = gather_evidence(recognizer.encoders, recognizer.config, turn)
     assert list(evidence) == ["audio", "visual", "text"]
     for m, part in evidence.items():
         with torch.no_grad():
             assert torch.allclose(part.tokens(part.inputs), function.values(m), atol=1e-4)
-        whole = part.blended(torch.ones(2, part.parts))
+        whole = part.blended(torch.ones(2, part.feature_groups))
         assert torch.equal(whole, part.inputs.expand_as(whole))
-        explained_share = part.blended(torch.zeros(1, part.parts)) == part.baseline
+        explained_share = part.blended(torch.zeros(1, part.feature_groups)) == part.baseline
         assert explained_share.all()
         counted = part.scores(torch.ones_like(part.inputs))
-        assert counted.sum() == (part.owners.expand(part.inputs.shape[1:]) >= 0).sum()
+        assert counted.sum() == (part.feature_mask.expand(part.inputs.shape[1:]) >= 0).sum()
 
 
 def test_every_modality_that_is_present_is_explained(
@@ -255,10 +255,10 @@ def test_leaving_out_compares_with_the_decision_on_the_rest(
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     first = explained[0]
-    effects = leave_one_out(TurnFunction(recognizer.model, first.turn), JOY)
+    effects = leave_one_out(ForwardFunction(recognizer.model, first.turn), JOY)
 
-    def logit(turn: Turn) -> float:
-        function = TurnFunction(recognizer.model, turn)
+    def logit(turn: PreparedTurn) -> float:
+        function = ForwardFunction(recognizer.model, turn)
         with torch.no_grad():
             return float(function.logits({m: function.values(m) for m in turn.tokens})[0, JOY])
 
@@ -295,12 +295,12 @@ def test_an_explanation_changes_with_what_the_network_learned_and_hardly_with_no
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     turn = explained[0].turn
-    function = TurnFunction(recognizer.model, turn)
+    function = ForwardFunction(recognizer.model, turn)
     faces = gather_evidence(recognizer.encoders, recognizer.config, turn)["visual"]
     assert isinstance(faces, FaceEvidence)
     inputs = faces.inputs
 
-    def method(function: TurnFunction, part: Evidence) -> np.ndarray:
+    def method(function: ForwardFunction, part: Evidence) -> np.ndarray:
         assert isinstance(part, FaceEvidence)
         return grad_cam(function, part, JOY).scores
 

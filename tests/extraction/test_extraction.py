@@ -27,7 +27,7 @@ from avt_memocmt.extraction.clip import (
 from avt_memocmt.extraction.plan import SHARD_SIZE, ExtractionPlan, read_source
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn
-from avt_memocmt.weights import CHECKPOINTS
+from avt_memocmt.pretrained import CHECKPOINTS
 
 PAPER = Path(__file__).parents[2] / "config.yaml"
 EMBEDDED = CHECKPOINTS / "embedded"

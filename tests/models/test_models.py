@@ -47,7 +47,7 @@ def test_padding_by_longer_batch_mates_cannot_change_the_output(model: AvtMemoCm
         alone = model(collate([short], DIMS))
         together = model(collate([short, long], DIMS))
     assert torch.allclose(alone.logits[0], together.logits[0, :2], atol=1e-5)
-    assert torch.allclose(alone.weights[0], together.weights[0, :2], atol=1e-5)
+    assert torch.allclose(alone.modality_weights[0], together.modality_weights[0, :2], atol=1e-5)
 
 
 @pytest.mark.parametrize("present", SUBSETS, ids="+".join)
@@ -67,7 +67,7 @@ def test_a_turn_without_any_modality_is_judged_from_its_dialogue(model: AvtMemoC
         alone = model(collate([[silent]], DIMS))
         after = model(collate([[*make_dialogue(2), silent]], DIMS))
     assert torch.isfinite(alone.logits).all()
-    assert torch.equal(alone.weights, torch.zeros(1, 1, 3))
+    assert torch.equal(alone.modality_weights, torch.zeros(1, 1, 3))
     assert not torch.allclose(alone.logits[0, 0], after.logits[0, 2], atol=1e-3)
 
 
@@ -79,9 +79,9 @@ def test_a_network_uses_the_modalities_of_its_config_alone(heard: tuple[str, ...
     with torch.no_grad():
         everything, needed = net(collate([turns], DIMS)), net(collate([turns], left))
     assert torch.equal(everything.logits, needed.logits)
-    assert set(everything.opinions) == set(heard)
+    assert set(everything.unimodal_logits) == set(heard)
     for i, name in enumerate(MODALITIES):
-        assert bool((everything.weights[..., i] > 0).all()) == (name in heard)
+        assert bool((everything.modality_weights[..., i] > 0).all()) == (name in heard)
     names = {name for name, _ in net.named_parameters()}
     assert not any(m in name for name in names for m in set(MODALITIES) - set(heard))
 
@@ -217,8 +217,10 @@ def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
         with torch.no_grad():
             before, after = model(batch), cooled(batch)
         assert torch.allclose(after.logits * expected, before.logits, atol=1e-5)
-        assert torch.allclose(after.opinions["text"] * 8, before.opinions["text"], atol=1e-5)
-        assert torch.equal(after.opinions["audio"], before.opinions["audio"])
+        assert torch.allclose(
+            after.unimodal_logits["text"] * 8, before.unimodal_logits["text"], atol=1e-5
+        )
+        assert torch.equal(after.unimodal_logits["audio"], before.unimodal_logits["audio"])
 
 
 def test_novelty_is_the_distance_to_the_nearest_known_place() -> None:
@@ -251,9 +253,9 @@ def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: Av
         expected = 2 * growth if present == ("audio",) else torch.ones_like(growth)
         assert torch.allclose(after.logits * expected, before.logits, atol=1e-4)
         if "audio" in present:
-            said = after.opinions["audio"] * growth
-            assert torch.allclose(said, before.opinions["audio"], atol=1e-4)
-        assert torch.equal(after.opinions["text"], before.opinions["text"])
+            said = after.unimodal_logits["audio"] * growth
+            assert torch.allclose(said, before.unimodal_logits["audio"], atol=1e-4)
+        assert torch.equal(after.unimodal_logits["text"], before.unimodal_logits["text"])
 
 
 def test_novelty_needs_hidden_layers() -> None:

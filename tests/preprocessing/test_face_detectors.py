@@ -17,7 +17,7 @@ from avt_memocmt.preprocessing.face_boxes import (
     squared,
 )
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
-from avt_memocmt.weights import PACKAGED, packaged_path
+from avt_memocmt.pretrained import PACKAGED, packaged_path
 
 NAMES = ("mtcnn", "yunet")
 

@@ -14,9 +14,9 @@ from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.recipe import novelty_fit as known
 from avt_memocmt.recipe import unimodal as branches
-from avt_memocmt.recipe.cross_validation import judge_left_out, omissions
+from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
 from avt_memocmt.recipe.examples import SpeechPart
-from avt_memocmt.recipe.novelty_fit import known_sound
+from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.token_cache import TokenCache
 
 TOKENS = 60
@@ -45,17 +45,15 @@ def make_speech(part: Part, speakers: dict[str, tuple[str, float]], width: int) 
 def test_every_speaker_and_every_corpus_is_left_out_once() -> None:
     speakers = [("a", f"{n}") for n in range(7)] + [("b", "0"), ("b", "1")]
     clips = [SpeechClip(Path(), *name, "", e, "train") for name in speakers for e in range(3)]
-    held = {
-        o.name: {(c.corpus, c.speaker) for c in clips if o.leaves_out(c)} for o in omissions(clips)
-    }
-    folds = [held.pop(f"speakers_{n}") for n in range(5)]
-    assert sorted(speaker for fold in folds for speaker in fold) == sorted(speakers)
+    held = {o.name: {(c.corpus, c.speaker) for c in clips if o.leaves_out(c)} for o in folds(clips)}
+    by_speakers = [held.pop(f"speakers_{n}") for n in range(5)]
+    assert sorted(speaker for fold in by_speakers for speaker in fold) == sorted(speakers)
     assert held == {"a": set(speakers[:7]), "b": set(speakers[7:])}
 
 
 def test_one_corpus_by_itself_is_not_left_out() -> None:
     clips = [SpeechClip(Path(), "a", speaker, "", 0, "train") for speaker in "xyz"]
-    assert [omission.kind for omission in omissions(clips)] == ["speakers"] * 3
+    assert [fold.kind for fold in folds(clips)] == ["speakers"] * 3
 
 
 def test_what_is_left_out_is_judged_and_new(
@@ -67,17 +65,17 @@ def test_what_is_left_out_is_judged_and_new(
     levels = {"x": ("a", 0.0), "y": ("a", 2.0), "z": ("a", 1.0), "s": ("b", 6.0), "t": ("b", 7.0)}
     levels |= {"q": ("c", 12.0), "r": ("c", 13.0)}
     train = make_speech("train", levels, 5 * 384)
-    select = make_speech("select", {"v": ("a", 0.5), "w": ("b", 6.0)}, 5 * 384)
+    select = make_speech("validation", {"v": ("a", 0.5), "w": ("b", 6.0)}, 5 * 384)
     found = {
-        omission.name: judge_left_out(train, select, config, omission, tmp_path / omission.name)
-        for omission in omissions(train.clips)
+        fold.name: evaluate_fold(train, select, config, fold, tmp_path / fold.name)
+        for fold in folds(train.clips)
     }
     assert {clip.speaker for clip in found["speakers_2"].clips} == {"z"}
     corpus = found["b"]
     assert [(clip.part, clip.speaker) for clip in corpus.clips] == [
         *[("train", "s")] * 14,
         *[("train", "t")] * 14,
-        *[("select", "w")] * 14,
+        *[("validation", "w")] * 14,
     ]
     assert corpus.logits.shape == (42, 7)
     assert corpus.novelty.min() > 2 * found["speakers_2"].novelty.max()
@@ -105,7 +103,7 @@ def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
     speech = far_corpora(speakers)
     assert (len(speech.clips) > Novelty.PLACES) == (speakers == 12)
     layers = LayerStatistics(8, 4)
-    novelty = known_sound(layers, speech, range(len(speech.clips)))
+    novelty = fit_novelty(layers, speech, range(len(speech.clips)))
     low, high, between, beyond = novelty_of(novelty, layers, [0.5, 5.5, 3.0, 30.0])
     assert max(low, high) + 1 < between < beyond / 4
 
@@ -113,14 +111,14 @@ def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
 def test_known_clips_are_not_new() -> None:
     speech = far_corpora(6)
     layers = LayerStatistics(8, 4)
-    novelty = known_sound(layers, speech, range(len(speech.clips)))
+    novelty = fit_novelty(layers, speech, range(len(speech.clips)))
     assert novelty(layers.standardised(speech.statistics[0])).max() < 0.01
 
 
 def test_a_direction_tells_corpora_apart_in_units_of_their_clips() -> None:
     speech = far_corpora()
     layers = LayerStatistics(8, 4)
-    novelty = known_sound(layers, speech, range(len(speech.clips)))
+    novelty = fit_novelty(layers, speech, range(len(speech.clips)))
     placed = layers.standardised(speech.statistics[0]) @ novelty.directions
     half = len(placed) // 2
     assert torch.allclose(placed[:, :16].std(dim=0), torch.ones(16), atol=0.01)
@@ -138,15 +136,15 @@ def test_what_augmentation_changes_tells_no_corpus() -> None:
     louder = TokenCache(first.values + np.float16(5.0), first.spans, first.offsets)
     both = SpeechPart(plain.clips, [first, louder], {})
     layers, rows = LayerStatistics(8, 4), range(len(plain.clips))
-    (alone,) = novelty_of(known_sound(layers, plain, rows), layers, [10.5])
-    (augmented,) = novelty_of(known_sound(layers, both, rows), layers, [10.5])
+    (alone,) = novelty_of(fit_novelty(layers, plain, rows), layers, [10.5])
+    (augmented,) = novelty_of(fit_novelty(layers, both, rows), layers, [10.5])
     assert augmented < alone / 2
 
 
 def test_one_corpus_is_known_by_its_components_alone() -> None:
     speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
     layers = LayerStatistics(8, 4)
-    novelty = known_sound(layers, speech, range(28))
+    novelty = fit_novelty(layers, speech, range(28))
     assert not novelty.directions[:, 16:].any()
     known, new = novelty_of(novelty, layers, [3.0, 30.0])
     assert 2 * known < new

@@ -99,7 +99,7 @@ def test_one_command_makes_a_checkpoint_that_predicts_and_resumes(
         assert [json.loads(line)["epoch"] for line in passes] == [1], stage
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["labels"] == list(EMOTIONS)
-    assert {name: metrics["report"][name]["n"] for name in ("text", "audio", "visual")} == {
+    assert {name: metrics["test"][name]["n"] for name in ("text", "audio", "visual")} == {
         "text": 7,
         "audio": 8,
         "visual": 140,

@@ -1,4 +1,4 @@
-"""The larger network that teaches the text encoder, and what is made of its opinions."""
+"""The larger network that teaches the text encoder, and what is made of its probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
 from avt_memocmt.models.checkpoint import load_into
 from avt_memocmt.recipe import text_teacher
-from avt_memocmt.recipe.text import CLASS_BALANCE, DISTILLATION, taught_examples
+from avt_memocmt.recipe.text import CLASS_BALANCE, DISTILLATION, soft_target_examples
 from avt_memocmt.recipe.text_teacher import (
     ARCHIVE_PARTS,
     TEACHERS,
@@ -30,7 +30,7 @@ from avt_memocmt.recipe.text_teacher import (
     load_teacher,
     packaged_teacher,
     read_lines,
-    teacher_opinions,
+    teacher_probabilities,
 )
 from avt_memocmt.training.losses import class_weights
 
@@ -81,12 +81,12 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
 ) -> None:
     for rate in ("LEARNING_RATE", "HEAD_LEARNING_RATE"):  # a network this small needs larger steps
         monkeypatch.setattr(text_teacher, rate, 0.005)
-    found = teacher_opinions(200 * LINES, LINES, tmp_path / "work", text, mpnet)
+    found = teacher_probabilities(200 * LINES, LINES, tmp_path / "work", text, mpnet)
     assert found.shape == (800, 7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(found[:4], found[4:8], atol=0.02)
     assert found[:4].argmax(axis=1).tolist() == [label for _, label in LINES]
-    again = teacher_opinions(200 * LINES, LINES, tmp_path / "work", text, mpnet)
+    again = teacher_probabilities(200 * LINES, LINES, tmp_path / "work", text, mpnet)
     np.testing.assert_allclose(again, found, atol=1e-6)
     encoder = load_teacher(mpnet, text)
     lines = read_lines(LINES, encoder, tmp_path / "few")
@@ -100,7 +100,7 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
 
 def test_a_missing_teacher_is_named(text: TextConfig, tmp_path: Path) -> None:
     with pytest.raises(AvtError, match="no-such-folder"):
-        teacher_opinions(LINES, LINES, tmp_path, text, str(tmp_path / "no-such-folder"))
+        teacher_probabilities(LINES, LINES, tmp_path, text, str(tmp_path / "no-such-folder"))
 
 
 def test_the_teacher_is_put_together_from_its_packages(
@@ -134,18 +134,18 @@ def test_the_teacher_is_put_together_from_its_packages(
 
 
 def test_targets_mix_label_and_opinion() -> None:
-    opinions = np.full((4, 7), 1 / 7, np.float32)
-    taught = taught_examples(LINES, opinions)
+    probabilities = np.full((4, 7), 1 / 7, np.float32)
+    soft_targets = soft_target_examples(LINES, probabilities)
     labels = torch.tensor([label for _, label in LINES])
-    targets = torch.from_numpy(np.stack([target for _, target in taught]))
+    targets = torch.from_numpy(np.stack([target for _, target in soft_targets]))
     logits = torch.randn(4, 7)
     weights = class_weights(labels.numpy(), CLASS_BALANCE)
     # What F.cross_entropy makes of smoothed, weighted labels is the same sum.
     label_loss = -(weights[labels] * (logits.log_softmax(1) * smooth(labels)).sum(1)).mean()
-    opinion_loss = F.cross_entropy(logits, torch.from_numpy(opinions))
+    opinion_loss = F.cross_entropy(logits, torch.from_numpy(probabilities))
     expected = (1 - DISTILLATION) * label_loss + DISTILLATION * opinion_loss
     torch.testing.assert_close(F.cross_entropy(logits, targets), expected)
-    assert [item for item, _ in taught] == [item for item, _ in LINES]
+    assert [item for item, _ in soft_targets] == [item for item, _ in LINES]
 
 
 def smooth(labels: torch.Tensor) -> torch.Tensor:

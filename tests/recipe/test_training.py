@@ -32,7 +32,7 @@ from avt_memocmt.recipe.examples import (
     text_example,
 )
 from avt_memocmt.recipe.face import augment
-from avt_memocmt.recipe.fusion import evaluation_examples, example_loss, keep_branches
+from avt_memocmt.recipe.fusion import evaluation_examples, example_loss, freeze_unimodal_branches
 from avt_memocmt.recipe.speech_augmentation import (
     add_noise,
     augment_speech,
@@ -46,7 +46,7 @@ from avt_memocmt.recipe.temperatures import (
     fit_temperature,
     fit_temperatures,
 )
-from avt_memocmt.recipe.text import hide_pieces, text_opinions
+from avt_memocmt.recipe.text import hide_pieces, text_unimodal_logits
 from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
 from avt_memocmt.recipe.unimodal import (
     Branch,
@@ -112,7 +112,7 @@ def test_matched_pairs_agree_in_all_three_modalities(sources: Sources) -> None:
         pair = sampler.matched(row)
         assert set(pair.turns[0].tokens) == {"audio", "visual", "text"}
         assert pair.labels.tolist() == [one_hot(row).tolist()]
-        assert all(labels.argmax() == row for labels in pair.opinions.values())
+        assert all(labels.argmax() == row for labels in pair.unimodal_logits.values())
 
 
 def test_training_pairs_mix_modalities_and_soften_mismatched_labels(sources: Sources) -> None:
@@ -124,7 +124,7 @@ def test_training_pairs_mix_modalities_and_soften_mismatched_labels(sources: Sou
     assert 0.25 < len(soft) / len(pairs) < 0.55
     for pair in pairs:
         assert pair.labels.sum() == pytest.approx(1, abs=1e-5)
-        shown = {int(labels.argmax()) for labels in pair.opinions.values()}
+        shown = {int(labels.argmax()) for labels in pair.unimodal_logits.values()}
         assert set(np.flatnonzero(pair.labels[0])) == shown
 
 
@@ -134,11 +134,11 @@ def test_a_voice_that_face_and_line_contradict_counts_little(sources: Sources) -
     alone = [
         float(pair.labels[0, 3])
         for pair in pairs
-        if len(pair.opinions) == 3
-        and pair.opinions["visual"].argmax() == pair.opinions["text"].argmax() != 3
+        if len(pair.unimodal_logits) == 3
+        and pair.unimodal_logits["visual"].argmax() == pair.unimodal_logits["text"].argmax() != 3
     ]
     # A neutral face and neutral words are also what a mismatch of the other kind may draw.
-    assert 0.1 < len(alone) / sum(len(pair.opinions) == 3 for pair in pairs) < 0.3
+    assert 0.1 < len(alone) / sum(len(pair.unimodal_logits) == 3 for pair in pairs) < 0.3
     assert alone == pytest.approx([0.1] * len(alone))
 
 
@@ -205,7 +205,7 @@ def test_clips_are_moved_between_the_means_of_speakers() -> None:
 def test_a_branch_judges_as_the_network_says_of_a_modality_alone(sources: Sources) -> None:
     model = make_model().eval()
     examples = evaluation_examples(sources)["text"]
-    said = model(collate([e.turns for e in examples], DIMS)).opinions["text"]
+    said = model(collate([e.turns for e in examples], DIMS)).unimodal_logits["text"]
     real = [len(e.turns) for e in examples]
     expected = [i for row, n in zip(said.argmax(-1).tolist(), real, strict=True) for i in row[:n]]
     assert Branch(model, "text").eval().judge(examples) == expected
@@ -236,21 +236,23 @@ def test_loss_teaches_a_lone_modality_its_own_opinion() -> None:
     lone, both = TurnFeatures({"text": tokens}), TurnFeatures({"text": tokens, "audio": tokens})
     two_turns = Example((lone, both), labels, {"text": labels})
     one_turn = Example((TurnFeatures({"audio": tokens}),), labels[:1], {"audio": labels[:1]})
-    opinions = {"audio": audio.requires_grad_(), "text": text.requires_grad_()}
-    found = example_loss(Prediction(logits, torch.zeros(2, 2, 3), opinions), [two_turns, one_turn])
+    unimodal_logits = {"audio": audio.requires_grad_(), "text": text.requires_grad_()}
+    found = example_loss(
+        Prediction(logits, torch.zeros(2, 2, 3), unimodal_logits), [two_turns, one_turn]
+    )
     truth = torch.from_numpy(np.stack([*labels, labels[0]]))
     truth[0] = 0.1 * truth[0] + 0.9 * text[0, 0].softmax(dim=0)
     truth[2] = 0.1 * truth[2] + 0.9 * audio[1, 0].softmax(dim=0)
     decided = torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]])
     expected = F.cross_entropy(decided, truth, label_smoothing=0.05)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert not found.requires_grad  # the opinions are the teacher, and are not taught
+    assert not found.requires_grad  # the unimodal_logits are the teacher, and are not taught
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modality: str) -> None:
     model = make_model().eval()
-    keep_branches(model)
+    freeze_unimodal_branches(model)
     branch = Branch(model, modality)
     assert not any(weight.requires_grad for weight in branch.parameters())
     assert any(weight.requires_grad for weight in model.parameters())
@@ -259,15 +261,15 @@ def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modal
     parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
     fused = model.fuse({m: part.rows(torch.tensor([0])) for m, part in parts.items()})
     opinion = model.opinion_heads[modality](fused.utterances)
-    torch.testing.assert_close(opinion, fused.opinions[modality])
+    torch.testing.assert_close(opinion, fused.unimodal_logits[modality])
 
 
 def test_words_are_taught_what_their_encoder_says_instead_of_labels(sources: Sources) -> None:
     train = {plan.modality: plan for plan in branch_plans(sources, evaluation_examples(sources))}
-    taught = [example for batch in train["text"].batches(0) for example in batch]
-    assert len(taught) == 2
-    for example in taught:
-        np.testing.assert_array_equal(example.opinions["text"], np.float32(1 / 7))
+    soft_targets = [example for batch in train["text"].batches(0) for example in batch]
+    assert len(soft_targets) == 2
+    for example in soft_targets:
+        np.testing.assert_array_equal(example.unimodal_logits["text"], np.float32(1 / 7))
     judged = evaluation_examples(sources)["text"]
     assert [e.labels.argmax(axis=1).tolist() for e in judged] == [[0, 1, 2, 3], [4, 5, 6]]
 
@@ -277,7 +279,7 @@ def test_opinions_of_words_are_those_of_the_tuned_classifier(tmp_path: Path) -> 
     head = nn.Linear(6, 7)
     save_tensors(head.state_dict(), tmp_path / "head.safetensors")
     cache = make_cache([3, 1, 0], 6)
-    found = text_opinions(cache, tmp_path / "head.safetensors")
+    found = text_unimodal_logits(cache, tmp_path / "head.safetensors")
     means = [torch.from_numpy(cache.tokens(row).values).mean(dim=0) for row in range(2)]
     with torch.no_grad():
         expected = head(torch.stack([*means, torch.zeros(6)])).softmax(dim=1)
@@ -307,7 +309,7 @@ def test_text_dialogues_leave_out_turns_without_words(sources: Sources) -> None:
 def test_without_keeps_the_named_modalities(sources: Sources) -> None:
     pair = PairSampler(sources, np.random.default_rng(0), augmented=False).matched(2)
     alone = without(pair, ("visual",))
-    assert set(alone.turns[0].tokens) == set(alone.opinions) == {"visual"}
+    assert set(alone.turns[0].tokens) == set(alone.unimodal_logits) == {"visual"}
 
 
 def test_speaker_changes() -> None:
@@ -493,6 +495,6 @@ def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
         said = model(collate([e.turns for e in examples], DIMS))
     labels = np.concatenate([e.labels.argmax(axis=1) for e in examples])
     ratio = fit_temperature(said.logits[:, 0], labels) / fit_temperature(
-        said.opinions["audio"][:, 0], labels
+        said.unimodal_logits["audio"][:, 0], labels
     )
     assert found.decision["audio"] == pytest.approx(ratio * found.alone["audio"], rel=1e-4)

@@ -28,7 +28,7 @@ from avt_memocmt.explainability.explanation import (
 )
 from avt_memocmt.explainability.faithfulness import SHARES, Curves
 from avt_memocmt.explainability.integrated_gradients import Attribution
-from avt_memocmt.inference.dialogue import Turn
+from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
@@ -86,7 +86,7 @@ def explained(
     }
     found = UtteranceExplanation(
         index,
-        Turn(utterance, "given", (), {}, 0, torch.zeros(0, 4), torch.zeros(0), warnings),
+        PreparedTurn(utterance, "given", (), {}, 0, torch.zeros(0, 4), torch.zeros(0), warnings),
         prediction,
         "joy",
         words if "text" in present else (),

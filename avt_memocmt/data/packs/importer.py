@@ -17,8 +17,8 @@ from avt_memocmt.data.packs.mapping import PackMapping
 from avt_memocmt.data.packs.read import read_pack
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
+from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.version import __version__
-from avt_memocmt.weights import file_sha256
 
 ROWS_PER_SHARD = 2048
 VALUES_PER_SHARD = 1 << 25
