@@ -9,7 +9,7 @@ import typer
 
 from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.bench import bench
-from avt_memocmt.commands.console import log
+from avt_memocmt.commands.console import log, show_library_log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import evaluate
 from avt_memocmt.commands.explain import explain
@@ -56,6 +56,7 @@ app.add_typer(preprocess.app, name="preprocess")
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on stderr and status 1."""
+    show_library_log()
     try:
         app()
     except AvtError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -22,6 +23,25 @@ from rich.text import Text
 from avt_memocmt.engines.names import Engine
 
 log = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints log records above a progress bar; `RichHandler` would break long lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message alone."""
+        log.print(self.format(record), markup=False)
+
+
+_HANDLER = _ConsoleHandler()
+
+
+def show_library_log() -> None:
+    """Show on stderr what the package logs; a second call changes nothing."""
+    logger = logging.getLogger("avt_memocmt")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_HANDLER)
+
 
 Checkpoint = Annotated[
     str, typer.Option(help="A checkpoint folder, or the name of the one that ships.")
