@@ -55,7 +55,7 @@ def test_weights_are_shares_of_the_present_modalities(
     model: AvtMemoCmt, present: tuple[str, ...]
 ) -> None:
     with torch.no_grad():
-        weights = model(collate([make_dialogue(2, 2, present)], DIMS)).weights[0]
+        weights = model(collate([make_dialogue(2, 2, present)], DIMS)).modality_weights[0]
     for i, name in enumerate(MODALITIES):
         assert bool((weights[:, i] > 0).all()) == (name in present)
     assert torch.allclose(weights.sum(1), torch.ones(2), atol=1e-6)
