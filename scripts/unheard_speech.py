@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avt_memocmt.config import EMBEDDED_PRESET, load_config
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import bootstrap_intervals

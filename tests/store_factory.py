@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avt_memocmt.config import Config, FeatureShape
+from avt_memocmt.config import Config, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.features.base import Tokens
@@ -19,9 +19,9 @@ def make_store(folder: Path, dialogues: int = 12) -> FeatureStore:
     manifest = StoreManifest(
         package_version="0",
         modalities={
-            "audio": FeatureShape(dim=1, names=NAMES),
-            "visual": FeatureShape(dim=4),
-            "text": FeatureShape(dim=8),
+            "audio": TokenShape(dim=1, names=NAMES),
+            "visual": TokenShape(dim=4),
+            "text": TokenShape(dim=8),
         },
         extractor={"audio": {}, "visual": {}, "text": {}},
     )

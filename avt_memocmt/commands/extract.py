@@ -17,7 +17,8 @@ from avt_memocmt.commands.settings import (
     Preset,
     resolve_config,
 )
-from avt_memocmt.config import Config, load_config
+from avt_memocmt.config import Config
+from avt_memocmt.config_file import load_config
 from avt_memocmt.errors import AvtError
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config
+from avt_memocmt.config import Config
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.errors import AvtError
 
 ConfigFile = Annotated[

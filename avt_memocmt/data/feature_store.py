@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from avt_memocmt.config import FeatureShape, Modality
+from avt_memocmt.config import Modality, TokenShape
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
@@ -50,7 +50,7 @@ class StoreManifest(BaseModel):
     format: int = FORMAT
     package_version: str
     labels: tuple[str, ...] = EMOTIONS
-    modalities: dict[Modality, FeatureShape]
+    modalities: dict[Modality, TokenShape]
     extractor: dict[Modality, dict[str, Any]]
     preprocessing: dict[str, Any] = {}
 

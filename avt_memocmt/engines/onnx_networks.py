@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from avt_memocmt.config import MODALITIES, Config, load_config
+from avt_memocmt.config import MODALITIES, Config
+from avt_memocmt.config_file import load_config
 from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.engines.network_graphs import DIALOGUE_INPUTS, FUSION_INPUTS
 from avt_memocmt.engines.sessions import Graph, OnnxGraph

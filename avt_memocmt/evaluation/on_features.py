@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from avt_memocmt.config import Config, FeatureShape, TokenShape
+from avt_memocmt.config import Config, TokenShape
 from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
@@ -167,7 +167,7 @@ def _require_shapes(
         )
 
 
-def _differences(stored: FeatureShape, trained: TokenShape) -> list[str]:
+def _differences(stored: TokenShape, trained: TokenShape) -> list[str]:
     """What differs, as "key is this here and that there"."""
     found = [
         f"{key} is {getattr(stored, key)} there and {getattr(trained, key)} in the checkpoint"

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import torch
 
-from avt_memocmt.config import Config, FeatureShape, Modality
+from avt_memocmt.config import Config, Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, StoreManifest
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.manifest import SECONDS_PER_WORD
@@ -87,11 +87,11 @@ def store_manifest(config: Config, checkpoint: Path | None = None) -> StoreManif
         AvtError: weights are missing, or the config reads imported measurements.
     """
     encoders, _ = _tools(config.model_dump_json(), checkpoint)
-    shapes: dict[Modality, FeatureShape] = {}
+    shapes: dict[Modality, TokenShape] = {}
     extractor: dict[Modality, dict[str, Any]] = {}
     for name in _wanted(config):
         encoder = getattr(encoders, name)
-        shapes[name] = FeatureShape(dim=encoder.dim, layers=encoder.layers)
+        shapes[name] = TokenShape(dim=encoder.dim, layers=encoder.layers)
         extractor[name] = dict(encoder.identity)
     if "audio" in extractor:
         extractor["audio"]["rate"] = getattr(encoders.audio, "rate", None)

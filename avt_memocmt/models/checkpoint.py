@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
-from avt_memocmt.config import Config, TokenShape, load_config, save_config
+from avt_memocmt.config import Config, TokenShape
+from avt_memocmt.config_file import load_config, save_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.files import writable_folder, write_atomically
@@ -53,7 +54,7 @@ def token_shapes(config: Config) -> dict[str, TokenShape]:
     for modality in config.model.modalities:
         stored = (config.features or {}).get(modality)
         if stored is not None:
-            shapes[modality] = TokenShape(stored.dim, stored.layers, stored.names)
+            shapes[modality] = stored
         else:
             encoder = encoders[modality]
             shapes[modality] = _encoder_shape(encoder.name, encoder.revision)

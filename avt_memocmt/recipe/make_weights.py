@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config, save_config
+from avt_memocmt.config import Config
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config, save_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE

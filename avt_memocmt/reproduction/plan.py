@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from avt_memocmt.config import Config, Modality, apply_override
+from avt_memocmt.config import Config, Modality
+from avt_memocmt.config_file import apply_override
 from avt_memocmt.errors import AvtError
 
 MELD_RECIPE = Path(str(resources.files(__package__))) / "meld.yaml"

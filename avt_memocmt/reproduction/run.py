@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avt_memocmt.config import Config, load_config
+from avt_memocmt.config import Config
+from avt_memocmt.config_file import load_config
 from avt_memocmt.data.descriptor_statistics import value_statistics
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UtteranceRecord

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avt_memocmt.config import FeatureShape
+from avt_memocmt.config import TokenShape
 from avt_memocmt.data.dialogue_batch import (
     SPEAKER_CHANGED,
     SPEAKER_SAME,
@@ -26,9 +26,9 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, TextInput
 
 SHAPES = {
-    "audio": FeatureShape(dim=1, names=("pitch", "level")),
-    "visual": FeatureShape(dim=3),
-    "text": FeatureShape(dim=4),
+    "audio": TokenShape(dim=1, names=("pitch", "level")),
+    "visual": TokenShape(dim=3),
+    "text": TokenShape(dim=4),
 }
 TURNS = (("Ann", "Hi."), ("Ann", ""), ("Bob", "What?"), (None, "Us all!"), ("Ann", "No."))
 

@@ -19,7 +19,8 @@ from store_factory import NAMES, make_config, make_store
 from tiny_encoders import save_tiny_bert, save_tiny_hubert
 
 from avt_memocmt import EmotionRecognizer
-from avt_memocmt.config import AudioConfig, EncoderConfig, FeatureShape, TextConfig, load_config
+from avt_memocmt.config import AudioConfig, EncoderConfig, TextConfig, TokenShape
+from avt_memocmt.config_file import load_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import load_dialogues
@@ -243,19 +244,19 @@ def test_features_that_do_not_fit_are_refused_with_their_keys(
     store, folder = trained
     shapes = dict(store.manifest.modalities)
 
-    def refused(split: str = "dev", **changed: FeatureShape) -> str:
+    def refused(split: str = "dev", **changed: TokenShape) -> str:
         manifest = store.manifest.model_copy(update={"modalities": {**shapes, **changed}})
         with pytest.raises(AvtError) as error:
             evaluate_stores(folder, [FeatureStore(store.folder, manifest)], split)
         return str(error.value)
 
-    assert "text.dim is 9 there and 8 in the checkpoint" in refused(text=FeatureShape(dim=9))
-    assert "visual.layers is 2" in refused(visual=FeatureShape(dim=2, layers=2))
+    assert "text.dim is 9 there and 8 in the checkpoint" in refused(text=TokenShape(dim=9))
+    assert "visual.layers is 2" in refused(visual=TokenShape(dim=2, layers=2))
     names = ("pitch", "level", "shimmer")
-    message = refused(audio=FeatureShape(dim=1, names=names))
+    message = refused(audio=TokenShape(dim=1, names=names))
     assert "audio.names differ in rate, shimmer" in message
     assert str(store.folder) in message
-    order = FeatureShape(dim=1, names=("level", "pitch", "rate"))
+    order = TokenShape(dim=1, names=("level", "pitch", "rate"))
     assert "audio.names differ in their order" in refused(audio=order)
     assert "no utterance of the split test" in refused("test")
 
@@ -323,7 +324,7 @@ def reader(tmp_path: Path) -> Path:
     config = make_config().model_copy(
         update={
             "text": text,
-            "features": {"audio": FeatureShape(dim=1, names=NAMES)},
+            "features": {"audio": TokenShape(dim=1, names=NAMES)},
             "model": make_config().model.model_copy(update={"modalities": ("audio", "text")}),
         }
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import avt_memocmt
-from avt_memocmt.config import load_config
+from avt_memocmt.config_file import load_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
 from avt_memocmt.evaluation.provenance import (

@@ -20,7 +20,7 @@ from PIL import Image
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.cli import main
-from avt_memocmt.config import load_config
+from avt_memocmt.config_file import load_config
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.explanation import (

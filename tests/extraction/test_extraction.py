@@ -14,7 +14,8 @@ from tiny_encoders import save_tiny_encoders
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.commands.settings import resolve_config
-from avt_memocmt.config import Config, FeatureShape, load_config
+from avt_memocmt.config import Config, TokenShape
+from avt_memocmt.config_file import load_config
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey, UtteranceRecord, write_index
 from avt_memocmt.errors import AvtError
@@ -217,7 +218,7 @@ def test_the_manifest_says_what_shaped_the_tokens_and_nothing_else(tiny: Path) -
     )
     full = store_manifest(paper(tiny, "model.modalities=[text, audio, visual]"))
     assert list(full.modalities) == ["audio", "visual", "text"]
-    assert full.modalities["audio"] == FeatureShape(dim=16)
+    assert full.modalities["audio"] == TokenShape(dim=16)
     assert full.extractor["audio"]["rate"] == 50.0
     assert full.preprocessing["visual"]["detector"] == "mtcnn"
     tuned = store_manifest(embedded(), EMBEDDED).extractor["text"]
@@ -226,7 +227,7 @@ def test_the_manifest_says_what_shaped_the_tokens_and_nothing_else(tiny: Path) -
 
 def test_imported_measurements_cannot_be_extracted(tiny: Path) -> None:
     config = paper(tiny).model_copy(
-        update={"features": {"audio": FeatureShape(dim=1, names=("pitch",))}}
+        update={"features": {"audio": TokenShape(dim=1, names=("pitch",))}}
     )
     with pytest.raises(AvtError, match="leave audio out with --modalities"):
         store_manifest(config)

@@ -14,7 +14,7 @@ from model_factory import DIMS, SHAPES, SMALL, make_dialogue, spoil_masked
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import MODALITIES, Config, FeatureShape, ModelConfig, TokenShape
+from avt_memocmt.config import MODALITIES, Config, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
@@ -224,7 +224,7 @@ def test_shapes_of_modalities_that_are_not_heard_are_not_asked_for() -> None:
     config = config.model_copy(
         update={
             "audio": config.audio.model_copy(update={"encoder": nowhere}),
-            "features": {"text": FeatureShape(dim=12)},
+            "features": {"text": TokenShape(dim=12)},
         }
     )
     assert isinstance(build_model(config), TextOnly)
@@ -303,7 +303,7 @@ def test_only_the_proposed_network_on_encoder_tokens_reads_media(tmp_path: Path)
     save_checkpoint(tmp_path, make_network("text-only"), make_config("text-only"), METRICS)
     with pytest.raises(AvtError, match="text-only"):
         load_media_model(tmp_path)
-    named = {"text": FeatureShape(dim=12), "audio": FeatureShape(dim=1, names=("pitch",))}
+    named = {"text": TokenShape(dim=12), "audio": TokenShape(dim=1, names=("pitch",))}
     config = make_config("avt-memocmt", modalities=["audio", "text"])
     config = config.model_copy(update={"features": named})
     save_checkpoint(tmp_path, build_model(config), config, METRICS)

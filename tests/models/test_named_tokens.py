@@ -9,7 +9,7 @@ import pytest
 import torch
 from model_factory import SMALL, make_tokens
 
-from avt_memocmt.config import Config, FeatureShape
+from avt_memocmt.config import Config, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.checkpoint import build_model, load_model, save_checkpoint, token_dims
@@ -31,9 +31,9 @@ def make_config(kind: str) -> Config:
             "visual": {"encoder": {"name": "face-cnn"}},
             "text": {"encoder": {"name": "minilm-l6"}},
             "features": {
-                "audio": FeatureShape(dim=1, names=NAMES),
-                "visual": FeatureShape(dim=1, names=("AU01", "AU12")),
-                "text": FeatureShape(dim=12),
+                "audio": TokenShape(dim=1, names=NAMES),
+                "visual": TokenShape(dim=1, names=("AU01", "AU12")),
+                "text": TokenShape(dim=12),
             },
             "model": {**SMALL.model_dump(mode="json"), "kind": kind},
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avt_memocmt.config import EMBEDDED_PRESET, Config, load_config
+from avt_memocmt.config import Config
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.inference.utterances import UtteranceBuilder
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import changed_faces

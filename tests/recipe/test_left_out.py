@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avt_memocmt.config import EMBEDDED_PRESET, load_config
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import Part, SpeechClip
 from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.heads import LayerStatistics

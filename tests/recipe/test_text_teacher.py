@@ -15,7 +15,8 @@ import torch
 from tiny_encoders import save_tiny_mpnet
 from torch.nn import functional as F
 
-from avt_memocmt.config import EMBEDDED_PRESET, TextConfig, load_config
+from avt_memocmt.config import TextConfig
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
 from avt_memocmt.models.checkpoint import load_into

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tiny_encoders import save_tiny_bert
 
-from avt_memocmt.config import FeatureShape
+from avt_memocmt.config import TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.errors import AvtError
@@ -34,8 +34,8 @@ def make_records() -> list[UtteranceRecord]:
 
 def make_store(folder: Path, records: list[UtteranceRecord]) -> FeatureStore:
     shapes = {
-        "audio": FeatureShape(dim=1, names=("pitch", "level")),
-        "visual": FeatureShape(dim=1, names=("AU01", "AU12", "AU25")),
+        "audio": TokenShape(dim=1, names=("pitch", "level")),
+        "visual": TokenShape(dim=1, names=("AU01", "AU12", "AU25")),
     }
     manifest = StoreManifest(
         package_version="0", modalities=shapes, extractor={"audio": {}, "visual": {}}

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from store_factory import make_config, make_store
 from tiny_encoders import save_tiny_bert
 
-from avt_memocmt.config import FeatureShape
+from avt_memocmt.config import TokenShape
 from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.feature_store import FeatureStore, StoreManifest
 from avt_memocmt.data.labelled_dialogues import load_dialogues
@@ -161,7 +161,7 @@ def test_the_measured_network_is_the_corrected_one(tmp_path: Path) -> None:
 
 def test_a_missing_modality_is_named(tmp_path: Path) -> None:
     manifest = StoreManifest(
-        package_version="0", modalities={"text": FeatureShape(dim=8)}, extractor={"text": {}}
+        package_version="0", modalities={"text": TokenShape(dim=8)}, extractor={"text": {}}
     )
     store = FeatureStore.create(tmp_path / "store", manifest)
     with pytest.raises(AvtError, match=r"no audio and no visual features.*model\.modalities"):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avt_memocmt.config import FeatureShape, Modality
+from avt_memocmt.config import Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey, UtteranceRecord, group_dialogues
 from avt_memocmt.data.manifest import SECONDS_PER_WORD
@@ -130,10 +130,10 @@ class PackCollection:
         if self._size > MAX_VALUES:
             raise AvtError(f"{what}: over {MAX_VALUES} values so far; import fewer files at once.")
 
-    def shapes(self) -> dict[Modality, FeatureShape]:
+    def shapes(self) -> dict[Modality, TokenShape]:
         """What the tokens of each modality are."""
         return {
-            modality: FeatureShape(
+            modality: TokenShape(
                 dim=self._widths[modality], names=source.columns if source.named else None
             )
             for modality, source in self._mapping.modalities.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from avt_memocmt.config import FeatureShape, Modality
+from avt_memocmt.config import Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.packs.collection import ImportReport, PackCollection
@@ -62,7 +62,7 @@ def import_packs(
 
 
 def _manifest(
-    files: Sequence[Path], mapping: PackMapping, shapes: dict[Modality, FeatureShape]
+    files: Sequence[Path], mapping: PackMapping, shapes: dict[Modality, TokenShape]
 ) -> StoreManifest:
     source: dict[str, Any] = {
         "files": [{"name": path.name, "sha256": file_sha256(path)} for path in files],

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from avt_memocmt.config import Modality, validation_problems
+from avt_memocmt.config import Modality
+from avt_memocmt.config_file import validation_problems
 from avt_memocmt.errors import AvtError
 
 PACKAGED = Path(__file__).parent
