@@ -1,7 +1,29 @@
-"""How pages, figures and tables name the modalities, and write times and shares."""
+"""Names of modalities, meanings of warnings, and the form of times, shares and scores on pages."""
+
+from __future__ import annotations
+
+import math
 
 MODALITY_NAMES = {"audio": "audio", "visual": "face", "text": "words"}
 """How figures and tables call the modalities."""
+
+WARNINGS: dict[str, str] = {
+    "no_face": "No face was found in the pictures of this stretch, so only sound and words count.",
+    "no_speech": "Nobody was heard speaking here; noise or music may have been judged instead.",
+    "too_short": "The utterance is shorter than a quarter of a second, too little to judge well.",
+    "silent_audio": "The sound track is there but silent, so it was left out.",
+    "transcript_mismatch": "The given words do not seem to be what is said; check that the "
+    "transcript belongs to this recording.",
+    "image_used_as_face": "No face was found in this small picture, so the whole picture was taken "
+    "as an already cut-out face.",
+    "no_audio": "The file has no sound that can be decoded; faces and given words alone count.",
+    "no_video": "The file has no pictures that can be decoded; sound and words alone count.",
+    "corrupt_audio": "Parts of the sound track are damaged and were skipped.",
+    "corrupt_frames": "Some pictures are damaged and were skipped.",
+    "truncated": "The file ends before its header says it should; the rest is missing.",
+    "audio_cut": "The utterance is long; sound beyond the model's limit was left out.",
+}
+"""What each warning means, by its name in `predictions.json`."""
 
 
 def clock(seconds: float, decimals: int = 1) -> str:
@@ -19,3 +41,10 @@ def clock(seconds: float, decimals: int = 1) -> str:
 def percent(share: float) -> str:
     """A share between 0 and 1 as "71%"."""
     return f"{share:.0%}"
+
+
+def signed(value: float) -> str:
+    """A score with its sign and two significant digits, but at most four decimals: "−0.029"."""
+    rounded = round(float(f"{value:.2g}"), 4) + 0.0  # never −0.0
+    decimals = 1 - math.floor(math.log10(abs(rounded))) if rounded else 1
+    return f"{rounded:+.{min(max(0, decimals), 4)}f}".replace("-", "−")

@@ -41,7 +41,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        is_layout = data.isspace() and "\n" in data  # of the source, between two elements
+        if "style" not in self.open and not is_layout:
             self.words.append(data)
 
     @property

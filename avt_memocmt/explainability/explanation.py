@@ -100,6 +100,11 @@ class UtteranceExplanation:
     attributions: dict[str, Attribution]
     checks: dict[str, Checks] = field(default_factory=dict)
 
+    @property
+    def probability(self) -> float:
+        """Probability of the emotion that is explained."""
+        return self.prediction.probabilities[EMOTIONS.index(self.emotion)]
+
 
 @dataclass(frozen=True)
 class MediaExplanation:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.evidence import SOUND_STEP
 from avt_memocmt.explainability.explanation import UtteranceExplanation
-from avt_memocmt.report.figures.common import signed
 from avt_memocmt.report.prediction_page import alone
-from avt_memocmt.wording import MODALITY_NAMES, clock, percent
+from avt_memocmt.wording import MODALITY_NAMES, clock, percent, signed
 
 NEGLIGIBLE = 0.005
 """A change of the logit below this moves a probability by less than 0.2 % and is said so."""

@@ -1,51 +1,75 @@
-"""The shell of every page: one HTML file that loads nothing from outside."""
+"""Pages from the templates beside this file: they run no script and load nothing from outside."""
 
 from __future__ import annotations
 
 import base64
-import html
-import unicodedata
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from avt_memocmt.report.style import STYLE
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""The page loads and runs nothing, even if hostile text slipped through."""
+from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
+from avt_memocmt.files import write_atomically
+from avt_memocmt.wording import MODALITY_NAMES, WARNINGS, clock, percent, signed
+
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters other than tab and newline, and surrogates, which stand for the undecodable
+bytes of file names."""
 
 
-def html_page(title: str, body: Sequence[str], policy: str = POLICY, style: str = STYLE) -> str:
-    """A whole page around the parts of its body.
+def write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
+    """Write one HTML page; it appears whole or not at all.
 
     Args:
-        title: plain text.
-        body: HTML, in order.
-        policy: what the page may load.
-        style: CSS of the page.
+        path: of the page.
+        template: name of the template.
+        content: what the template shows, by name; text in it is escaped.
+
+    Raises:
+        AvtError: the folder is missing or cannot be written.
     """
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            f"<title>{escaped(title)}</title>\n<style>{style}</style>\n</head>\n<body>",
-            *body,
-            "</body>\n</html>\n",
-        ]
+    write_atomically(path, render(template, content).encode())
+
+
+def render(template: str, content: Mapping[str, Any]) -> str:
+    """Fill in a template; what no page may hold becomes the replacement character U+FFFD."""
+    page = _templates().get_template(template).render(content)
+    return _UNWRITABLE.sub("\ufffd", page)
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("avt_memocmt.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters |= {
+        "clock": clock,
+        "data_uri": _data_uri,
+        "percent": percent,
+        "signed": signed,
+        "warning": _warning,
+    }
+    environment.globals |= {
+        "COLOURS": COLOURS,
+        "EMOTIONS": EMOTIONS,
+        "MODALITY_NAMES": MODALITY_NAMES,
+        "UNCERTAIN": UNCERTAIN,
+    }
+    return environment
 
 
-def data_uri(kind: str, data: bytes) -> str:
-    """A file inside the page: its MIME type and bytes as a URI."""
+def _data_uri(data: bytes, kind: str) -> str:
+    """A file inside the page: its bytes and MIME type as a URI."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def escaped(text: str) -> str:
-    """Text that is safe inside HTML and SVG, attributes included.
-
-    Control characters and undecodable bytes of file names become the replacement character.
-    """
-    return html.escape("".join("\ufffd" if _is_unwritable(c) else c for c in text), quote=True)
-
-
-def _is_unwritable(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
+def _warning(name: str) -> str:
+    """What a warning means."""
+    return WARNINGS.get(name, f"{name} (this report has no explanation of it).")

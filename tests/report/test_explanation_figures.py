@@ -30,12 +30,12 @@ from avt_memocmt.preprocessing.face_boxes import Face
 from avt_memocmt.preprocessing.face_tracker import FaceObservation, crop_face
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.report.figures.attention import attention_figure
-from avt_memocmt.report.figures.common import figure_bytes, headline, signed
+from avt_memocmt.report.figures.common import figure_bytes, headline
 from avt_memocmt.report.figures.composite import composite_figure
 from avt_memocmt.report.figures.faces import frames_at, overlay, write_overlay_video
 from avt_memocmt.report.figures.modalities import dialogue_strip
 from avt_memocmt.report.figures.time_panels import ROWS, mel, spectrogram, word_colours, word_lanes
-from avt_memocmt.wording import clock
+from avt_memocmt.wording import clock, signed
 
 SIDE = 96
 

@@ -8,18 +8,8 @@ from avt_memocmt.emotions import COLOURS, EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
 from avt_memocmt.report.prediction_page import write_report
-from avt_memocmt.report.texts import WARNINGS
-from avt_memocmt.report.timeline import (
-    LANE,
-    LANES_TOP,
-    LEFT,
-    RIGHT,
-    STACK,
-    STACK_TOP,
-    tick_step,
-    timeline_svg,
-)
-from avt_memocmt.wording import clock
+from avt_memocmt.report.timeline import Layout, tick_step, timeline_svg
+from avt_memocmt.wording import WARNINGS, clock
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -58,15 +48,15 @@ def rectangles(svg, colour):
 def test_bars_stand_at_their_times_as_high_as_their_confidence():
     svg = timeline_svg(media(utterance(2.0, 7.0, "joy", top=0.4), duration=10.0))
     _, lane, share = rectangles(svg, COLOURS["joy"])  # the first is the key
-    seconds = (RIGHT - LEFT) / 10
+    seconds = (Layout.right - Layout.left) / 10
     for bar in (lane, share):
-        assert bar["x"] == pytest.approx(LEFT + 2 * seconds, abs=0.01)
+        assert bar["x"] == pytest.approx(Layout.left + 2 * seconds, abs=0.01)
         assert bar["width"] == pytest.approx(5 * seconds, abs=0.01)
     full = timeline_svg(media(utterance(2.0, 7.0, "joy", top=1.0)))
     assert lane["height"] == pytest.approx(
         0.4 * rectangles(full, COLOURS["joy"])[1]["height"], abs=0.01
     )
-    assert share["height"] == pytest.approx(0.4 * STACK, abs=0.01)
+    assert share["height"] == pytest.approx(0.4 * Layout.stack, abs=0.01)
 
 
 def test_an_uncertain_utterance_is_unfilled_in_the_lane_of_the_likeliest(tmp_path):
@@ -74,7 +64,9 @@ def test_an_uncertain_utterance_is_unfilled_in_the_lane_of_the_likeliest(tmp_pat
         utterance(2.0, 7.0, "joy", top=0.4, min_confidence=0.5), utterance(7.0, 8.0, "fear")
     )
     svg = timeline_svg(doubted)
-    lanes = [bar for bar in rectangles(svg, COLOURS["joy"]) if bar["y"] < STACK_TOP - LANE]
+    lanes = [
+        bar for bar in rectangles(svg, COLOURS["joy"]) if bar["y"] < Layout.stack_top - Layout.lane
+    ]
     assert [bar["height"] for bar in lanes] == [10.0]  # the swatch beside the lane's name
     assert "uncertain, joy 40%" in svg
     page = report(tmp_path, doubted)
@@ -86,8 +78,8 @@ def test_an_uncertain_utterance_is_unfilled_in_the_lane_of_the_likeliest(tmp_pat
 def test_the_probabilities_of_an_utterance_fill_the_whole_stack():
     svg = timeline_svg(media(utterance(0.0, 10.0, "fear")))
     parts = [rectangles(svg, COLOURS[name])[-1] for name in EMOTIONS]
-    assert sum(part["height"] for part in parts) == pytest.approx(STACK, abs=0.05)
-    edges = [part["y"] for part in parts] + [STACK_TOP + STACK]
+    assert sum(part["height"] for part in parts) == pytest.approx(Layout.stack, abs=0.05)
+    edges = [part["y"] for part in parts] + [Layout.stack_top + Layout.stack]
     for part, following in zip(parts, edges[1:], strict=True):
         assert part["y"] + part["height"] == pytest.approx(following, abs=0.02)
 
@@ -121,11 +113,11 @@ def test_every_length_is_drawn_inside_the_figure(prediction):
         x, y, w, h = (float(rect.get(key)) for key in ("x", "y", "width", "height"))
         assert w >= 1
         assert x >= 0
-        assert x + w <= RIGHT + 0.01
+        assert x + w <= Layout.right + 0.01
         assert y >= 0
         assert y + h <= height
     for group, spoken in zip(root.iter(f"{SVG}g"), prediction.utterances, strict=True):
-        lane = LANES_TOP < float(group.find(f"{SVG}rect").get("y")) < STACK_TOP
+        lane = Layout.lanes_top < float(group.find(f"{SVG}rect").get("y")) < Layout.stack_top
         assert lane
         assert spoken.emotion in group.find(f"{SVG}title").text
 

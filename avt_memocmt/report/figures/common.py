@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -18,8 +17,7 @@ from numpy.typing import NDArray
 
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.explanation import UtteranceExplanation
-from avt_memocmt.report.texts import WARNINGS
-from avt_memocmt.wording import clock, percent
+from avt_memocmt.wording import WARNINGS, clock, percent
 
 DOTS_PER_INCH = 120
 POINTS_PER_INCH = 72
@@ -67,13 +65,6 @@ def warning_lines(explanation: UtteranceExplanation, width: int) -> list[str]:
     """What each warning of the utterance means, in lines of at most `width` characters."""
     sentences = [WARNINGS.get(name, name) for name in explanation.prediction.warnings]
     return [line for said in sentences for line in textwrap.wrap(f"Warning: {said}", width)]
-
-
-def signed(value: float) -> str:
-    """A score with its sign and two digits that count, but no more than four decimals: "−0.029"."""
-    rounded = round(float(f"{value:.2g}"), 4) + 0.0  # never −0.0
-    decimals = 1 - math.floor(math.log10(abs(rounded))) if rounded else 1
-    return f"{rounded:+.{min(max(0, decimals), 4)}f}".replace("-", "−")
 
 
 def add_picture(

@@ -20,7 +20,6 @@ from avt_memocmt.report.figures.common import (
     add_picture,
     headline,
     say_absent,
-    signed,
     warning_lines,
 )
 from avt_memocmt.report.figures.faces import overlay
@@ -32,7 +31,7 @@ from avt_memocmt.report.figures.time_panels import (
     draw_words,
     word_lanes,
 )
-from avt_memocmt.wording import clock
+from avt_memocmt.wording import clock, signed
 
 # Inches.
 _WIDTH = 12.0

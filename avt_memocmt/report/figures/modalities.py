@@ -17,9 +17,8 @@ from avt_memocmt.report.figures.common import (
     MODALITY_COLOURS,
     NORMAL,
     SMALL,
-    signed,
 )
-from avt_memocmt.wording import MODALITY_NAMES, percent
+from avt_memocmt.wording import MODALITY_NAMES, percent, signed
 
 MEASURES = (
     "contribution by attention rollout",

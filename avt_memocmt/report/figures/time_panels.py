@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from avt_memocmt.explainability.evidence import SOUND_STEP
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.report.figures.common import POINTS_PER_INCH, SIGNED, SMALL, signed
+from avt_memocmt.report.figures.common import POINTS_PER_INCH, SIGNED, SMALL
+from avt_memocmt.wording import signed
 
 WINDOW, HOP = 400, 160
 """Samples of one spectrum and between two: 25 and 10 ms, usual for speech."""
