@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
@@ -119,8 +119,3 @@ def group_dialogues(records: Iterable[UtteranceRecord]) -> list[list[UtteranceRe
     for record in records:
         found.setdefault((record.split, record.dialogue_id), []).append(record)
     return [sorted(turns, key=lambda turn: turn.utterance_id) for turns in found.values()]
-
-
-def past_turns(dialogue: Sequence[UtteranceRecord], position: int) -> Sequence[UtteranceRecord]:
-    """The turns before one turn that have words."""
-    return [turn for turn in dialogue[:position] if turn.text]

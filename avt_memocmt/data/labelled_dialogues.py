@@ -16,7 +16,7 @@ from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.text_encoder import ContextTurn, TextInput
+from avt_memocmt.features.text_encoder import TextInput, contexts
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,7 @@ def _dialogue(
     warnings: dict[UtteranceKey, list[str]],
 ) -> LabelledDialogue:
     changes = speaker_changes([row.speaker for row in rows])
+    said = contexts((row.speaker, row.text) for row in rows)
     return LabelledDialogue(
         rows[0].key.split,
         rows[0].key.dialogue_id,
@@ -174,20 +175,12 @@ def _dialogue(
             TurnFeatures(tokens[row.key], change) for row, change in zip(rows, changes, strict=True)
         ),
         np.array([row.emotion for row in rows], dtype=np.int64),
-        tuple(_text_input(rows[: position + 1]) for position in range(len(rows))),
+        tuple(
+            TextInput(row.text, context, row.duration)
+            for row, context in zip(rows, said, strict=True)
+        ),
         tuple(tuple(warnings[row.key]) for row in rows),
     )
-
-
-def _text_input(rows: Sequence[FeatureRow]) -> TextInput:
-    """The words of the last of these turns, the others being its past."""
-    *past, turn = rows
-    context = tuple(
-        ContextTurn.said_by(before.speaker, before.text, turn.speaker)
-        for before in past
-        if before.text
-    )
-    return TextInput(turn.text, context, turn.duration)
 
 
 def _longest_turn(dialogue: LabelledDialogue) -> list[int]:

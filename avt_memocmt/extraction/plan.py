@@ -10,15 +10,15 @@ from pathlib import Path
 
 from avt_memocmt.data.index import (
     UNLABELLED,
+    UtteranceKey,
     UtteranceRecord,
     group_dialogues,
-    past_turns,
     read_index,
 )
 from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.errors import AvtError
 from avt_memocmt.extraction.clip import ClipSpec
-from avt_memocmt.features.text_encoder import ContextTurn
+from avt_memocmt.features.text_encoder import ContextTurn, contexts
 from avt_memocmt.media.discovery import find_media
 
 SHARD_SIZE = 64
@@ -73,14 +73,10 @@ class ExtractionPlan:
         Raises:
             AvtError: two records are the same utterance.
         """
-        context = {
-            turn.key: tuple(
-                ContextTurn.said_by(past.speaker, past.text, turn.speaker)
-                for past in past_turns(dialogue, position)
-            )
-            for dialogue in group_dialogues(records)
-            for position, turn in enumerate(dialogue)
-        }
+        context: dict[UtteranceKey, tuple[ContextTurn, ...]] = {}
+        for turns in group_dialogues(records):
+            before = contexts((turn.speaker, turn.text) for turn in turns)
+            context.update(zip((turn.key for turn in turns), before, strict=True))
         if len(context) < len(records):
             keys = [record.key for record in records]
             twice = next(key for key in keys if keys.count(key) > 1)

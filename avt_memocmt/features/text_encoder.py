@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,11 +34,45 @@ class ContextTurn:
     text: str
     same_speaker: bool | None = None
 
-    @classmethod
-    def said_by(cls, speaker: str | None, text: str, before: str | None) -> ContextTurn:
-        """What `speaker` said before a turn of the speaker `before`; None where not known."""
-        known = speaker is not None and before is not None
-        return cls(text, speaker == before if known else None)
+
+class DialogueContext:
+    """What has been said so far in one dialogue: the context of its next turn.
+
+    Args:
+        most: lines that are kept, the latest ones; None keeps all.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._lines: deque[tuple[str | None, str]] = deque(maxlen=most)
+
+    def add(self, speaker: str | None, text: str) -> None:
+        """Append a turn; one without words leaves no trace."""
+        if text:
+            self._lines.append((speaker, text))
+
+    def of_turn_by(self, speaker: str | None) -> tuple[ContextTurn, ...]:
+        """The context of a next turn by this speaker, oldest line first."""
+        return tuple(
+            ContextTurn(text, None if None in (by, speaker) else by == speaker)
+            for by, text in self._lines
+        )
+
+
+def contexts(
+    turns: Iterable[tuple[str | None, str]], most: int | None = None
+) -> list[tuple[ContextTurn, ...]]:
+    """The context of every turn of a whole dialogue, as `DialogueContext` gives it turn by turn.
+
+    Args:
+        turns: (speaker, words) of each turn, in order.
+        most: lines of one context, the latest ones; None for all.
+    """
+    past = DialogueContext(most)
+    found = []
+    for speaker, text in turns:
+        found.append(past.of_turn_by(speaker))
+        past.add(speaker, text)
+    return found
 
 
 @dataclass(frozen=True)

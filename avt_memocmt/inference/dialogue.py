@@ -15,7 +15,7 @@ from avt_memocmt.data.dialogue_batch import (
     speaker_changes,
 )
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.text_encoder import ContextTurn
+from avt_memocmt.features.text_encoder import ContextTurn, DialogueContext
 from avt_memocmt.inference.encoding import Encoders, encode_utterance
 from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
@@ -61,7 +61,7 @@ class DialogueReader:
         self._config = config
         self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach - 1)
         self._changes: deque[int] = deque(maxlen=model.temporal.reach - 1)
-        self._lines: deque[tuple[str, str | None]] = deque(maxlen=max(1, config.text.context_turns))
+        self._context = DialogueContext(config.text.context_turns)
         self._speaker: str | None = None
 
     def read(
@@ -81,7 +81,7 @@ class DialogueReader:
         self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
     ) -> PreparedTurn:
         """Encode the next turn, in the dialogue so far; arguments as of `read`."""
-        context = self._context(utterance.speaker)
+        context = self._context.of_turn_by(utterance.speaker)
         tokens, warnings = encode_utterance(
             self._encoders, self._config, utterance, context, known_audio
         )
@@ -103,8 +103,7 @@ class DialogueReader:
         utterance = turn.utterance
         self._vectors.append(vector)
         self._changes.append(turn.speaker_change)
-        if utterance.text:
-            self._lines.append((utterance.text, utterance.speaker))
+        self._context.add(utterance.speaker, utterance.text)
         self._speaker = utterance.speaker
         return prediction
 
@@ -129,7 +128,7 @@ class DialogueReader:
         place = len(self._vectors) - 1 - turns_since
         if place >= 0:
             self._vectors[place] = vector
-        self._lines.append((text, utterance.speaker))
+        self._context.add(utterance.speaker, text)
         return prediction
 
     def provisional(self, utterance: Utterance) -> UtterancePrediction:
@@ -157,9 +156,6 @@ class DialogueReader:
             warnings=turn.warnings,
         )
         return prediction, fused.utterances[0]
-
-    def _context(self, speaker: str | None) -> tuple[ContextTurn, ...]:
-        return tuple(ContextTurn.said_by(by, text, speaker) for text, by in self._lines)
 
     def _speaker_change(self, speaker: str | None) -> int:
         return speaker_changes([self._speaker, speaker])[1]

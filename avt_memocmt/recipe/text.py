@@ -21,7 +21,13 @@ from avt_memocmt.config import TextConfig
 from avt_memocmt.data.corpora import Dialogue, meld_dialogues
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
-from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder, TextInput
+from avt_memocmt.features.text_encoder import (
+    ContextTurn,
+    TextBatch,
+    TextEncoder,
+    TextInput,
+    contexts,
+)
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.recipe.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_probabilities
@@ -82,12 +88,11 @@ def hide_pieces(batch: TextBatch, encoder: TextEncoder) -> TextBatch:
 
 def dialogue_inputs(dialogue: Dialogue, context_turns: int) -> list[Example]:
     """Each turn with the turns before it, tagged by whether the same person spoke them."""
-    examples = []
-    for position, turn in enumerate(dialogue.turns):
-        past = dialogue.turns[max(0, position - context_turns) : position]
-        context = tuple(ContextTurn(p.text, p.speaker == turn.speaker) for p in past)
-        examples.append((TextInput(turn.text, context), turn.emotion))
-    return examples
+    before = contexts(((turn.speaker, turn.text) for turn in dialogue.turns), context_turns)
+    return [
+        (TextInput(turn.text, context), turn.emotion)
+        for turn, context in zip(dialogue.turns, before, strict=True)
+    ]
 
 
 def forget_at_random(item: TextInput, generator: np.random.Generator) -> TextInput:
