@@ -40,9 +40,9 @@ ROUNDS = 4
 def meld_rows(data: Path) -> Iterator[Row]:
     """Words, speakers and dialogues of MELD's dev split."""
     for dialogue in meld_dialogues(data, "test"):
-        for turn in dialogue.turns:
-            numbers = str(dialogue.dialogue_id), str(turn.utterance_id)
-            yield "", turn.text, EMOTIONS[turn.emotion], *numbers, turn.speaker
+        for row in dialogue:
+            numbers = str(row.key.dialogue_id), str(row.key.utterance_id)
+            yield "", row.text, EMOTIONS[row.emotion], *numbers, row.speaker
 
 
 def ravdess_rows(data: Path) -> Iterator[Row]:
@@ -72,12 +72,12 @@ def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     faces = ferplus_faces(data, "test")
-    lines = [turn for dialogue in meld_dialogues(data, "test") for turn in dialogue.turns]
+    lines = [row for dialogue in meld_dialogues(data, "test") for row in dialogue]
     clips = [clip for clip in speech_clips(data) if clip.part == "test"]
     for number in range(ROUNDS):
         for clip in clips:
             face = draw.choice(np.flatnonzero(faces.majority == clip.emotion))
-            line = draw.choice([turn.text for turn in lines if turn.emotion == clip.emotion])
+            line = draw.choice([row.text for row in lines if row.emotion == clip.emotion])
             path = folder / f"{clip.path.stem}_{number}.mkv"
             write_film(path, faces.pictures[face], load_audio(clip.path))
             yield str(path.resolve()), str(line), EMOTIONS[clip.emotion], "", "", ""

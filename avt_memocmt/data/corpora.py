@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.data.meld.table import read_meld_table
+from avt_memocmt.data.meld.table import MeldRow, read_meld_table
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES, emotion_index
 from avt_memocmt.errors import AvtError
 
@@ -34,24 +34,6 @@ _SELECT_SPEAKERS = {
     "urdu": frozenset({"SM7", "SF6"}),
     "tess": frozenset[str](),
 }
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One utterance of a dialogue. `emotion` is an index into `EMOTIONS`."""
-
-    utterance_id: int
-    speaker: str
-    text: str
-    emotion: int
-
-
-@dataclass(frozen=True)
-class Dialogue:
-    """Turns in the order of their utterance ids."""
-
-    dialogue_id: int
-    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
@@ -94,34 +76,22 @@ class Faces:
         )
 
 
-def meld_dialogues(data: Path, part: Part) -> list[Dialogue]:
-    """MELD transcripts: `train` and `select` are nine and one tenth of its train split.
+def meld_dialogues(data: Path, part: Part) -> list[list[MeldRow]]:
+    """Dialogues of MELD's transcripts, each as its rows in order.
 
-    `report` is its dev split. The test split is not read here.
-    """
-    folder = data / "meld"
-    if part == "test":
-        return read_meld_csv(folder / "dev_sent_emo.csv")
-    every_tenth = [
-        (dialogue.dialogue_id % 10 == 9, dialogue)
-        for dialogue in read_meld_csv(folder / "train_sent_emo.csv")
-    ]
-    return [dialogue for chosen, dialogue in every_tenth if chosen == (part == "validation")]
-
-
-def read_meld_csv(path: Path) -> list[Dialogue]:
-    """Read one `*_sent_emo.csv` of the MELD release.
+    `train` and `validation` are nine and one tenth of its train split, `test` is its dev split. Its
+    test split is not read here.
 
     Raises:
         AvtError: as `read_meld_table`.
     """
-    rows = read_meld_table(path, path.name.partition("_")[0])
+    split = "dev" if part == "test" else "train"
+    rows = read_meld_table(data / "meld" / f"{split}_sent_emo.csv", split)
+    dialogues = groupby(rows, lambda row: row.key.dialogue_id)
     return [
-        Dialogue(
-            number,
-            tuple(Turn(row.key.utterance_id, row.speaker, row.text, row.emotion) for row in turns),
-        )
-        for number, turns in groupby(rows, lambda row: row.key.dialogue_id)
+        list(turns)
+        for number, turns in dialogues
+        if part == "test" or (number % 10 == 9) == (part == "validation")
     ]
 
 

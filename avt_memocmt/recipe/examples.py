@@ -107,9 +107,9 @@ def load_text(data: Path, part: Part, config: Config, work: Path) -> TextPart:
     dialogues, changes, emotions = [], [], []
     inputs: list[TextInput] = []
     for dialogue in meld_dialogues(data, part):
-        rows = range(len(inputs), len(inputs) + len(dialogue.turns))
+        rows = range(len(inputs), len(inputs) + len(dialogue))
         dialogues.append(list(rows))
-        speakers = [turn.speaker for turn in dialogue.turns]
+        speakers = [turn.speaker for turn in dialogue]
         changes.append(speaker_changes(speakers))
         for item, emotion in dialogue_inputs(dialogue, config.text.context_turns):
             seconds = SECONDS_PER_WORD * max(1, len(item.text.split()))

@@ -6,7 +6,7 @@ Hinton et al. 2015).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import TextConfig
-from avt_memocmt.data.corpora import Dialogue, meld_dialogues
+from avt_memocmt.data.corpora import meld_dialogues
+from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import (
@@ -86,12 +87,12 @@ def hide_pieces(batch: TextBatch, encoder: TextEncoder) -> TextBatch:
     return replace(batch, ids=batch.ids.masked_fill(hidden, tokenizer.mask_token_id or 0))
 
 
-def dialogue_inputs(dialogue: Dialogue, context_turns: int) -> list[Example]:
+def dialogue_inputs(dialogue: Sequence[MeldRow], context_turns: int) -> list[Example]:
     """Each turn with the turns before it, tagged by whether the same person spoke them."""
-    before = contexts(((turn.speaker, turn.text) for turn in dialogue.turns), context_turns)
+    before = contexts(((turn.speaker, turn.text) for turn in dialogue), context_turns)
     return [
         (TextInput(turn.text, context), turn.emotion)
-        for turn, context in zip(dialogue.turns, before, strict=True)
+        for turn, context in zip(dialogue, before, strict=True)
     ]
 
 

@@ -111,10 +111,10 @@ def line_samples(data: Path) -> list[Sample]:
         AvtError: the transcript is missing.
     """
     return [
-        Sample(f"dia{dialogue.dialogue_id}_utt{turn.utterance_id}", turn.emotion, words=turn.text)
+        Sample(f"dia{row.key.dialogue_id}_utt{row.key.utterance_id}", row.emotion, words=row.text)
         for dialogue in meld_dialogues(data, "test")
-        for turn in dialogue.turns
-        if turn.text
+        for row in dialogue
+        if row.text
     ]
 
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from avt_memocmt.commands.import_pack import import_pack
-from avt_memocmt.data.corpora import read_meld_csv
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceRecord, write_index
+from avt_memocmt.data.meld.table import read_meld_table
 from avt_memocmt.data.packs.collection import ImportReport
 from avt_memocmt.data.packs.importer import import_packs
 from avt_memocmt.data.packs.mapping import PackMapping, load_mapping, packaged_mappings
@@ -231,12 +231,9 @@ def test_named_measurements(tmp_path: Path) -> None:
 def test_the_real_descriptors(data_dir: Path, tmp_path: Path) -> None:
     meld = data_dir / "meld"
     records = [
-        UtteranceRecord(
-            split, dialogue.dialogue_id, turn.utterance_id, turn.speaker, turn.text, turn.emotion
-        )
+        UtteranceRecord(*row.key, row.speaker, row.text, row.emotion)
         for split in ("train", "dev")
-        for dialogue in read_meld_csv(meld / f"{split}_sent_emo.csv")
-        for turn in dialogue.turns
+        for row in read_meld_table(meld / f"{split}_sent_emo.csv", split)
     ]
     write_index(records, tmp_path / "index.parquet")
     app = typer.Typer()

@@ -9,7 +9,7 @@ from command_line import run
 from meld_factory import FAULTS, LAYOUTS, Row, faulty_meld, small_meld, write_clip, write_table
 
 from avt_memocmt.commands.prepare import prepare
-from avt_memocmt.data.corpora import read_meld_csv
+from avt_memocmt.data.corpora import meld_dialogues
 from avt_memocmt.data.index import UtteranceRecord, read_index
 from avt_memocmt.data.meld.clips import ClipProbe, clip_faults, probe_clips
 from avt_memocmt.data.meld.faults import FaultKind
@@ -141,12 +141,17 @@ def test_one_split_is_read_without_the_others(release: Path) -> None:
 
 
 def test_the_recipes_read_the_same_words(
-    release: Path, records: dict[str, UtteranceRecord]
+    release: Path, records: dict[str, UtteranceRecord], tmp_path: Path
 ) -> None:
-    dialogues = read_meld_csv(release / "dev_sent_emo.csv")
-    turns = [(d.dialogue_id, t.utterance_id, t.text) for d in dialogues for t in d.turns]
+    (tmp_path / "meld").symlink_to(release)
+    dialogues = meld_dialogues(tmp_path, "test")
     own = [record for record in records.values() if record.split == "dev"]
-    assert turns == [(r.dialogue_id, r.utterance_id, r.text) for r in own]
+    assert [(row.key, row.text) for rows in dialogues for row in rows] == [
+        (record.key, record.text) for record in own
+    ]
+    assert [len({row.key.dialogue_id for row in rows}) for rows in dialogues] == [1] * len(
+        dialogues
+    )
 
 
 def test_a_pool_finds_what_one_process_finds(release: Path, tmp_path: Path) -> None:
