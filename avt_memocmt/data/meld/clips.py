@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk
+from avt_memocmt.workers import worker_pool
 
 TOO_SHORT = 0.3
 """Seconds; about 220 clips of the release are shorter."""
@@ -111,16 +109,8 @@ def _probes(paths: Sequence[Path], workers: int) -> Iterator[ClipProbe]:
     if workers <= 1:
         yield from map(probe_clip, paths)
         return
-    # Forking a process that runs threads (FFmpeg, torch) may lock up; fresh ones do not.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
-            yield from pool.map(probe_clip, paths, chunksize=_CHUNK)
-        except BrokenProcessPool as error:
-            raise AvtError(
-                "a process that checks clips died, perhaps for lack of memory; run again with "
-                "fewer --workers."
-            ) from error
+    with worker_pool(workers, run_networks=False) as pool:
+        yield from pool.map(probe_clip, paths, chunksize=_CHUNK)
 
 
 def _disagree(one: float, other: float) -> bool:
