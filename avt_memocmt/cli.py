@@ -9,9 +9,15 @@ import typer
 
 from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.bench import bench
+from avt_memocmt.commands.check_explanations import check_explanations
 from avt_memocmt.commands.console import log, show_library_log
 from avt_memocmt.commands.doctor import doctor
-from avt_memocmt.commands.evaluate import evaluate
+from avt_memocmt.commands.evaluate import (
+    evaluate,
+    evaluate_features,
+    evaluate_manifest,
+    evaluate_meld,
+)
 from avt_memocmt.commands.explain import explain
 from avt_memocmt.commands.export import export
 from avt_memocmt.commands.extract import extract
@@ -37,11 +43,15 @@ COMMANDS = (
     predict,
     stream,
     explain,
+    check_explanations,
     prepare,
     extract,
     import_pack,
     train,
     evaluate,
+    evaluate_manifest,
+    evaluate_features,
+    evaluate_meld,
     reproduce,
     robustness,
     export,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, EngineName, log
+from avt_memocmt.commands.console import Checkpoint, EngineName, JsonFile, log
 from avt_memocmt.errors import AvtError
 
 
@@ -16,7 +16,7 @@ def bench(
         list[Path] | None,
         typer.Argument(help="Films with a face and speech, of some seconds; none: one is made."),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    json_file: JsonFile = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for latency.md and images/latency.svg.")
     ] = None,
@@ -46,7 +46,7 @@ def bench(
         only=only or CASES,
         runs=runs,
         minutes=minutes,
-        progress=lambda name: log.print(f"measuring: {name}", markup=False),
+        progress=lambda name: log.print(f"measuring: {name}"),
     )
     if json_file is not None:
         report.write_json(json_file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ from rich.text import Text
 
 from avt_memocmt.engines.names import Engine
 
-log = Console(stderr=True, highlight=False, soft_wrap=True)
+log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -47,6 +48,8 @@ Checkpoint = Annotated[
     str, typer.Option(help="A checkpoint folder, or the name of the one that ships.")
 ]
 
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+
 EngineName = Annotated[
     Engine,
     typer.Option(
@@ -54,6 +57,11 @@ EngineName = Annotated[
         "onnx and openvino run the folder of --checkpoint that export wrote."
     ),
 ]
+
+
+def log_failure(name: object, reason: str) -> None:
+    """Say on stderr that something failed, and why."""
+    log.print(f"failed: {name}: {reason}", style="red")
 
 
 class RateColumn(ProgressColumn):

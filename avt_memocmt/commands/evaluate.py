@@ -1,18 +1,24 @@
-"""`avt-memocmt evaluate`: measure a checkpoint on labelled data."""
+"""`evaluate-manifest`, `evaluate-features` and `evaluate-meld`: measure a checkpoint on labels.
+
+`evaluate` is all three by their options, and without any measures what config.yaml names.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from avt_memocmt.commands.console import EngineName, log
-from avt_memocmt.commands.evaluation_sources import of_features, of_manifest, of_meld
+from avt_memocmt.commands.console import (
+    Checkpoint,
+    EngineName,
+    JsonFile,
+    counted_progress,
+    progress_bar,
+)
+from avt_memocmt.commands.evaluation_report import Compare, Experiments, report_evaluation
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -22,30 +28,36 @@ from avt_memocmt.commands.settings import (
     resolve_config,
 )
 from avt_memocmt.config import PathsConfig
+from avt_memocmt.engines.names import Engine
 from avt_memocmt.errors import AvtError
-from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
     from avt_memocmt.evaluation.evaluation import Evaluation
     from avt_memocmt.evaluation.provenance import Provenance
 
+MANIFEST_HELP = (
+    "CSV with the columns path, text, emotion and optionally dialogue_id, utterance_id, speaker, "
+    "start, end."
+)
+STORES_HELP = "A feature store; repeated, they are joined by utterance."
+MELD_HELP = "A MELD folder in any layout; CSVs alone give text."
+Split = Annotated[str, typer.Option(help="Of the features or of MELD: train, dev or test.")]
+CompareFeatures = Annotated[
+    list[Path] | None,
+    typer.Option(help="The second checkpoint's features; the same unless given."),
+]
+Transcribe = Annotated[
+    bool, typer.Option("--transcribe", help="Recognise the words of a manifest's rows.")
+]
+Work = Annotated[Path, typer.Option(help="Folder for the feature stores made from MELD.")]
+DEFAULT_EXPERIMENTS = PathsConfig().experiments
+
 
 def evaluate(
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with the columns path, text, emotion and optionally dialogue_id, "
-            "utterance_id, speaker, start, end."
-        ),
-    ] = None,
-    features: Annotated[
-        list[Path] | None,
-        typer.Option(help="A feature store; repeated, they are joined by utterance."),
-    ] = None,
-    meld: Annotated[
-        Path | None, typer.Option(help="A MELD folder in any layout; CSVs alone give text.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Of the features or of MELD.")] = "dev",
+    manifest: Annotated[Path | None, typer.Option(help=MANIFEST_HELP)] = None,
+    features: Annotated[list[Path] | None, typer.Option(help=STORES_HELP)] = None,
+    meld: Annotated[Path | None, typer.Option(help=MELD_HELP)] = None,
+    split: Split = "dev",
     checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -53,17 +65,9 @@ def evaluate(
             "with --manifest, paths.checkpoint otherwise."
         ),
     ] = None,
-    compare: Annotated[
-        str | None,
-        typer.Option(help="A second checkpoint, run by torch, for the difference to it."),
-    ] = None,
-    compare_features: Annotated[
-        list[Path] | None,
-        typer.Option(help="The second checkpoint's features; the same unless given."),
-    ] = None,
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file.")
-    ] = None,
+    compare: Compare = None,
+    compare_features: CompareFeatures = None,
+    json_file: JsonFile = None,
     experiments: Annotated[
         Path | None,
         typer.Option(
@@ -71,21 +75,17 @@ def evaluate(
             "unless given, and none with --manifest."
         ),
     ] = None,
-    work: Annotated[
-        Path, typer.Option(help="Folder for the feature stores that --meld makes.")
-    ] = Path("features"),
-    transcribe: Annotated[
-        bool, typer.Option("--transcribe", help="Recognise the words of a manifest's rows.")
-    ] = False,
+    work: Work = Path("features"),
+    transcribe: Transcribe = False,
     engine: EngineName = "torch",
     config: ConfigFile = DEFAULT_CONFIG,
     preset: Preset = None,
     encoders: Encoders = None,
     overrides: Overrides = None,
 ) -> None:
-    """Measure a checkpoint: accuracy, F1, UAR, calibration, confusion, intervals over dialogues.
+    """evaluate-manifest, evaluate-features or evaluate-meld, by what is given.
 
-    The data is a manifest, feature stores or MELD; unless given, what config.yaml names in paths.
+    Without --manifest, --features and --meld the data is what config.yaml names in paths.
     """
     if sum(bool(source) for source in (manifest, features, meld)) > 1:
         raise AvtError("give one of --manifest, --features and --meld.")
@@ -93,137 +93,115 @@ def evaluate(
         raise AvtError("--compare-features belongs to --features and --compare.")
     if engine != "torch" and manifest is None:
         raise AvtError(f"--engine {engine} belongs to --manifest.")
-    paths = _paths(config, preset, overrides)
+    paths = PathsConfig()
+    if config != DEFAULT_CONFIG or config.is_file() or preset or overrides:
+        paths = resolve_config(config, preset, None, overrides).paths
     if manifest is not None:
-        measure = of_manifest(manifest, transcribe, engine)
-        reference = of_manifest(manifest, transcribe)
-        name = checkpoint or "embedded"
-    else:
-        stored = features or _stored_features(paths, meld)
-        meld = meld or paths.meld
-        measure = of_features(stored, split) if stored else of_meld(meld, split, work, encoders)
-        reference = of_features(compare_features, split) if compare_features else measure
-        name = checkpoint or str(paths.checkpoint)
-        experiments = experiments or paths.experiments
-    _check_outputs(json_out, experiments)
-    evaluation, provenance = measure(_checkpoint(name))
-    report = {**evaluation.report(), "checkpoint": name, **asdict(provenance)}
-    if compare is not None:
-        report["comparison"] = _comparison(evaluation, compare, reference(_checkpoint(compare)))
-    if json_out is not None:
-        write_atomically(json_out, json.dumps(report, indent=2).encode())
-    if experiments is not None:
-        _write_results(evaluation, provenance, experiments)
-    _print_scores(report)
-    _print_failures(evaluation)
-    raise typer.Exit(1 if evaluation.failures else 0)
-
-
-def _paths(config: Path, preset: str | None, overrides: list[str] | None) -> PathsConfig:
-    """Of the settings; the usual ones where nothing names any."""
-    if config == DEFAULT_CONFIG and not config.is_file() and not preset and not overrides:
-        return PathsConfig()
-    return resolve_config(config, preset, None, overrides).paths
-
-
-def _stored_features(paths: PathsConfig, meld: Path | None) -> list[Path]:
-    """What a bare `evaluate` reads: the configured feature store, if it has been made."""
-    from avt_memocmt.data.feature_store import MANIFEST_FILE
-
-    if meld is not None or not (paths.features / MANIFEST_FILE).is_file():
-        return []
-    return [paths.features]
-
-
-def _checkpoint(name: str) -> Path:
-    from avt_memocmt.models.checkpoint import checkpoint_folder
-
-    try:
-        return checkpoint_folder(name)
-    except AvtError as error:
-        raise AvtError(f"{error} avt-memocmt train (or python train.py) makes one.") from error
-
-
-def _check_outputs(json_out: Path | None, experiments: Path | None) -> None:
-    """Before any long work: what is to be written can be."""
-    from avt_memocmt.evaluation.results_table import RESULTS_FILE, read_results
-
-    if json_out is not None:
-        writable_folder(json_out.parent)
-    if experiments is not None:
-        writable_folder(experiments)
-        read_results(experiments / RESULTS_FILE)
-
-
-def _comparison(
-    evaluation: Evaluation, checkpoint: str, second: tuple[Evaluation, Provenance]
-) -> dict[str, Any]:
-    from avt_memocmt.metrics.scores import scores
-
-    other, provenance = second
-    differences = evaluation.differences(other)
-    return {
-        "checkpoint": checkpoint,
-        **asdict(provenance),
-        **scores(other.truth, other.predicted),
-        "ece": other.ece,
-        "agreement": evaluation.agreement(other),
-        "differences": {name: asdict(found) for name, found in differences.items()},
-    }
-
-
-def _write_results(evaluation: Evaluation, provenance: Provenance, folder: Path) -> None:
-    from avt_memocmt.evaluation import confusion_matrix as confusion_picture
-    from avt_memocmt.evaluation import results_table
-
-    row = results_table.result_row(evaluation, provenance)
-    rows = results_table.append_result(folder / results_table.RESULTS_FILE, row)
-    summary = results_table.markdown_table(rows)
-    write_atomically(folder / results_table.SUMMARY_FILE, summary.encode())
-    title = f"{provenance.model}, {provenance.split}, seed {provenance.seed}, {provenance.context}"
-    picture = folder / confusion_picture.CONFUSION_FILE
-    confusion_picture.draw_confusion(evaluation.counts, picture, title)
-    log.print(
-        f"wrote {results_table.RESULTS_FILE}, {results_table.SUMMARY_FILE} and "
-        f"{picture.name} in {folder}",
-        markup=False,
+        return evaluate_manifest(
+            manifest, checkpoint or "embedded", compare, json_file, experiments, transcribe, engine
+        )
+    checkpoint, experiments = checkpoint or str(paths.checkpoint), experiments or paths.experiments
+    stored = features or ([] if meld else _existing_store(paths.features))
+    if stored:
+        return evaluate_features(
+            stored, checkpoint, split, compare, compare_features, json_file, experiments
+        )
+    evaluate_meld(
+        meld or paths.meld, checkpoint, split, compare, json_file, experiments, work, encoders
     )
 
 
-def _print_scores(report: dict[str, Any]) -> None:
-    table = Table(box=None)
-    for heading in ("measure", "value", "95 % interval"):
-        table.add_column(heading)
-    for name in ("accuracy", "weighted_f1", "macro_f1", "uar"):
-        low, high = report["intervals_95"][name]
-        table.add_row(name, f"{report[name]:.4f}", f"{low:.4f} to {high:.4f}")
-    if report["ece"] is not None:
-        table.add_row("ece", f"{report['ece']:.4f}", "")
-    for name, found in report["alone"].items():
-        gain = found["fused_minus_alone"]["uar"]
-        low, high = gain["interval_95"]
-        table.add_row(f"uar of {name} alone, n = {found['n']}", f"{found['uar']:.4f}", "")
-        table.add_row(
-            "  fused minus that", f"{gain['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"
-        )
-    if "comparison" in report:
-        _add_comparison(table, report["comparison"])
-    console = Console(highlight=False, markup=False)
-    unlabelled = f", unlabelled = {report['unlabelled']}" if report["unlabelled"] else ""
-    console.print(f"n = {report['n']}, failed = {len(report['failed'])}{unlabelled}")
-    console.print(table)
+def evaluate_manifest(
+    manifest: Annotated[Path, typer.Argument(help=MANIFEST_HELP)],
+    checkpoint: Checkpoint = "embedded",
+    compare: Compare = None,
+    json_file: JsonFile = None,
+    experiments: Experiments = None,
+    transcribe: Transcribe = False,
+    engine: EngineName = "torch",
+) -> None:
+    """Measure a checkpoint on anybody's labelled clips, pictures and words, read turn by turn."""
+    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.data.manifest import read_manifest
+    from avt_memocmt.evaluation.on_manifest import evaluate_manifest as evaluate_dialogues
+    from avt_memocmt.evaluation.provenance import PAST_ONLY, checkpoint_provenance, data_sha256
+    from avt_memocmt.pretrained import file_sha256
+
+    dialogues = read_manifest(manifest)
+
+    def measure(folder: Path, engine: Engine = "torch") -> tuple[Evaluation, Provenance]:
+        recognizer = EmotionRecognizer.from_pretrained(folder, engine)
+        with progress_bar() as bar:
+            task = bar.add_task("evaluating", total=sum(len(rows) for rows in dialogues))
+            evaluation = evaluate_dialogues(
+                recognizer, dialogues, transcribe=transcribe, progress=lambda: bar.advance(task)
+            )
+        data = data_sha256(evaluation, [file_sha256(manifest)])
+        found = checkpoint_provenance(folder, recognizer.config, manifest.name, data)
+        return evaluation, replace(found, context=PAST_ONLY)
+
+    report_evaluation(
+        checkpoint, lambda folder: measure(folder, engine), compare, measure, json_file, experiments
+    )
 
 
-def _add_comparison(table: Table, comparison: dict[str, Any]) -> None:
-    other = comparison["model"]
-    table.add_row(f"same emotion as {other}", f"{comparison['agreement']:.4f}", "")
-    for name, found in comparison["differences"].items():
-        low, high = found["interval_95"]
-        difference = f"{found['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"
-        table.add_row(f"{name} - {other}", *difference)
+def evaluate_features(
+    features: Annotated[list[Path], typer.Argument(help=STORES_HELP)],
+    checkpoint: Checkpoint,
+    split: Split = "dev",
+    compare: Compare = None,
+    compare_features: CompareFeatures = None,
+    json_file: JsonFile = None,
+    experiments: Experiments = DEFAULT_EXPERIMENTS,
+) -> None:
+    """Measure a checkpoint on one split of feature stores."""
+    from avt_memocmt.data.feature_store import FeatureStore
+    from avt_memocmt.evaluation.on_features import evaluate_stores
+
+    stores, reference = (
+        [FeatureStore.open(folder) for folder in folders]
+        for folders in (features, compare_features or features)
+    )
+    report_evaluation(
+        checkpoint,
+        lambda folder: evaluate_stores(folder, stores, split),
+        compare,
+        lambda folder: evaluate_stores(folder, reference, split),
+        json_file,
+        experiments,
+    )
 
 
-def _print_failures(evaluation: Evaluation) -> None:
-    for failure in evaluation.failures:
-        where = f"{failure.name} {failure.path}".strip()
-        log.print(f"failed: {where}: {failure.reason}", style="red", markup=False)
+def evaluate_meld(
+    meld: Annotated[Path, typer.Argument(help=MELD_HELP)],
+    checkpoint: Checkpoint,
+    split: Split = "dev",
+    compare: Compare = None,
+    json_file: JsonFile = None,
+    experiments: Experiments = DEFAULT_EXPERIMENTS,
+    work: Work = Path("features"),
+    encoders: Encoders = None,
+) -> None:
+    """Measure a checkpoint on one split of a MELD folder; its features are extracted first."""
+    from avt_memocmt.data.meld.index import meld_records
+    from avt_memocmt.evaluation.on_meld import evaluate_records
+    from avt_memocmt.models.checkpoint import CONFIG_FILE
+    from avt_memocmt.workers import default_workers
+
+    records = meld_records(meld, split)
+
+    def measure(folder: Path) -> tuple[Evaluation, Provenance]:
+        config = resolve_config(folder / CONFIG_FILE, encoders=encoders)
+        store = work / f"{folder.resolve().name}-{split}"
+        with counted_progress("extracting") as show:
+            return evaluate_records(
+                folder, config, records, store, workers=default_workers(), progress=show
+            )
+
+    report_evaluation(checkpoint, measure, compare, measure, json_file, experiments)
+
+
+def _existing_store(folder: Path) -> list[Path]:
+    from avt_memocmt.data.feature_store import MANIFEST_FILE
+
+    return [folder] if (folder / MANIFEST_FILE).is_file() else []

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from avt_memocmt.commands.check_explanations import check_explanations, require_gradients
 from avt_memocmt.commands.console import Checkpoint, log, media_progress
-from avt_memocmt.commands.explain_check import check_explanations
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
@@ -21,10 +21,7 @@ _NUMBERS = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 
 
 def explain(
-    media: Annotated[
-        Path,
-        typer.Argument(help="One video, recording or picture; or a CSV manifest, with --check."),
-    ],
+    media: Annotated[Path, typer.Argument(help="One video, recording or picture.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, figures and numbers.")],
     transcript: Annotated[
         str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
@@ -42,19 +39,16 @@ def explain(
     check: Annotated[
         bool, typer.Option("--check", help="Test the explanations too; takes many times as long.")
     ] = False,
-    limit: Annotated[
-        int, typer.Option(min=1, help="About how many rows of a manifest are checked.")
-    ] = 100,
     checkpoint: Checkpoint = "embedded",
+    limit: Annotated[int, typer.Option(min=1, hidden=True, help="Of a manifest.")] = 100,
 ) -> None:
     """Show why an emotion was recognised: in faces, sound and words, on one page."""
     if media.suffix.lower() == ".csv":
         if not check or any(o is not None for o in (transcript, utterances, emotion)) or plus_plus:
             raise AvtError(f"{media} is a manifest; give it with --check and --limit alone.")
-        _require_gradients(checkpoint)
-        return check_explanations(media, out, limit, checkpoint)
+        return check_explanations(media, out, limit, checkpoint)  # its call before it had a name
     wanted = _numbers(utterances) if utterances is not None else frozenset(range(1, FIRST + 1))
-    _require_gradients(checkpoint)
+    require_gradients(checkpoint)
     from avt_memocmt.emotions import emotion_index
     from avt_memocmt.preprocessing.transcripts import load_transcript
     from avt_memocmt.report.explanation_folder import write_explanation
@@ -75,7 +69,7 @@ def explain(
             progress=advance,
         )
     write_explanation(found, media, recognizer.config.visual.frames_per_second, out)
-    log.print(f"wrote {out / 'report.html'} and the numbers and figures beside it", markup=False)
+    log.print(f"wrote {out / 'report.html'} and the numbers and figures beside it")
     count = len(found.prediction.utterances)
     if utterances is not None:
         _refuse_missing(media, count, max(wanted))
@@ -99,18 +93,6 @@ def _numbers(text: str) -> frozenset[int]:
             )
         found.update(range(first, last + 1))
     return frozenset(found)
-
-
-def _require_gradients(checkpoint: str) -> None:
-    """Refuse, before any long work, what explanations cannot be computed with."""
-    if Path(checkpoint).suffix == ".onnx":
-        raise AvtError(
-            f"{checkpoint} is an ONNX graph, which yields no gradients; explanations need the "
-            "torch engine: give the checkpoint folder that it was exported from."
-        )
-    from avt_memocmt.api import require_captum
-
-    require_captum()
 
 
 def _refuse_missing(media: Path, count: int, largest: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import counted_progress, log
+from avt_memocmt.commands.console import counted_progress, log, log_failure
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -66,10 +66,9 @@ def extract(
     seconds = time.monotonic() - began
     count = len(plan.clips) - len(failures)
     summary = f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)"
-    log.print(summary, markup=False)
+    log.print(summary)
     for failure in failures:
-        where = f"{failure.key} {failure.path}".strip()
-        log.print(f"failed: {where}: {failure.reason}", style="red", markup=False)
+        log_failure(f"{failure.key} {failure.path}".strip(), failure.reason)
     raise typer.Exit(1 if failures else 0)
 
 

@@ -42,7 +42,5 @@ def reproduce(
         experiments,
     )
     jobs = [job.name for job in reproduction.jobs()]
-    reproduction.run(
-        lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)}: {name}", markup=False)
-    )
-    log.print(f"the table is in {experiments / 'results.md'}", markup=False)
+    reproduction.run(lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)}: {name}"))
+    log.print(f"the table is in {experiments / 'results.md'}")

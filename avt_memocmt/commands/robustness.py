@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, log, progress_bar
+from avt_memocmt.commands.console import Checkpoint, log_failure, progress_bar
 
 
 def robustness(
@@ -49,5 +49,5 @@ def robustness(
     print((experiments / SUMMARY_FILE).read_text(encoding="utf-8"))
     failures = [failure for trial in trials for failure in trial.failures]
     for name, reason in failures:
-        log.print(f"failed: {name}: {reason}", style="red", markup=False)
+        log_failure(name, reason)
     raise typer.Exit(1 if failures else 0)

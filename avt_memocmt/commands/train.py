@@ -67,7 +67,7 @@ def train(
         name=name or settings.model.kind,
         encoders=encoders_checkpoint or default_checkpoint(settings),
     )
-    log.print(f"the checkpoint is in {folder}", markup=False)
+    log.print(f"the checkpoint is in {folder}")
 
 
 def meld_store(config: Config) -> FeatureStore:
@@ -93,5 +93,5 @@ def meld_store(config: Config) -> FeatureStore:
     with counted_progress("extracting") as show:
         failures = extraction.run(default_workers(), progress=show)
     for failure in failures:
-        log.print(f"failed: {failure.key}: {failure.reason}", style="red", markup=False)
+        log.print(f"failed: {failure.key}: {failure.reason}", style="red")
     return FeatureStore.open(config.paths.features)

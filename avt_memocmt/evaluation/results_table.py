@@ -125,6 +125,16 @@ def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
     return rows
 
 
+def record_result(folder: Path, evaluation: Evaluation, provenance: Provenance) -> None:
+    """Put one evaluation into results.csv and write results.md again.
+
+    Raises:
+        AvtError: as of `append_result`.
+    """
+    rows = append_result(folder / RESULTS_FILE, result_row(evaluation, provenance))
+    write_atomically(folder / SUMMARY_FILE, markdown_table(rows).encode())
+
+
 def markdown_table(rows: Sequence[ResultRow]) -> str:
     """The rows summed up over seeds: mean ± standard deviation, the latest row of a seed counting.
 

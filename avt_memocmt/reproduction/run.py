@@ -20,7 +20,6 @@ from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.confusion_matrix import CONFUSION_FILE, draw_confusion
-from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.on_features import describe_features, evaluate_dialogues
 from avt_memocmt.evaluation.perturbations import add_value_noise, shuffle_modality
 from avt_memocmt.evaluation.provenance import (
@@ -30,16 +29,10 @@ from avt_memocmt.evaluation.provenance import (
     code_version,
     data_sha256,
 )
-from avt_memocmt.evaluation.results_table import (
-    RESULTS_FILE,
-    SUMMARY_FILE,
-    append_result,
-    markdown_table,
-    result_row,
-)
+from avt_memocmt.evaluation.results_table import record_result
 from avt_memocmt.extraction.plan import ExtractionPlan
 from avt_memocmt.extraction.run import Extraction
-from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.files import writable_folder
 from avt_memocmt.models.baselines import Majority
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, load_model
 from avt_memocmt.reproduction.plan import Plan, Row
@@ -151,7 +144,7 @@ class Reproduction:
         stores = self.stores if job.row is self.plan.text else self._stores(job.seed)
         data = data_sha256(evaluation, describe_features(stores))
         provenance = checkpoint_provenance(folder, config, DEV, data)
-        self._write(evaluation, replace(provenance, model=job.row.name))
+        record_result(self.experiments, evaluation, replace(provenance, model=job.row.name))
         if job.row is self._proposed and job.seed == 0:
             title = f"{job.row.name}, {DEV}, seed {job.seed}"
             draw_confusion(evaluation.counts, self.experiments / CONFUSION_FILE, title)
@@ -171,11 +164,7 @@ class Reproduction:
             checkpoint_sha256="",
             data_sha256=data_sha256(evaluation, describe_features(self.stores)),
         )
-        self._write(evaluation, provenance)
-
-    def _write(self, evaluation: Evaluation, provenance: Provenance) -> None:
-        rows = append_result(self.experiments / RESULTS_FILE, result_row(evaluation, provenance))
-        write_atomically(self.experiments / SUMMARY_FILE, markdown_table(rows).encode())
+        record_result(self.experiments, evaluation, provenance)
 
     def _perturbed(
         self, job: Job, dialogues: Sequence[LabelledDialogue]

@@ -114,6 +114,27 @@ def test_figures_subsets_and_failures(
     assert sum(map(sum, found["confusion"]["counts"])) == 4
 
 
+def test_both_calls_give_the_same_figures(
+    trained: tuple[FeatureStore, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    manifest = write_manifest(tmp_path, ",Thank you so much!,joy,,,,,", "gone.wav,,sadness,,,,,")
+    monkeypatch.chdir(tmp_path)
+    store, network = trained
+    for source, data, options in (
+        ("manifest", str(manifest), []),
+        ("features", str(store.folder), ["--checkpoint", str(network)]),
+    ):
+        options += ["--json", "figures.json"]
+        found = []
+        for command in (["evaluate", f"--{source}", data], [f"evaluate-{source}", data]):
+            code, out, _ = run([*command, *options], monkeypatch, capsys)
+            found.append((code, out, Path("figures.json").read_bytes()))
+        assert found[0] == found[1]
+
+
 def test_fusion_is_compared_with_each_modality_on_rows_that_have_several() -> None:
     right = np.eye(7)[[0, 1, 2, 3]]
     wrong = np.roll(right, 1, axis=1)
@@ -215,7 +236,7 @@ def test_two_checkpoints_are_compared_on_the_same_dialogues(
     store, first = trained
     second = save_network(tmp_path / "second", store, seed=1, causal=False)
     figures = tmp_path / "figures.json"
-    arguments = ["evaluate", "--features", str(store.folder), "--checkpoint", str(first)]
+    arguments = ["evaluate-features", str(store.folder), "--checkpoint", str(first)]
     arguments += ["--json", str(figures), "--experiments", str(tmp_path / "experiments")]
 
     def compare(*more: str) -> dict:
@@ -384,7 +405,7 @@ def test_meld_transcripts_alone_are_measured_on_text(
     ]
     write_table(tmp_path / "meld" / "dev_sent_emo.csv", rows)
     figures = tmp_path / "figures.json"
-    arguments = ["evaluate", "--meld", str(tmp_path / "meld"), "--checkpoint", str(reader)]
+    arguments = ["evaluate-meld", str(tmp_path / "meld"), "--checkpoint", str(reader)]
     arguments += ["--work", str(tmp_path / "features"), "--json", str(figures)]
     arguments += ["--experiments", str(tmp_path / "experiments")]
     code, _, err = run(arguments, monkeypatch, capsys)

@@ -209,8 +209,8 @@ def test_a_manifest_is_checked_row_by_row(
     rows = (",What a wonderful day,joy", ",I hate all of this,anger", "gone.wav,,fear")
     manifest.write_text("\n".join(("path,text,emotion", *rows)), encoding="utf-8")
     out = tmp_path / "out"
-    options = [str(manifest), "--check", "--out", str(out), "--limit", "3"]
-    code, stdout, stderr = run(["explain", *options], monkeypatch, capsys)
+    options = [str(manifest), "--out", str(out), "--limit", "3"]
+    code, stdout, stderr = run(["check-explanations", *options], monkeypatch, capsys)
     assert code == 1
     assert "failed: line 4" in stderr
     found = json.loads((out / "faithfulness.json").read_text())
@@ -222,6 +222,18 @@ def test_a_manifest_is_checked_row_by_row(
     assert stdout == (out / "faithfulness.md").read_text()
     assert "| text | text | Integrated Gradients | 2 |" in stdout
     assert [row["line"] for row in found["failed"]] == [4]
+
+
+def test_explain_with_check_passes_a_manifest_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "avt_memocmt.commands.explain.check_explanations", lambda *a: calls.append(a)
+    )
+    options = ["--check", "--out", "out", "--limit", "3"]
+    assert run(["explain", "clips.csv", *options], monkeypatch, capsys)[0] == 0
+    assert calls == [(Path("clips.csv"), Path("out"), 3, "embedded")]
 
 
 def test_a_manifest_needs_check(

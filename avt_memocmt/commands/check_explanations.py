@@ -1,0 +1,60 @@
+"""`avt-memocmt check-explanations`: whether explanations beat chance on many labelled clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avt_memocmt.commands.console import Checkpoint, counted_progress, log, log_failure
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import writable_folder, write_atomically
+
+JSON_FILE, TABLE_FILE = "faithfulness.json", "faithfulness.md"
+
+
+def check_explanations(
+    manifest: Annotated[Path, typer.Argument(help="A CSV as of evaluate-manifest.")],
+    out: Annotated[Path, typer.Option(help="Folder for the table.")],
+    limit: Annotated[int, typer.Option(min=1, help="About how many rows are checked.")] = 100,
+    checkpoint: Checkpoint = "embedded",
+) -> None:
+    """Compare explanations of a manifest's rows with random ones, in one table."""
+    require_gradients(checkpoint)
+    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.data.manifest import read_manifest
+    from avt_memocmt.evaluation.of_explanations import check_manifest, spread
+
+    dialogues = spread(read_manifest(manifest), limit)
+    writable_folder(out)
+    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    total = sum(len(turns) for turns in dialogues)
+    with counted_progress(manifest.name) as show:
+        done = iter(range(1, total + 1))
+        table = check_manifest(recognizer, dialogues, lambda: show(next(done), total))
+    write_atomically(out / JSON_FILE, json.dumps(table.to_json(), indent=1).encode())
+    write_atomically(out / TABLE_FILE, table.to_markdown().encode())
+    typer.echo(table.to_markdown(), nl=False)
+    log.print(f"wrote {out / TABLE_FILE} and {JSON_FILE} beside it")
+    for failure in table.failures:
+        log_failure(f"{failure.name} {failure.path}", failure.reason)
+    if table.failures:
+        raise typer.Exit(1)
+
+
+def require_gradients(checkpoint: str) -> None:
+    """Refuse, before any long work, what explanations cannot be computed with.
+
+    Raises:
+        AvtError: the checkpoint is an ONNX graph, or Captum is not installed.
+    """
+    if Path(checkpoint).suffix == ".onnx":
+        raise AvtError(
+            f"{checkpoint} is an ONNX graph, which yields no gradients; explanations need the "
+            "torch engine: give the checkpoint folder that it was exported from."
+        )
+    from avt_memocmt.api import require_captum
+
+    require_captum()
