@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.text_encoder import TextInput
 
 SPEAKER_UNKNOWN, SPEAKER_SAME, SPEAKER_CHANGED = 0, 1, 2
 """Whether a turn's speaker is that of the turn before it."""
+NO_WORDS = TextInput("")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ModalityBatch:
         )
 
     def rows(self, index: Tensor, least: int = 1) -> ModalityBatch:
-        """Some rows of a flattened batch, padded no further than they need.
+        """Select rows of a flattened batch, padded no further than they need.
 
         Args:
             index: int64 [n], the rows.
@@ -51,16 +53,27 @@ class ModalityBatch:
         )
 
     def to(self, device: torch.device) -> ModalityBatch:
-        """The same tensors on another device."""
+        """Copy the tensors to another device."""
         return ModalityBatch(self.values.to(device), self.spans.to(device), self.mask.to(device))
 
 
 @dataclass(frozen=True)
 class TurnFeatures:
-    """Tokens of one turn by modality name; a modality that is not in it is absent."""
+    """What a network is given of one turn.
+
+    Attributes:
+        tokens: by modality name; a modality that is not in it is absent.
+        speaker_change: one of the `SPEAKER_*` constants.
+        words: for a network that encodes them itself.
+    """
 
     tokens: dict[str, Tokens] = field(default_factory=dict)
     speaker_change: int = SPEAKER_UNKNOWN
+    words: TextInput = NO_WORDS
+
+    def only(self, modalities: Collection[str]) -> TurnFeatures:
+        """The same turn with the tokens of these modalities alone."""
+        return replace(self, tokens={m: t for m, t in self.tokens.items() if m in modalities})
 
 
 @dataclass(frozen=True)
@@ -71,16 +84,22 @@ class DialogueBatch:
         modalities: per modality name [batch, turns, tokens, ...].
         turn_mask: bool [batch, turns], True at real turns; padding comes last.
         speaker_change: int64 [batch, turns], one of the `SPEAKER_*` constants.
+        words: per dialogue those of its real turns; empty where no network reads them.
     """
 
     modalities: dict[str, ModalityBatch]
     turn_mask: Tensor
     speaker_change: Tensor
+    words: tuple[tuple[TextInput, ...], ...] = ()
 
     def to(self, device: torch.device) -> DialogueBatch:
-        """The same batch on another device."""
-        modalities = {name: part.to(device) for name, part in self.modalities.items()}
-        return DialogueBatch(modalities, self.turn_mask.to(device), self.speaker_change.to(device))
+        """Copy the tensors to another device."""
+        return DialogueBatch(
+            {name: part.to(device) for name, part in self.modalities.items()},
+            self.turn_mask.to(device),
+            self.speaker_change.to(device),
+            self.words,
+        )
 
 
 def speaker_changes(speakers: Sequence[str | None]) -> list[int]:
@@ -112,7 +131,8 @@ def collate(
         turn_mask[row, : len(dialogue)] = True
         change[row, : len(dialogue)] = torch.tensor([turn.speaker_change for turn in dialogue])
     modalities = {name: _pad(dialogues, name, dim, turns) for name, dim in token_dims.items()}
-    return DialogueBatch(modalities, turn_mask, change)
+    words = tuple(tuple(turn.words for turn in dialogue) for dialogue in dialogues)
+    return DialogueBatch(modalities, turn_mask, change, words)
 
 
 def _pad(
@@ -130,7 +150,8 @@ def _pad(
             found = turn.tokens.get(name)
             if found is not None:
                 place = (row, column, slice(len(found)))
-                mask[place] = ~np.isnan(found.values).any(axis=1)
-                values[place] = np.where(mask[place][:, None], found.values, 0.0)
+                given = found.values.astype(np.float32, copy=False)
+                mask[place] = ~np.isnan(given).any(axis=1)
+                values[place] = np.where(mask[place][:, None], given, 0.0)
                 spans[place] = found.spans
     return ModalityBatch(torch.from_numpy(values), torch.from_numpy(spans), torch.from_numpy(mask))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import get_args
 
@@ -14,8 +15,8 @@ from avt_memocmt.config import Modality
 from avt_memocmt.data.dialogue_batch import TurnFeatures, speaker_changes
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import TextInput, contexts
 
 
@@ -24,23 +25,55 @@ class LabelledDialogue:
     """One dialogue of a corpus; every tuple and array has one entry per turn.
 
     Attributes:
-        split: "train", "dev", "test", or another name.
-        dialogue_id: within the split.
-        utterance_ids: in order, with the corpus's gaps.
-        turns: stored tokens (float16) of the modalities asked for; those of named measurements
-            keep NaN where nothing was measured.
+        keys: split, dialogue and utterance of each turn, in order, with the corpus's gaps.
+        turns: stored tokens (float16) of the modalities asked for, where those of named
+            measurements keep NaN where nothing was measured; and the words, with all earlier turns
+            that have words as context.
         emotions: int64 [turns], indices into `EMOTIONS`, or `UNLABELLED`.
-        inputs: words, with all earlier turns that have words as context.
-        warnings: what was noticed while extracting.
+        soft_targets: float32 [turns, 7], the distributions to learn where they are not those of the
+            labels.
     """
 
-    split: str
-    dialogue_id: int
-    utterance_ids: tuple[int, ...]
+    keys: tuple[UtteranceKey, ...]
     turns: tuple[TurnFeatures, ...]
     emotions: NDArray[np.int64]
-    inputs: tuple[TextInput, ...]
-    warnings: tuple[tuple[str, ...], ...]
+    soft_targets: NDArray[np.float32] | None = None
+
+    @property
+    def targets(self) -> NDArray[np.float32]:
+        """float32 [turns, 7], the distributions to learn; zeros at turns without a label."""
+        if self.soft_targets is not None:
+            return self.soft_targets
+        return one_hot(self.emotions)
+
+    def select(self, positions: Sequence[int]) -> LabelledDialogue:
+        """The dialogue with the turns at these positions alone; their words keep their context."""
+        kept = list(positions)
+        soft = self.soft_targets
+        return LabelledDialogue(
+            tuple(self.keys[i] for i in kept),
+            tuple(self.turns[i] for i in kept),
+            self.emotions[kept],
+            None if soft is None else soft[kept],
+        )
+
+    def single_turns(self) -> list[LabelledDialogue]:
+        """Each turn as a dialogue of its own."""
+        return [self.select([i]) for i in range(len(self.turns))]
+
+    def with_context(self, turns: int) -> LabelledDialogue:
+        """The dialogue with at most so many past turns in the context of each turn's words."""
+        limited = []
+        for turn in self.turns:
+            context = turn.words.context
+            words = replace(turn.words, context=context[max(0, len(context) - turns) :])
+            limited.append(replace(turn, words=words))
+        return replace(self, turns=tuple(limited))
+
+
+def one_hot(emotions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Labels [n] -> float32 [n, 7] with a one at each label; zeros where there is none."""
+    return (emotions[:, None] == np.arange(NUM_EMOTIONS)).astype(np.float32)
 
 
 def load_dialogues(
@@ -63,8 +96,6 @@ def load_dialogues(
     """
     wanted = _modalities_of_stores(stores, modalities)
     rows = _rows_of_split(stores[0], split, wanted[0])
-    tokens = {key: dict(row.tokens) for key, row in rows.items()}
-    warnings = {key: list(row.warnings) for key, row in rows.items()}
     for store, names in zip(stores[1:], wanted[1:], strict=True):
         if not names:
             continue
@@ -75,31 +106,44 @@ def load_dialogues(
                 "give stores of the same corpus."
             )
         for key in joined.keys() & rows.keys():
-            tokens[key].update(joined[key].tokens)
-            warnings[key] += [w for w in joined[key].warnings if w not in warnings[key]]
-    return [
-        _dialogue([rows[key] for key in keys], tokens, warnings) for keys in _keys_by_dialogue(rows)
-    ]
+            rows[key].tokens.update(joined[key].tokens)
+    by_dialogue = groupby(sorted(rows), key=lambda key: key.dialogue_id)
+    return [dialogue_of_rows([rows[key] for key in keys]) for _, keys in by_dialogue]
 
 
-def token_budget_batches(
+def dialogue_of_rows(rows: Sequence[FeatureRow]) -> LabelledDialogue:
+    """One dialogue from the rows of its turns, in order."""
+    changes = speaker_changes([row.speaker for row in rows])
+    said = contexts((row.speaker, row.text) for row in rows)
+    turns = tuple(
+        TurnFeatures(row.tokens, change, TextInput(row.text, context, row.duration))
+        for row, change, context in zip(rows, changes, said, strict=True)
+    )
+    emotions = np.array([row.emotion for row in rows], dtype=np.int64)
+    return LabelledDialogue(tuple(row.key for row in rows), turns, emotions)
+
+
+def similar_length_batches(
     dialogues: Sequence[LabelledDialogue],
-    budget: int,
-    generator: np.random.Generator | None,
-    most_turns: int | None = None,
+    generator: np.random.Generator | None = None,
+    *,
+    most_tokens: float = math.inf,
+    most_turns: float = math.inf,
+    most_dialogues: float = math.inf,
 ) -> list[list[int]]:
-    """Divide dialogues into batches that hold at most so many tokens, padding included.
+    """Divide dialogues into batches of limited size, so that little is spent on padding.
 
     Dialogues with as many turns and about as many tokens go together. A batch counts dialogues x
     turns of the longest one x tokens of the longest turn, summed over the modalities; words, those
-    of the context included, count in place of text tokens that are not stored. A dialogue over the
-    budget is a batch of its own.
+    of the context included, count in place of text tokens that are not stored. A dialogue over a
+    limit is a batch of its own.
 
     Args:
         dialogues: at least one.
-        budget: tokens of one batch.
         generator: varies the batches and their order; None = always the same, shortest first.
-        most_turns: of one batch, padding included; None = any number.
+        most_tokens: of one batch, padding included.
+        most_turns: of one batch, padding included.
+        most_dialogues: of one batch.
 
     Returns:
         Positions in `dialogues`, each in one batch.
@@ -114,7 +158,7 @@ def token_budget_batches(
         grown = [*batches[-1], row]
         tokens = max(1, longest[grown].max(axis=0).sum())
         size = len(grown) * turns[grown].max()
-        fits = size * tokens <= budget and (most_turns is None or size <= most_turns)
+        fits = size * tokens <= most_tokens and size <= most_turns and len(grown) <= most_dialogues
         if len(grown) == 1 or fits:
             batches[-1] = grown
         else:
@@ -155,42 +199,15 @@ def _rows_of_split(
     return rows
 
 
-def _keys_by_dialogue(keys: Iterable[UtteranceKey]) -> list[list[UtteranceKey]]:
-    groups = groupby(sorted(keys), key=lambda key: (key.split, key.dialogue_id))
-    return [list(group) for _, group in groups]
-
-
-def _dialogue(
-    rows: Sequence[FeatureRow],
-    tokens: dict[UtteranceKey, dict[str, Tokens]],
-    warnings: dict[UtteranceKey, list[str]],
-) -> LabelledDialogue:
-    changes = speaker_changes([row.speaker for row in rows])
-    said = contexts((row.speaker, row.text) for row in rows)
-    return LabelledDialogue(
-        rows[0].key.split,
-        rows[0].key.dialogue_id,
-        tuple(row.key.utterance_id for row in rows),
-        tuple(
-            TurnFeatures(tokens[row.key], change) for row, change in zip(rows, changes, strict=True)
-        ),
-        np.array([row.emotion for row in rows], dtype=np.int64),
-        tuple(
-            TextInput(row.text, context, row.duration)
-            for row, context in zip(rows, said, strict=True)
-        ),
-        tuple(tuple(warnings[row.key]) for row in rows),
-    )
-
-
 def _longest_turn(dialogue: LabelledDialogue) -> list[int]:
     """Tokens of the dialogue's longest turn, per modality."""
     counts = [
-        {"text": _words(item)} | {m: len(tokens) for m, tokens in turn.tokens.items()}
-        for turn, item in zip(dialogue.turns, dialogue.inputs, strict=True)
+        {"text": _word_count(turn.words)} | {m: len(tokens) for m, tokens in turn.tokens.items()}
+        for turn in dialogue.turns
     ]
     return [max(count.get(modality, 0) for count in counts) for modality in get_args(Modality)]
 
 
-def _words(item: TextInput) -> int:
-    return sum(len(text.split()) for text in (item.text, *(turn.text for turn in item.context)))
+def _word_count(words: TextInput) -> int:
+    """Words of an utterance and of its context."""
+    return sum(len(text.split()) for text in (words.text, *(turn.text for turn in words.context)))

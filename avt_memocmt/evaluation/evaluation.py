@@ -80,34 +80,30 @@ class Evaluation:
     def of(
         cls,
         dialogues: Sequence[LabelledDialogue],
-        probabilities: Sequence[NDArray[np.floating]],
+        probabilities: NDArray[np.floating],
     ) -> Evaluation:
         """What was answered on whole dialogues, less the turns without a label.
 
         Args:
             dialogues: from `load_dialogues`, at least one.
-            probabilities: [turns, 7] for each of them.
+            probabilities: [turns, 7], of all their turns in order.
 
         Raises:
             AvtError: no turn has a label.
         """
+        keys = [key for dialogue in dialogues for key in dialogue.keys]
         emotions = np.concatenate([dialogue.emotions for dialogue in dialogues])
         kept = np.flatnonzero(emotions != UNLABELLED)
         if not len(kept):
             raise AvtError(
-                f"none of the {len(emotions)} utterances of the split {dialogues[0].split} has a "
+                f"none of the {len(emotions)} utterances of the split {keys[0].split} has a "
                 "label, and figures need labels; predict needs none."
             )
-        keys = [
-            UtteranceKey(dialogue.split, dialogue.dialogue_id, utterance_id)
-            for dialogue in dialogues
-            for utterance_id in dialogue.utterance_ids
-        ]
         turns = [turn for dialogue in dialogues for turn in dialogue.turns]
         return cls(
             tuple(str(keys[i]) for i in kept),
             emotions[kept],
-            np.concatenate(probabilities)[kept],
+            probabilities[kept],
             tuple(dialogue_name(keys[i]) for i in kept),
             tuple("+".join(m for m in MODALITIES if m in turns[i].tokens) for i in kept),
             unlabelled=len(emotions) - len(kept),

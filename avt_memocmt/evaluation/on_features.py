@@ -10,12 +10,10 @@ from pathlib import Path
 from torch import nn
 
 from avt_memocmt.config import Config, TokenShape
-from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
-from avt_memocmt.evaluation.predict import predict_dialogues
 from avt_memocmt.evaluation.provenance import (
     Provenance,
     checkpoint_provenance,
@@ -24,7 +22,8 @@ from avt_memocmt.evaluation.provenance import (
 )
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder
-from avt_memocmt.models.checkpoint import METRICS_FILE, load_model, token_shapes
+from avt_memocmt.models.checkpoint import METRICS_FILE, load_model, token_dims, token_shapes
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.pretrained import file_sha256
 
 
@@ -67,7 +66,8 @@ def evaluate_dialogues(
     Raises:
         AvtError: no turn has a label.
     """
-    return Evaluation.of(dialogues, predict_dialogues(model, dialogues, config))
+    logits = predict_dialogues(model, dialogues, token_dims(config)).logits
+    return Evaluation.of(dialogues, logits.softmax(dim=1).numpy())
 
 
 def describe_features(stores: Sequence[FeatureStore]) -> list[str]:
@@ -113,12 +113,10 @@ def _has_text_of(folder: Path, stores: Sequence[FeatureStore]) -> bool:
 
 
 def _with_text(dialogue: LabelledDialogue, encoder: TextEncoder) -> LabelledDialogue:
-    found = encoder.encode(dialogue.inputs)
+    found = encoder.encode([turn.words for turn in dialogue.turns])
     turns = (
-        TurnFeatures(
-            {**turn.tokens, "text": words} if len(words) else turn.tokens, turn.speaker_change
-        )
-        for turn, words in zip(dialogue.turns, found, strict=True)
+        replace(turn, tokens={**turn.tokens, "text": tokens}) if len(tokens) else turn
+        for turn, tokens in zip(dialogue.turns, found, strict=True)
     )
     return replace(dialogue, turns=tuple(turns))
 

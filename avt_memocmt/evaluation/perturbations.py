@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.data.dialogue_batch import TurnFeatures
-from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -24,7 +23,7 @@ def shuffle_modality(
     """Give each turn one modality's tokens of another random turn of the split.
 
     The turns that have the modality pass it on along one random ring: none keeps its own, each is
-    used once, and a turn without it stays without it. The words in `inputs` go with the text. This
+    used once, and a turn without it stays without it. The words go with the text. This
     is permutation importance (Breiman 2001) at the level of a modality.
 
     Args:
@@ -44,12 +43,13 @@ def shuffle_modality(
     order = np.random.default_rng(seed).permutation(len(places))
     giver = {places[to]: places[of] for to, of in zip(order, np.roll(order, 1), strict=True)}
 
-    def tokens_at(place: Place) -> Tokens:
-        dialogue, turn = giver[place]
-        return dialogues[dialogue].turns[turn].tokens[modality]
+    def moved(place: Place, turn: TurnFeatures) -> TurnFeatures:
+        dialogue, position = giver[place]
+        given = dialogues[dialogue].turns[position]
+        tokens = {**turn.tokens, modality: given.tokens[modality]}
+        return replace(turn, tokens=tokens, words=given.words if modality == "text" else turn.words)
 
-    shuffled = _replaced(dialogues, modality, tokens_at)
-    return _words_moved(shuffled, dialogues, giver) if modality == "text" else shuffled
+    return _changed(dialogues, modality, moved)
 
 
 def add_value_noise(
@@ -75,19 +75,19 @@ def add_value_noise(
     generator = np.random.default_rng(seed)
     scale = deviation * np.asarray(statistics, dtype=np.float64)[:, None]
 
-    def tokens_at(place: Place) -> Tokens:
-        dialogue, turn = place
-        clean = dialogues[dialogue].turns[turn].tokens[modality]
+    def noisy(place: Place, turn: TurnFeatures) -> TurnFeatures:
+        clean = turn.tokens[modality]
         if clean.values.shape != scale.shape:
             raise AvtError(
-                f"{_key(dialogues[dialogue], turn)}: its {modality} tokens have the shape "
+                f"{dialogues[place[0]].keys[place[1]]}: its {modality} tokens have the shape "
                 f"{clean.values.shape}, {len(scale)} named values the shape {scale.shape}; value "
                 "noise needs a store of named measurements."
             )
-        noisy = clean.values + scale * generator.standard_normal(scale.shape)
-        return Tokens(noisy.astype(np.float32), clean.spans)
+        values = clean.values + scale * generator.standard_normal(scale.shape)
+        changed = Tokens(values.astype(np.float32), clean.spans)
+        return replace(turn, tokens={**turn.tokens, modality: changed})
 
-    return _replaced(dialogues, modality, tokens_at)
+    return _changed(dialogues, modality, noisy)
 
 
 def _places(dialogues: Sequence[LabelledDialogue], modality: str) -> list[Place]:
@@ -99,38 +99,19 @@ def _places(dialogues: Sequence[LabelledDialogue], modality: str) -> list[Place]
     ]
 
 
-def _replaced(
-    dialogues: Sequence[LabelledDialogue], modality: str, tokens_at: Callable[[Place], Tokens]
+def _changed(
+    dialogues: Sequence[LabelledDialogue],
+    modality: str,
+    change: Callable[[Place, TurnFeatures], TurnFeatures],
 ) -> list[LabelledDialogue]:
-    """The dialogues with new tokens wherever the modality is present, in the order of the turns."""
-
-    def changed(place: Place, turn: TurnFeatures) -> TurnFeatures:
-        if modality not in turn.tokens:
-            return turn
-        return replace(turn, tokens={**turn.tokens, modality: tokens_at(place)})
-
+    """The dialogues with every turn changed that has the modality, in the order of the turns."""
     return [
         replace(
             dialogue,
-            turns=tuple(changed((row, column), t) for column, t in enumerate(dialogue.turns)),
+            turns=tuple(
+                change((row, column), turn) if modality in turn.tokens else turn
+                for column, turn in enumerate(dialogue.turns)
+            ),
         )
         for row, dialogue in enumerate(dialogues)
     ]
-
-
-def _words_moved(
-    shuffled: Sequence[LabelledDialogue],
-    original: Sequence[LabelledDialogue],
-    giver: dict[Place, Place],
-) -> list[LabelledDialogue]:
-    """The inputs of the text encoder follow the tokens that stand for them."""
-    moved = []
-    for row, dialogue in enumerate(shuffled):
-        sources = [giver.get((row, column), (row, column)) for column in range(len(dialogue.turns))]
-        inputs = tuple(original[d].inputs[t] for d, t in sources)
-        moved.append(replace(dialogue, inputs=inputs))
-    return moved
-
-
-def _key(dialogue: LabelledDialogue, turn: int) -> UtteranceKey:
-    return UtteranceKey(dialogue.split, dialogue.dialogue_id, dialogue.utterance_ids[turn])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.corpora import Faces, Part, ferplus_faces
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.features.face_cnn import FaceCNN
@@ -20,7 +22,7 @@ from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.pretrained import packaged_path
-from avt_memocmt.training.trainer import Schedule, Trainer, seed_everything
+from avt_memocmt.training.trainer import Trainer, seed_everything
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,12 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
         inputs = augment(faces).contiguous(memory_format=torch.channels_last)
         return F.cross_entropy(model(inputs), votes)
 
-    def evaluate() -> dict[str, float]:
+    def evaluate(network: nn.Module) -> dict[str, float]:
         guesses: list[int] = []
-        model.side = FaceCNN.SIDE
+        cast(FaceCNN, network).side = FaceCNN.SIDE
         for first in range(0, len(known), 512):
             rows = known[first : first + 512]
-            guesses += model(to_input(select_aligned[rows])).argmax(1).tolist()
+            guesses += network(to_input(select_aligned[rows])).argmax(1).tolist()
         found = scores(select.majority[known].tolist(), guesses)
         return {**found, "criterion": (found["accuracy"] + found["uar"]) / 2}
 
@@ -177,14 +179,15 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
         trainer = Trainer(
             model,
             work / plan.folder,
-            Schedule(
-                len(plan.sides),
-                steps,
-                plan.learning_rate,
-                WEIGHT_DECAY,
+            TrainingConfig(
+                epochs=len(plan.sides),
+                patience=len(plan.sides),
+                learning_rate=plan.learning_rate,
+                weight_decay=WEIGHT_DECAY,
                 weight_average=WEIGHT_AVERAGE,
                 seed=seed,
             ),
+            steps,
         )
 
         def batches(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import Config
+from avt_memocmt.config import Config, TrainingConfig
 from avt_memocmt.data.corpora import Part
 from avt_memocmt.data.dialogue_batch import collate
 from avt_memocmt.emotions import EMOTIONS
@@ -32,7 +33,7 @@ from avt_memocmt.recipe.examples import (
 )
 from avt_memocmt.recipe.synthetic_pairs import PairSampler, Sources
 from avt_memocmt.recipe.unimodal import Branch, branch_plans, set_layer_statistics, warm_up
-from avt_memocmt.training.trainer import Schedule, Trainer, seed_everything
+from avt_memocmt.training.trainer import Trainer, seed_everything
 from avt_memocmt.training.weight_average import mean_of
 
 RUNS = 2
@@ -93,14 +94,15 @@ def fit(model: AvtMemoCmt, train: Sources, select: Sources, folder: Path, seed: 
     trainer = Trainer(
         model,
         folder,
-        Schedule(
-            EPOCHS,
-            len(_plan(train, np.random.default_rng(0))),
-            LEARNING_RATE,
-            WEIGHT_DECAY,
+        TrainingConfig(
+            epochs=EPOCHS,
+            patience=EPOCHS,
+            learning_rate=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
             weight_average=WEIGHT_AVERAGE,
             seed=seed,
         ),
+        len(_plan(train, np.random.default_rng(0))),
     )
 
     widths = model.widths
@@ -114,7 +116,9 @@ def fit(model: AvtMemoCmt, train: Sources, select: Sources, folder: Path, seed: 
         for kind, rows in _plan(train, generator):
             yield [_training_example(train, pairs, kind, int(row), generator) for row in rows]
 
-    trainer.run(batches, loss, lambda: select_scores(model, select), "criterion")
+    trainer.run(
+        batches, loss, lambda network: select_scores(cast(AvtMemoCmt, network), select), "criterion"
+    )
 
 
 def load_sources(data: Path, part: Part, config: Config, work: Path) -> Sources:

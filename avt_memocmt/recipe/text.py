@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import TextConfig
+from avt_memocmt.config import TextConfig, TrainingConfig
 from avt_memocmt.data.corpora import meld_dialogues
 from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.emotions import NUM_EMOTIONS
@@ -34,7 +35,7 @@ from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.recipe.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_probabilities
 from avt_memocmt.recipe.token_cache import TokenCache
 from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.trainer import Schedule, Trainer, seed_everything, similar_length_batches
+from avt_memocmt.training.trainer import Trainer, seed_everything, similar_length_batches
 from avt_memocmt.training.weight_average import mean_of
 
 Example = tuple[TextInput, int]
@@ -205,13 +206,13 @@ def fine_tune(
     trainer = Trainer(
         model,
         folder,
-        Schedule(
-            EPOCHS,
-            -(-len(soft_targets) // BATCH),
-            HEAD_LEARNING_RATE,
+        TrainingConfig(
+            epochs=EPOCHS,
+            learning_rate=HEAD_LEARNING_RATE,
             weight_average=WEIGHT_AVERAGE,
             seed=order,
         ),
+        -(-len(soft_targets) // BATCH),
         groups=[
             {"params": list(model.head.parameters())},
             {
@@ -232,7 +233,7 @@ def fine_tune(
     trainer.run(
         lambda epoch: _batches(soft_targets, order + epoch),
         loss,
-        lambda: _select_scores(model, select),
+        lambda network: _select_scores(cast(TextClassifier, network), select),
         "weighted_f1",
     )
     return folder

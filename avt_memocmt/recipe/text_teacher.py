@@ -10,6 +10,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import TextConfig
+from avt_memocmt.config import TextConfig, TrainingConfig
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -28,7 +29,6 @@ from avt_memocmt.pretrained import module_folder
 from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
 from avt_memocmt.training.losses import class_weights
 from avt_memocmt.training.trainer import (
-    Schedule,
     Trainer,
     seed_everything,
     similar_length_batches,
@@ -146,13 +146,13 @@ def tune(model: UpperLayers, lines: Lines, select: Lines, folder: Path, seed: in
     trainer = Trainer(
         model,
         folder,
-        Schedule(
-            EPOCHS,
-            -(-len(lines.labels) // BATCH),
-            HEAD_LEARNING_RATE,
+        TrainingConfig(
+            epochs=EPOCHS,
+            learning_rate=HEAD_LEARNING_RATE,
             weight_average=WEIGHT_AVERAGE,
             seed=seed,
         ),
+        -(-len(lines.labels) // BATCH),
         groups=[
             {"params": list(model.head.parameters())},
             {"params": list(model.layers.layer.parameters()), "lr": LEARNING_RATE},
@@ -166,8 +166,8 @@ def tune(model: UpperLayers, lines: Lines, select: Lines, folder: Path, seed: in
         truth = torch.from_numpy(lines.labels[rows])
         return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
 
-    def evaluate() -> dict[str, float]:
-        guesses = judge(model, select).argmax(axis=1)
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        guesses = judge(cast(UpperLayers, network), select).argmax(axis=1)
         return scores(select.labels.tolist(), guesses.tolist())
 
     lengths = np.diff(lines.states.offsets)

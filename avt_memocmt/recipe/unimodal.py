@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.data.dialogue_batch import ModalityBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
@@ -30,7 +32,7 @@ from avt_memocmt.recipe.examples import (
     text_example,
 )
 from avt_memocmt.recipe.synthetic_pairs import Sources
-from avt_memocmt.training.trainer import Schedule, Trainer, similar_length_batches
+from avt_memocmt.training.trainer import Trainer, similar_length_batches
 
 CLIP_LEARNING_RATE, FACE_LEARNING_RATE, DIALOGUE_LEARNING_RATE = 3e-4, 1e-3, 1e-3
 WEIGHT_DECAY = 0.05
@@ -124,13 +126,14 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
     trainer = Trainer(
         branch,
         folder,
-        Schedule(
-            plan.epochs,
-            plan.steps,
-            plan.learning_rate,
-            WEIGHT_DECAY,
+        TrainingConfig(
+            epochs=plan.epochs,
+            patience=plan.epochs,
+            learning_rate=plan.learning_rate,
+            weight_decay=WEIGHT_DECAY,
             weight_average=WEIGHT_AVERAGE,
         ),
+        plan.steps,
     )
 
     def loss(network: nn.Module, examples: list[Example]) -> Tensor:
@@ -138,9 +141,9 @@ def warm_up(model: AvtMemoCmt, plan: BranchPlan, folder: Path) -> dict[str, floa
         logits = network(branch.turns(examples))
         return F.cross_entropy(logits, truth, label_smoothing=LABEL_SMOOTHING)
 
-    def evaluate() -> dict[str, float]:
+    def evaluate(judged: nn.Module) -> dict[str, float]:
         truth = np.concatenate([e.labels.argmax(axis=1) for e in plan.select])
-        return scores(truth.tolist(), branch.judge(plan.select))
+        return scores(truth.tolist(), cast(Branch, judged).judge(plan.select))
 
     return trainer.run(plan.batches, loss, evaluate, plan.criterion)
 

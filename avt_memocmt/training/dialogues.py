@@ -14,29 +14,23 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.descriptor_statistics import value_statistics
-from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
+from avt_memocmt.data.dialogue_batch import NO_WORDS, collate
 from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
     load_dialogues,
-    token_budget_batches,
+    similar_length_batches,
 )
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
-from avt_memocmt.features.text_encoder import TextInput
-from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
+from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
-from avt_memocmt.training.losses import (
-    class_weights,
-    correct_prior,
-    dialogue_loss,
-    padded_labels,
-)
-from avt_memocmt.training.trainer import Schedule, Trainer, make_accelerator, seed_everything
+from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss
+from avt_memocmt.training.trainer import Trainer, make_accelerator, seed_everything
 from avt_memocmt.training.tuned_text import WithTextEncoder
 
 SELECTION = "epoch with the best dev weighted F1"
@@ -55,13 +49,14 @@ class DialogueTraining:
         self, config: Config, train: Sequence[LabelledDialogue], dev: Sequence[LabelledDialogue]
     ) -> None:
         self.config = config
-        self.train = train
-        self.dev = dev
+        self.train, self.dev = list(train), list(dev)
         if config.training.text_encoder == "fine-tuned":
             turns = config.text.context_turns
-            self.train, self.dev = ([with_context(d, turns) for d in p] for p in (train, dev))
+            self.train, self.dev = (
+                [dialogue.with_context(turns) for dialogue in part] for part in (train, dev)
+            )
         self.dims = token_dims(config)
-        self.accelerator = make_accelerator(config.training.precision)
+        self.accelerator = make_accelerator()
         seed_everything(config.training.seed)
         self.network = build_model(config)
         self._head = getattr(self.network, "head", None)
@@ -73,7 +68,7 @@ class DialogueTraining:
         set_statistics(self.network, train)
         if not isinstance(self.network, AvtMemoCmt):
             # A network that judges a turn by itself learns best from turns of many dialogues.
-            self.train = [turn for dialogue in self.train for turn in single_turns(dialogue)]
+            self.train = [turn for dialogue in self.train for turn in dialogue.single_turns()]
         self.model: nn.Module = self.network
         if config.training.text_encoder == "fine-tuned":
             encoder = make_text_encoder(config.text)
@@ -86,31 +81,23 @@ class DialogueTraining:
     def run(self, folder: Path) -> dict[str, float]:
         """Train into `folder`, resuming what is there; returns the dev scores of the best epoch."""
         settings = self.config.training
-        steps = len(self._plan(self.train, np.random.default_rng(0)))
-        schedule = Schedule(
-            settings.epochs,
-            steps,
-            settings.learning_rate,
-            settings.weight_decay,
-            settings.warmup,
-            settings.clip,
-            settings.patience,
-            settings.weight_average,
-            settings.seed,
-        )
-        trainer = Trainer(self.model, folder, schedule, self.accelerator, self._groups())
-        self._weights = self._weights.to(trainer.device)
-        best = trainer.run(
-            lambda epoch: self._batches(epoch, trainer.device),
-            self._loss,
-            lambda: self._evaluate(trainer.device),
-            "weighted_f1",
-        )
+        steps = len(self._rows(np.random.default_rng(0)))
+        trainer = Trainer(self.model, folder, settings, steps, self.accelerator, self._groups())
+        weights = self._weights.to(trainer.device)
+
+        def loss(network: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
+            batch = collate([dialogue.turns for dialogue in dialogues], self.dims)
+            batch = batch.to(trainer.device)
+            targets = torch.from_numpy(np.concatenate([d.targets for d in dialogues]))
+            return dialogue_loss(
+                network(batch), batch, targets.to(trainer.device), settings, weights
+            )
+
+        best = trainer.run(self._batches, loss, self._scores, "weighted_f1")
         if not isinstance(self._head, nn.Sequential) or not settings.prior_correction:
             return best
         correct_prior(self._head, self._emotions, settings.prior_correction)
-        with torch.no_grad():
-            return {**best, **self._evaluate(trainer.device)}
+        return {**best, **self._scores(self.model)}
 
     def _groups(self) -> list[dict[str, Any]]:
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
@@ -120,49 +107,25 @@ class DialogueTraining:
             groups.append({"params": tuned, "lr": rate})
         return groups
 
-    def _plan(
-        self, dialogues: Sequence[LabelledDialogue], generator: np.random.Generator | None
-    ) -> list[list[int]]:
+    def _rows(self, generator: np.random.Generator) -> list[list[int]]:
+        """The batches of one epoch, as positions in the train split."""
         settings = self.config.training
-        return token_budget_batches(
-            dialogues, settings.token_budget, generator, settings.turn_budget
+        return similar_length_batches(
+            self.train,
+            generator,
+            most_tokens=settings.token_budget,
+            most_turns=settings.turn_budget,
         )
 
-    def _batches(self, epoch: int, device: torch.device) -> Iterator[Any]:
+    def _batches(self, epoch: int) -> Iterator[list[LabelledDialogue]]:
         generator = np.random.default_rng([self.config.training.seed, epoch])
         chance = self.config.training.modality_dropout
         reads_words = isinstance(self.model, WithTextEncoder)
-        for rows in self._plan(self.train, generator):
-            hidden = [
-                hide_modalities(self.train[row], chance, generator, reads_words) for row in rows
-            ]
-            yield self._collate(hidden, device)
+        for rows in self._rows(generator):
+            yield [hide_modalities(self.train[row], chance, generator, reads_words) for row in rows]
 
-    def _collate(
-        self, dialogues: Sequence[LabelledDialogue], device: torch.device
-    ) -> tuple[DialogueBatch, list[tuple[TextInput, ...]], Tensor]:
-        batch = collate([dialogue.turns for dialogue in dialogues], self.dims).to(device)
-        labels = padded_labels([d.emotions for d in dialogues], batch.turn_mask.shape[1])
-        return batch, [dialogue.inputs for dialogue in dialogues], labels.to(device)
-
-    def _predict(self, model: nn.Module, batch: DialogueBatch, inputs: Any) -> Any:
-        return model(batch, inputs) if self.model is not self.network else model(batch)
-
-    def _loss(self, model: nn.Module, item: Any) -> Tensor:
-        batch, inputs, labels = item
-        prediction = self._predict(model, batch, inputs)
-        return dialogue_loss(prediction, batch, labels, self._weights, self.config.training)
-
-    def _evaluate(self, device: torch.device) -> dict[str, float]:
-        truth: list[int] = []
-        guesses: list[int] = []
-        for rows in self._plan(self.dev, None):
-            batch, inputs, labels = self._collate([self.dev[row] for row in rows], device)
-            logits = self._predict(self.model, batch, inputs).logits
-            known = labels >= 0
-            truth += labels[known].tolist()
-            guesses += logits[known].argmax(dim=1).tolist()
-        return scores(truth, guesses)
+    def _scores(self, network: nn.Module) -> dict[str, float]:
+        return score_dialogues(network, self.dev, self.dims)
 
 
 def train_dialogues(
@@ -234,30 +197,6 @@ def with_features(config: Config, stores: Sequence[FeatureStore], heard: Sequenc
     return config.model_copy(update={"features": {m: shapes[m] for m in heard}})  # type: ignore[index]
 
 
-def with_context(dialogue: LabelledDialogue, turns: int) -> LabelledDialogue:
-    """The dialogue with at most so many past turns in the context of each turn's words."""
-    inputs = (
-        replace(item, context=item.context[len(item.context) - min(turns, len(item.context)) :])
-        for item in dialogue.inputs
-    )
-    return replace(dialogue, inputs=tuple(inputs))
-
-
-def single_turns(dialogue: LabelledDialogue) -> list[LabelledDialogue]:
-    """Each turn as a dialogue of its own; its words keep their context."""
-    return [
-        replace(
-            dialogue,
-            utterance_ids=dialogue.utterance_ids[i : i + 1],
-            turns=dialogue.turns[i : i + 1],
-            emotions=dialogue.emotions[i : i + 1],
-            inputs=dialogue.inputs[i : i + 1],
-            warnings=dialogue.warnings[i : i + 1],
-        )
-        for i in range(len(dialogue.turns))
-    ]
-
-
 def hide_modalities(
     dialogue: LabelledDialogue,
     chance: float,
@@ -272,16 +211,16 @@ def hide_modalities(
         generator: of the lots.
         reads_words: whether the network encodes the words itself, so that they are a modality.
     """
-    turns, inputs = [], []
-    for turn, item in zip(dialogue.turns, dialogue.inputs, strict=True):
-        present = sorted({*turn.tokens, *(["text"] if reads_words and item.text else [])})
+    turns = []
+    for turn in dialogue.turns:
+        hears_words = reads_words and bool(turn.words.text)
+        present = sorted({*turn.tokens, *(["text"] if hears_words else [])})
         lots = dict(zip(present, generator.random(len(present)), strict=True))
         safe = max(lots.values(), default=1.0)
         kept = {m for m, lot in lots.items() if lot >= min(chance, safe)}
-        tokens = {m: found for m, found in turn.tokens.items() if m in kept}
-        turns.append(TurnFeatures(tokens, turn.speaker_change))
-        inputs.append(item if "text" in kept or not reads_words else replace(item, text=""))
-    return replace(dialogue, turns=tuple(turns), inputs=tuple(inputs))
+        words = turn.words if "text" in kept or not reads_words else NO_WORDS
+        turns.append(replace(turn.only(kept), words=words))
+    return replace(dialogue, turns=tuple(turns))
 
 
 def set_statistics(network: nn.Module, train: Sequence[LabelledDialogue]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch
-from avt_memocmt.data.index import UNLABELLED
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.models.prediction import Prediction
 
@@ -56,45 +54,50 @@ def correct_prior(head: nn.Sequential, emotions: NDArray[np.int64], strength: fl
 def dialogue_loss(
     prediction: Prediction,
     batch: DialogueBatch,
-    labels: Tensor,
-    weights: Tensor,
+    targets: Tensor,
     config: TrainingConfig,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Weighted cross entropy of the decision, plus that of each modality's own decision.
+    """Cross entropy of the decision, plus that of each modality's own decision.
 
     Args:
         prediction: of the network.
         batch: what it was given; a modality's own decision counts where it is present.
-        labels: int64 [batch, turns], `UNLABELLED` at padding and where there is none.
-        weights: float [7], of the classes.
+        targets: float [turns, 7], the distributions to learn of the batch's real turns; a turn
+            with zeros does not count.
         config: label smoothing and the weight of the auxiliary heads.
+        weights: float [7], of the classes; None = all alike.
     """
 
-    def cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-        if not bool((truth != UNLABELLED).any()):
+    def cross_entropy(logits: Tensor, counts: Tensor) -> Tensor:
+        if not bool(counts.any()):
             return logits.sum() * 0.0
-        return F.cross_entropy(
-            logits.float().flatten(0, 1),
-            truth.flatten(),
-            weight=weights,
-            ignore_index=UNLABELLED,
-            label_smoothing=config.label_smoothing,
-        )
+        return soft_cross_entropy(logits[counts], targets[counts], config.label_smoothing, weights)
 
-    total = cross_entropy(prediction.logits, labels)
+    labelled = targets.sum(dim=1) > 0
+    total = cross_entropy(prediction.logits[batch.turn_mask], labelled)
     for name, logits in prediction.unimodal_logits.items():
-        present = batch.modalities[name].mask.any(dim=2)
-        own = labels.masked_fill(~present, UNLABELLED)
-        total = total + config.auxiliary_weight * cross_entropy(logits, own)
+        present = batch.modalities[name].mask.any(dim=2)[batch.turn_mask]
+        own = cross_entropy(logits[batch.turn_mask], labelled & present)
+        total = total + config.auxiliary_weight * own
     return total
 
 
-def padded_labels(dialogues: Sequence[NDArray[np.int64]], turns: int) -> Tensor:
-    """int64 [batch, turns] from the labels of each dialogue, `UNLABELLED` at padding."""
-    labels = torch.full((len(dialogues), turns), UNLABELLED)
-    for row, emotions in enumerate(dialogues):
-        labels[row, : len(emotions)] = torch.from_numpy(np.maximum(emotions, UNLABELLED))
-    return labels
+def soft_cross_entropy(
+    logits: Tensor, targets: Tensor, label_smoothing: float, weights: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy against distributions; with weights, the mean weighted by the targets'.
+
+    Args:
+        logits: [n, 7].
+        targets: float [n, 7].
+        label_smoothing: share of a target that is spread over all classes.
+        weights: float [7], of the classes; None = all alike.
+    """
+    total = F.cross_entropy(
+        logits.float(), targets, weights, reduction="sum", label_smoothing=label_smoothing
+    )
+    return total / (len(targets) if weights is None else (targets @ weights).sum())
 
 
 def _class_shares(emotions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

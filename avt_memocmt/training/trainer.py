@@ -8,8 +8,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
+from avt_memocmt.config import TrainingConfig
 from avt_memocmt.models.checkpoint import load_into, save_tensors
-from avt_memocmt.training.weight_average import WeightAverage
 
 _console = Console(stderr=True)
 
@@ -68,48 +67,37 @@ def similar_length_batches(
         yield batches[number]
 
 
-def make_accelerator(precision: str = "fp32") -> Accelerator:
-    """The processes and the device of this run, as `accelerate launch` set them up.
-
-    Args:
-        precision: "fp32" or "bf16" (autocast of the forward pass).
-    """
+def make_accelerator() -> Accelerator:
+    """The processes and the device of this run, as `accelerate launch` set them up."""
     # A modality that no turn of a batch has leaves its weights without a gradient.
     kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
-    mixed = "bf16" if precision == "bf16" else "no"
-    return Accelerator(mixed_precision=mixed, kwargs_handlers=[kwargs])
+    return Accelerator(kwargs_handlers=[kwargs])
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to train.
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Start an average over the steps of a training: of the weights and of batch norms' statistics.
 
-    Attributes:
-        epochs: passes at most.
-        steps_per_epoch: batches of one pass over all processes.
-        learning_rate: peak, of parameters without one of their own.
-        weight_decay: of AdamW.
-        warmup: share of the steps over which the learning rate rises.
-        clip: largest gradient norm.
-        patience: epochs without a better score after which training stops; None = never.
-        weight_average: decay of the moving average of the weights that is judged and kept; 0 = the
-            weights themselves.
-        seed: every epoch starts from a seed that follows from this one.
+    Mean teachers (Tarvainen and Valpola 2017, equation 1). Early steps average over fewer: the
+    decay of step n is min(decay, (1 + n) / (10 + n)).
+
+    Args:
+        model: whose weights are followed.
+        decay: share of the old average that is kept at each step; 0.99 averages about 100 steps.
     """
 
-    epochs: int
-    steps_per_epoch: int
-    learning_rate: float
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    clip: float = 1.0
-    patience: int | None = None
-    weight_average: float = 0.0
-    seed: int = 0
+    @torch.no_grad()
+    def update(means: list[Tensor], values: list[Tensor], steps: Tensor | int) -> None:
+        if means[0].is_floating_point():
+            step = int(steps) + 1
+            torch._foreach_lerp_(means, values, 1 - min(decay, (1 + step) / (10 + step)))
+        else:
+            torch._foreach_copy_(means, values)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
 
 
 class Trainer:
-    """Runs epochs, keeps the best on the select part, resumes after a stop, logs every epoch.
+    """Runs epochs, keeps the best on the validation part, resumes after a stop, logs every epoch.
 
     Every process of an `accelerate launch` takes its share of the batches; the first one writes.
 
@@ -117,8 +105,9 @@ class Trainer:
         model: trained in place; after `run` it holds the best epoch's weights.
         folder: receives `state.pt` (resumable), `best.safetensors`, `log.jsonl` and TensorBoard
             events.
-        schedule: how long and how fast.
-        accelerator: processes, device and precision; None = one process on the CPU.
+        settings: how long, how fast and in which precision.
+        steps: batches of one epoch over all processes.
+        accelerator: processes and device; None = one process on the CPU.
         groups: parameters with a learning rate of their own, as AdamW takes them; None = all that
             require a gradient.
     """
@@ -127,29 +116,30 @@ class Trainer:
         self,
         model: nn.Module,
         folder: Path,
-        schedule: Schedule,
+        settings: TrainingConfig,
+        steps: int,
         accelerator: Accelerator | None = None,
         groups: list[dict[str, Any]] | None = None,
     ) -> None:
         self.accelerator = accelerator or Accelerator(cpu=True)
         self.model = model
         self.folder = folder
-        self.plan = schedule
+        self.settings = settings
+        self.steps = steps // self.accelerator.num_processes
         self.epoch = 0
         self.best = -math.inf
         self.best_epoch = 0
         trained = groups or [{"params": [p for p in model.parameters() if p.requires_grad]}]
         optimizer = torch.optim.AdamW(
-            trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            trained, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._parallel, self.optimizer = self.accelerator.prepare(model, optimizer)
-        steps = schedule.steps_per_epoch // self.accelerator.num_processes
-        total = schedule.epochs * max(1, steps)
+        total = settings.epochs * max(1, self.steps)
         self._rates = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: cosine_with_warmup(step, total, schedule.warmup)
+            optimizer, lambda step: cosine_with_warmup(step, total, settings.warmup)
         )
-        decay = schedule.weight_average
-        self._average = WeightAverage(model, decay) if decay else None
+        decay = settings.weight_average
+        self._average = moving_average(model, decay) if decay else None
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -162,40 +152,39 @@ class Trainer:
         self,
         batches: Callable[[int], Iterable[Any]],
         loss: Callable[[nn.Module, Any], Tensor],
-        evaluate: Callable[[], dict[str, float]],
+        evaluate: Callable[[nn.Module], dict[str, float]],
         criterion: str,
     ) -> dict[str, float]:
-        """Train what is left and return the select scores of the best epoch.
+        """Train what is left and return the validation scores of the best epoch.
 
         Args:
             batches: epoch number -> the batches of that epoch, the same on every call and in every
                 process.
             loss: (model, batch) -> scalar loss, called in training mode.
-            evaluate: scores on the select part, called in evaluation mode in every process.
+            evaluate: model, in evaluation mode -> scores on the validation part, called in every
+                process.
             criterion: the score that chooses the epoch, higher is better.
         """
         writer = SummaryWriter(str(self.folder)) if self.accelerator.is_main_process else None
-        while self.epoch < self.plan.epochs and not self._is_stale():
+        judged: nn.Module = self._average.module if self._average else self.model
+        while self.epoch < self.settings.epochs and not self._is_stale():
             began = time.monotonic()
-            seed_everything(1000 * self.plan.seed + self.epoch)
+            seed_everything(1000 * self.settings.seed + self.epoch)
             mean = self._train_epoch(batches(self.epoch), loss)
-            self.model.eval()
-            with self._averaged():
-                with torch.no_grad():
-                    result = evaluate()
-                self.epoch += 1
-                entry = {
-                    "epoch": self.epoch,
-                    "loss": round(mean, 4),
-                    "seconds": round(time.monotonic() - began, 1),
-                    **{name: round(value, 4) for name, value in result.items()},
-                }
-                better = result[criterion] > self.best
-                if better:
-                    self.best, self.best_epoch = result[criterion], self.epoch
-                if writer is not None:
-                    self._write(entry, better, writer)
+            with torch.no_grad():
+                result = evaluate(judged.eval())
+            self.epoch += 1
+            entry = {
+                "epoch": self.epoch,
+                "loss": round(mean, 4),
+                "seconds": round(time.monotonic() - began, 1),
+                **{name: round(value, 4) for name, value in result.items()},
+            }
+            better = result[criterion] > self.best
+            if better:
+                self.best, self.best_epoch = result[criterion], self.epoch
             if writer is not None:
+                self._write(entry, judged if better else None, writer)
                 self._save()
         self.accelerator.wait_for_everyone()
         load_into(self.model, self.folder / "best.safetensors")
@@ -203,35 +192,33 @@ class Trainer:
         best: dict[str, float] = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
         return best
 
-    def _averaged(self) -> AbstractContextManager[None]:
-        return self._average.applied() if self._average else nullcontext()
-
     def _is_stale(self) -> bool:
-        patience = self.plan.patience
-        return patience is not None and self.epoch - self.best_epoch >= patience
+        return self.epoch - self.best_epoch >= self.settings.patience
 
     def _train_epoch(
         self, batches: Iterable[Any], loss: Callable[[nn.Module, Any], Tensor]
     ) -> float:
         self.model.train()
+        half = self.settings.precision == "bf16"
         total, count = 0.0, 0
         for batch in track(
             self._own(batches),
             description=f"epoch {self.epoch + 1}",
-            total=self.plan.steps_per_epoch // self.accelerator.num_processes,
+            total=self.steps,
             console=_console,
             transient=True,
             disable=not (_console.is_terminal and self.accelerator.is_main_process),
         ):
-            with self.accelerator.autocast():
+            # Accelerate's own mixed precision would hold for every later training of the process.
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                 value = loss(self._parallel, batch)
             self.optimizer.zero_grad(set_to_none=True)
             self.accelerator.backward(value)
-            self.accelerator.clip_grad_norm_(self._parallel.parameters(), self.plan.clip)
+            self.accelerator.clip_grad_norm_(self._parallel.parameters(), self.settings.clip)
             self.optimizer.step()
             self._rates.step()
             if self._average:
-                self._average.update()
+                self._average.update_parameters(self.model)
             total, count = total + value.item(), count + 1
         return total / max(1, count)
 
@@ -241,7 +228,9 @@ class Trainer:
         while len(hand := list(islice(source, processes))) == processes:
             yield hand[self.accelerator.process_index]
 
-    def _write(self, entry: dict[str, Any], better: bool, writer: SummaryWriter) -> None:
+    def _write(
+        self, entry: dict[str, Any], better: nn.Module | None, writer: SummaryWriter
+    ) -> None:
         print(json.dumps(entry), flush=True)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
@@ -249,8 +238,8 @@ class Trainer:
             if name != "epoch":
                 writer.add_scalar(name, value, self.epoch)
         writer.flush()
-        if better:
-            save_tensors(self.model.state_dict(), self.folder / "best.safetensors")
+        if better is not None:
+            save_tensors(better.state_dict(), self.folder / "best.safetensors")
             (self.folder / "best.json").write_text(json.dumps(entry), encoding="utf-8")
 
     def _save(self) -> None:
@@ -261,7 +250,7 @@ class Trainer:
             "epoch": self.epoch,
             "best": self.best,
             "best_epoch": self.best_epoch,
-            "average": self._average.state_dict() if self._average else {},
+            "average": self._average.state_dict() if self._average else None,
         }
         partial = self.folder / "state.pt.part"
         torch.save(state, partial)
@@ -275,10 +264,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._rates.load_state_dict(state["rates"])
-        if self._average and state.get("average"):
+        if self._average:
             self._average.load_state_dict(state["average"])
-        elif self._average:
-            self._average = WeightAverage(self.model, self.plan.weight_average)
         self.epoch, self.best, self.best_epoch = (
             state[name] for name in ("epoch", "best", "best_epoch")
         )

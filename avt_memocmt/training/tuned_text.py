@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
-from avt_memocmt.features.text_encoder import TextEncoder, TextInput, piece_spans
+from avt_memocmt.features.text_encoder import TextEncoder, piece_spans
 from avt_memocmt.models.prediction import Prediction
 
 CHUNK = 32
@@ -29,25 +29,25 @@ class WithTextEncoder(nn.Module):
         self.network = network
         self.encoder = encoder
 
-    def forward(self, batch: DialogueBatch, inputs: Sequence[Sequence[TextInput]]) -> Prediction:
+    def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn.
 
         Args:
-            batch: dialogues with stored tokens of the other modalities.
-            inputs: the words of the same turns; a turn without words has no text.
+            batch: dialogues with stored tokens of the other modalities, and the words; a turn
+                without words has no text.
         """
-        modalities = {**batch.modalities, "text": self._encode(batch, inputs)}
+        modalities = {**batch.modalities, "text": self._encode(batch)}
         prediction: Prediction = self.network(replace(batch, modalities=modalities))
         return prediction
 
-    def _encode(self, batch: DialogueBatch, inputs: Sequence[Sequence[TextInput]]) -> ModalityBatch:
+    def _encode(self, batch: DialogueBatch) -> ModalityBatch:
         places = [
             (row, column)
-            for row, dialogue in enumerate(inputs)
+            for row, dialogue in enumerate(batch.words)
             for column, item in enumerate(dialogue)
             if item.text
         ]
-        items = [inputs[row][column] for row, column in places]
+        items = [batch.words[row][column] for row, column in places]
         prepared = self.encoder.prepare(items)
         order = prepared.lengths.argsort().tolist()
         found: list[tuple[tuple[int, int], Tensor, Tensor]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from avt_memocmt.data.index import UNLABELLED, UtteranceKey
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
     load_dialogues,
-    token_budget_batches,
+    similar_length_batches,
 )
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -79,8 +80,7 @@ def stores(tmp_path: Path) -> list[FeatureStore]:
 
 def test_dialogues_are_joined_by_utterance(stores: list[FeatureStore]) -> None:
     (dialogue,) = load_dialogues(stores, "dev", ["audio", "visual", "text"])
-    assert (dialogue.split, dialogue.dialogue_id) == ("dev", 7)
-    assert dialogue.utterance_ids == (0, 2, 4, 6, 8)
+    assert dialogue.keys == tuple(UtteranceKey("dev", 7, turn) for turn in (0, 2, 4, 6, 8))
     assert dialogue.emotions.tolist() == [0, 1, 2, 3, UNLABELLED]
     assert dialogue.emotions.dtype == np.int64
     assert [set(turn.tokens) for turn in dialogue.turns] == [
@@ -92,10 +92,8 @@ def test_dialogues_are_joined_by_utterance(stores: list[FeatureStore]) -> None:
     ]
     assert np.all(dialogue.turns[3].tokens["visual"].values == 3)
     assert dialogue.turns[1].tokens["text"].values.dtype == np.float16
-    assert (
-        dialogue.warnings
-        == (("short", "no_face"),) * 2 + (("short",),) + (("short", "no_face"),) * 2
-    )
+    assert dialogue.targets.argmax(axis=1).tolist() == [0, 1, 2, 3, 0]
+    assert dialogue.targets.sum(axis=1).tolist() == [1, 1, 1, 1, 0]
 
 
 def test_named_values_that_were_not_measured_stay_nan(stores: list[FeatureStore]) -> None:
@@ -110,7 +108,7 @@ def test_modalities_not_asked_for_are_left_out(stores: list[FeatureStore]) -> No
     assert {m for turn in dialogue.turns for m in turn.tokens} == {"visual"}
     (words,) = load_dialogues(stores, "dev", [])
     assert not any(turn.tokens for turn in words.turns)
-    assert words.inputs == dialogue.inputs
+    assert [turn.words for turn in words.turns] == [turn.words for turn in dialogue.turns]
 
 
 def test_speakers_and_context(stores: list[FeatureStore]) -> None:
@@ -122,10 +120,11 @@ def test_speakers_and_context(stores: list[FeatureStore]) -> None:
         SPEAKER_UNKNOWN,
         SPEAKER_UNKNOWN,
     ]
-    assert dialogue.inputs[0] == TextInput("Hi.", (), 1.5)
-    assert dialogue.inputs[1] == TextInput("", (ContextTurn("Hi.", True),), 2.5)
-    assert dialogue.inputs[3].context == (ContextTurn("Hi."), ContextTurn("What?"))
-    assert dialogue.inputs[4].context == (
+    words = [turn.words for turn in dialogue.turns]
+    assert words[0] == TextInput("Hi.", (), 1.5)
+    assert words[1] == TextInput("", (ContextTurn("Hi.", True),), 2.5)
+    assert words[3].context == (ContextTurn("Hi."), ContextTurn("What?"))
+    assert words[4].context == (
         ContextTurn("Hi.", True),
         ContextTurn("What?", False),
         ContextTurn("Us all!", None),
@@ -135,7 +134,7 @@ def test_speakers_and_context(stores: list[FeatureStore]) -> None:
 def test_dialogues_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
     rows = [row for number in (11, 2, 5) for row in make_rows("text", dialogue=number)]
     store = make_store(tmp_path, ("text",), [*rows, *make_rows("text", split="train")])
-    assert [d.dialogue_id for d in load_dialogues([store], "dev", ["text"])] == [2, 5, 11]
+    assert [d.keys[0].dialogue_id for d in load_dialogues([store], "dev", ["text"])] == [2, 5, 11]
 
 
 def test_a_modality_must_be_in_exactly_one_store(
@@ -165,15 +164,9 @@ def test_stores_of_two_corpora_are_refused(stores: list[FeatureStore], tmp_path:
 
 def make_dialogue(number: int, turns: int, **tokens: int) -> LabelledDialogue:
     found = {m: make_tokens(m, count, 0.0) for m, count in tokens.items()}
-    return LabelledDialogue(
-        "train",
-        number,
-        tuple(range(turns)),
-        (TurnFeatures(found),) * turns,
-        np.zeros(turns, np.int64),
-        (TextInput("two words"),) * turns,
-        ((),) * turns,
-    )
+    keys = tuple(UtteranceKey("train", number, turn) for turn in range(turns))
+    turn = TurnFeatures(found, words=TextInput("two words"))
+    return LabelledDialogue(keys, (turn,) * turns, np.zeros(turns, np.int64))
 
 
 def padded_tokens(dialogues: list[LabelledDialogue], rows: list[int]) -> int:
@@ -204,7 +197,7 @@ def test_batches_keep_the_budget_and_hold_every_dialogue_once(
     many: list[LabelledDialogue], seed: int | None
 ) -> None:
     draw = None if seed is None else np.random.default_rng(seed)
-    batches = token_budget_batches(many, 400, draw)
+    batches = similar_length_batches(many, draw, most_tokens=400)
     assert sorted(row for batch in batches for row in batch) == list(range(60))
     assert all(len(batch) == 1 or padded_tokens(many, batch) <= 400 for batch in batches)
     padded = sum(padded_tokens(many, batch) for batch in batches)
@@ -214,22 +207,54 @@ def test_batches_keep_the_budget_and_hold_every_dialogue_once(
 
 def test_a_dialogue_over_the_budget_is_a_batch_of_its_own() -> None:
     dialogues = [make_dialogue(i, 2, text=count) for i, count in enumerate((5, 50, 5, 60))]
-    assert token_budget_batches(dialogues, 20, None) == [[0, 2], [1], [3]]
+    assert similar_length_batches(dialogues, most_tokens=20) == [[0, 2], [1], [3]]
 
 
 def test_words_count_where_text_is_not_stored_and_nothing_counts_as_one() -> None:
     read, silent = make_dialogue(0, 1), make_dialogue(1, 1)
-    silent = LabelledDialogue(**{**vars(silent), "inputs": (TextInput(""),)})
-    assert token_budget_batches([read] * 6, 4, None) == [[0, 1], [2, 3], [4, 5]]
-    assert token_budget_batches([silent] * 6, 4, None) == [[0, 1, 2, 3], [4, 5]]
+    silent = replace(silent, turns=(TurnFeatures(),))
+    assert similar_length_batches([read] * 6, most_tokens=4) == [[0, 1], [2, 3], [4, 5]]
+    assert similar_length_batches([silent] * 6, most_tokens=4) == [[0, 1, 2, 3], [4, 5]]
 
 
 def test_a_generator_varies_the_batches_and_its_seed_repeats_them(
     many: list[LabelledDialogue],
 ) -> None:
     first, again, other = (
-        token_budget_batches(many, 400, np.random.default_rng(seed)) for seed in (4, 4, 5)
+        similar_length_batches(many, np.random.default_rng(seed), most_tokens=400)
+        for seed in (4, 4, 5)
     )
     assert first == again
     assert sorted(map(sorted, first)) != sorted(map(sorted, other))
-    assert token_budget_batches(many, 400, None) == token_budget_batches(many, 400, None)
+    same = similar_length_batches(many, most_tokens=400)
+    assert same == similar_length_batches(many, most_tokens=400)
+
+
+def test_a_batch_has_no_more_dialogues_or_turns_than_allowed(many: list[LabelledDialogue]) -> None:
+    draw = np.random.default_rng(0)
+    by_count = similar_length_batches(many, draw, most_dialogues=7)
+    assert sorted(row for batch in by_count for row in batch) == list(range(60))
+    assert sorted(map(len, by_count)) == [4] + [7] * 8
+    by_turns = similar_length_batches(many, draw, most_turns=16)
+    assert all(len(rows) * max(len(many[r].turns) for r in rows) <= 16 for rows in by_turns)
+
+
+def test_some_turns_of_a_dialogue_keep_what_is_theirs(stores: list[FeatureStore]) -> None:
+    (dialogue,) = load_dialogues(stores, "dev", ["text"])
+    soft = replace(dialogue, soft_targets=np.arange(35, dtype=np.float32).reshape(5, 7))
+    part = soft.select([1, 3])
+    assert part.keys == (dialogue.keys[1], dialogue.keys[3])
+    assert part.turns == (dialogue.turns[1], dialogue.turns[3])
+    assert part.emotions.tolist() == [1, 3]
+    assert part.targets[:, 0].tolist() == [7.0, 21.0]
+    singles = dialogue.single_turns()
+    assert [single.keys for single in singles] == [(key,) for key in dialogue.keys]
+    assert [s.turns[0].words for s in singles] == [turn.words for turn in dialogue.turns]
+
+
+def test_the_context_can_be_limited(stores: list[FeatureStore]) -> None:
+    (dialogue,) = load_dialogues(stores, "dev", ["text"])
+    limited = dialogue.with_context(1)
+    assert [len(turn.words.context) for turn in limited.turns] == [0, 1, 1, 1, 1]
+    assert limited.turns[4].words.context == (ContextTurn("Us all!", None),)
+    assert not any(turn.words.context for turn in dialogue.with_context(0).turns)

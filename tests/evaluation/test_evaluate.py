@@ -29,12 +29,12 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.on_features import evaluate_stores
 from avt_memocmt.evaluation.on_manifest import evaluate_manifest
-from avt_memocmt.evaluation.predict import predict_dialogues
 from avt_memocmt.evaluation.results_table import read_results
 from avt_memocmt.extraction.clip import extract_clip, store_manifest
 from avt_memocmt.extraction.plan import ExtractionPlan
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
-from avt_memocmt.models.checkpoint import build_model, load_model, save_checkpoint
+from avt_memocmt.models.checkpoint import build_model, load_model, save_checkpoint, token_dims
+from avt_memocmt.models.predict import predict_dialogues
 
 
 def test_dialogues_are_read_in_utterance_order(tmp_path: Path) -> None:
@@ -203,7 +203,8 @@ def test_a_store_is_measured_and_the_results_are_written(
     assert code == 0
     model, config = load_model(folder)
     dialogues = load_dialogues([store], "dev", config.model.modalities)
-    guess = np.concatenate(predict_dialogues(model, dialogues, config)).argmax(axis=1)[:-1]
+    logits = predict_dialogues(model, dialogues, token_dims(config)).logits
+    guess = logits.argmax(dim=1).numpy()[:-1]
     truth = np.concatenate([dialogue.emotions for dialogue in dialogues])[:-1]
     found = json.loads(figures.read_text(encoding="utf-8"))
     assert (found["n"], found["unlabelled"], found["failed"]) == (len(truth), 1, [])

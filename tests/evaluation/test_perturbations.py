@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from avt_memocmt.data.dialogue_batch import TurnFeatures
+from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.perturbations import add_value_noise, shuffle_modality
@@ -22,18 +23,15 @@ def tokens(number: float, count: int = NAMES) -> Tokens:
 
 def dialogue(number: int, audio: list[float | None]) -> LabelledDialogue:
     """One turn per value; None has no audio; text tokens and words tell the turn."""
-    turns, inputs = [], []
+    turns = []
     for turn, value in enumerate(audio):
         found = {"text": tokens(100 * number + turn, count=turn + 1)}
         if value is not None:
             found["audio"] = tokens(value)
-        turns.append(TurnFeatures(found, turn % 3))
-        inputs.append(TextInput(f"line {100 * number + turn}"))
-    size = len(audio)
-    emotions = np.arange(size) % 7
-    return LabelledDialogue(
-        "dev", number, tuple(range(size)), tuple(turns), emotions, tuple(inputs), ((),) * size
-    )
+        words = TextInput(f"line {100 * number + turn}")
+        turns.append(TurnFeatures(found, turn % 3, words))
+    keys = tuple(UtteranceKey("dev", number, turn) for turn in range(len(audio)))
+    return LabelledDialogue(keys, tuple(turns), np.arange(len(audio)) % 7)
 
 
 def values(dialogues: list[LabelledDialogue], modality: str) -> list[float]:
@@ -59,12 +57,12 @@ def test_each_turn_gets_the_tokens_of_another_turn(seed: int) -> None:
 
 def test_a_shuffle_leaves_everything_else_alone() -> None:
     for old, new in zip(SPLIT, shuffle_modality(SPLIT, "audio", 0), strict=True):
-        assert (old.dialogue_id, old.utterance_ids) == (new.dialogue_id, new.utterance_ids)
+        assert old.keys == new.keys
         assert np.array_equal(old.emotions, new.emotions)
-        assert old.inputs == new.inputs
         for turn, shuffled in zip(old.turns, new.turns, strict=True):
             assert turn.tokens["text"] is shuffled.tokens["text"]
             assert turn.speaker_change == shuffled.speaker_change
+            assert turn.words == shuffled.words
     assert values(SPLIT, "audio")[0] == 1.0
 
 
@@ -76,9 +74,9 @@ def test_shuffles_repeat_and_vary_with_the_seed() -> None:
 
 def test_the_words_go_with_the_text_tokens() -> None:
     for item in shuffle_modality(SPLIT, "text", 1):
-        for turn, words in zip(item.turns, item.inputs, strict=True):
+        for turn in item.turns:
             number = int(turn.tokens["text"].values[0, 0])
-            assert words.text == f"line {number}"
+            assert turn.words.text == f"line {number}"
             assert len(turn.tokens["text"]) == number % 100 + 1
 
 

@@ -16,12 +16,18 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES, Config, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
+from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
-from avt_memocmt.evaluation.predict import predict_dialogues
-from avt_memocmt.features.text_encoder import TextInput
 from avt_memocmt.models.baselines import AudioTextMemoCmt, LateFusion, TextOnly, pool_tokens
-from avt_memocmt.models.checkpoint import build_model, load_media_model, load_model, save_checkpoint
+from avt_memocmt.models.checkpoint import (
+    build_model,
+    load_media_model,
+    load_model,
+    save_checkpoint,
+    token_dims,
+)
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork
 
 KINDS = ("text-only", "audio-text-memocmt", "avt-late-fusion", "avt-memocmt")
@@ -232,10 +238,8 @@ def test_shapes_of_modalities_that_are_not_heard_are_not_asked_for() -> None:
 
 def make_labelled(turns: int, seed: int, present: tuple[str, ...] = MODALITIES) -> LabelledDialogue:
     features = tuple(make_dialogue(turns, seed, present))
-    inputs = tuple(TextInput("") for _ in features)
-    return LabelledDialogue(
-        "dev", seed, tuple(range(turns)), features, np.zeros(turns, np.int64), inputs, ((),) * turns
-    )
+    keys = tuple(UtteranceKey("dev", seed, turn) for turn in range(turns))
+    return LabelledDialogue(keys, features, np.zeros(turns, np.int64))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -244,17 +248,17 @@ def test_predictions_do_not_depend_on_the_batching_and_keep_the_order(kind: str)
     dialogues = [make_labelled(1 + (5 * i) % 7, i) for i in range(9)]
     dialogues.append(make_labelled(2, 50, ("visual",)))
     dialogues.append(make_labelled(3, 51, ()))
-    found = []
-    for budget in (1, 60, 10_000):
-        config = make_config(kind)
-        training = config.training.model_copy(update={"token_budget": budget})
-        config = config.model_copy(update={"training": training})
-        found.append(predict_dialogues(network, dialogues, config))
-    for alone, some, together in zip(*found, strict=True):
-        assert np.allclose(alone, some, atol=1e-5)
-        assert np.allclose(alone, together, atol=1e-5)
-    assert [len(p) for p in found[1]] == [len(d.turns) for d in dialogues]
-    assert all(p.dtype == np.float32 and np.allclose(p.sum(1), 1, atol=1e-5) for p in found[2])
+    dims = token_dims(make_config(kind))
+    alone, some, together = (
+        predict_dialogues(network, dialogues, dims, budget).logits for budget in (1, 60, 10_000)
+    )
+    assert torch.allclose(alone, some, atol=1e-5)
+    assert torch.allclose(alone, together, atol=1e-5)
+    one_by_one = [predict_dialogues(network, [dialogue], dims).logits for dialogue in dialogues]
+    assert [len(logits) for logits in one_by_one] == [len(d.turns) for d in dialogues]
+    assert torch.allclose(torch.cat(one_by_one), some, atol=1e-5)
+    assert together.dtype == torch.float32
+    assert together.isfinite().all()
 
 
 METRICS = {"model": "a name", "seed": 3, "selection": "best epoch", "dev": {"uar": 0.25}}

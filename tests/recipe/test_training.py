@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
+from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape, TrainingConfig
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
@@ -56,8 +56,8 @@ from avt_memocmt.recipe.unimodal import (
     speech_plan,
     warm_up,
 )
-from avt_memocmt.training.trainer import Schedule, Trainer, cosine_with_warmup
-from avt_memocmt.training.weight_average import WeightAverage, mean_of
+from avt_memocmt.training.trainer import Trainer, cosine_with_warmup, moving_average
+from avt_memocmt.training.weight_average import mean_of
 
 DIMS = {"audio": 8, "visual": 256, "text": 6}
 
@@ -322,8 +322,8 @@ def make_trainer(
 ) -> tuple[nn.Linear, Trainer]:
     torch.manual_seed(0)
     model = nn.Linear(3, 1)
-    schedule = Schedule(epochs, 4, 0.1, weight_average=weight_average)
-    return model, Trainer(model, folder, schedule)
+    settings = TrainingConfig(epochs=epochs, learning_rate=0.1, weight_average=weight_average)
+    return model, Trainer(model, folder, settings, 4)
 
 
 def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = None) -> None:
@@ -336,7 +336,7 @@ def run_trainer(model: nn.Linear, trainer: Trainer, stop_after: int | None = Non
     def loss(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
         return ((model(x)[:, 0] - x.sum(1)) ** 2).mean()
 
-    trainer.run(batches, loss, lambda: {"score": float(trainer.epoch)}, "score")
+    trainer.run(batches, loss, lambda _: {"score": float(trainer.epoch)}, "score")
 
 
 @pytest.mark.parametrize("weight_average", [0.0, 0.9])
@@ -352,23 +352,24 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path, weight_averag
     assert torch.equal(model.weight, whole.weight)
 
 
-def test_the_weight_average_is_applied_and_taken_off_again() -> None:
+def test_the_average_takes_in_weights_and_statistics_and_leaves_the_network_alone() -> None:
     model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1, affine=False))
     weight, mean = cast(Tensor, model[0].weight), cast(Tensor, model[1].running_mean)
-    expected = [float(weight.detach()), 0.0]
-    average = WeightAverage(model, 0.4)
+    average = moving_average(model, 0.4)
+    expected = [1.0, -1.0]
     for step in range(1, 6):
         with torch.no_grad():
             weight.fill_(step)
             mean.fill_(-step)
-        average.update()
+        average.update_parameters(model)
         decay = min(0.4, (1 + step) / (10 + step))
         expected = [
             decay * expected[0] + (1 - decay) * step,
             decay * expected[1] - (1 - decay) * step,
         ]
-    with average.applied():
-        assert [float(weight.detach()), float(mean)] == pytest.approx(expected)
+    averaged = cast(nn.Sequential, average.module)
+    found = [float(averaged[0].weight.detach()), float(cast(Tensor, averaged[1].running_mean))]
+    assert found == pytest.approx(expected)
     assert [float(weight.detach()), float(mean)] == [5.0, -5.0]
 
 

@@ -18,12 +18,11 @@ from store_factory import make_config, make_store
 from tiny_encoders import save_tiny_bert
 
 from avt_memocmt.config import TokenShape
-from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.feature_store import FeatureStore, StoreManifest
 from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.errors import AvtError
-from avt_memocmt.evaluation.predict import predict_dialogues
-from avt_memocmt.models.checkpoint import load_model
+from avt_memocmt.models.checkpoint import load_model, token_dims
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.training import trainer as loop
 from avt_memocmt.training.dialogues import hide_modalities, train_dialogues
 
@@ -48,9 +47,9 @@ def test_it_learns_and_the_checkpoint_predicts_what_was_selected(tmp_path: Path)
     model, saved = load_model(folder)
     assert saved.features == store.manifest.modalities
     dialogues = load_dialogues([store], "dev", saved.model.modalities)
-    guesses = [p.argmax(1) for p in predict_dialogues(model, dialogues, saved)]
+    guesses = predict_dialogues(model, dialogues, token_dims(saved)).logits.argmax(dim=1).numpy()
     truth = np.concatenate([d.emotions for d in dialogues])
-    accuracy = float((np.concatenate(guesses) == truth).mean())
+    accuracy = float((guesses == truth).mean())
     assert accuracy == pytest.approx(metrics["dev"]["accuracy"], abs=1e-4)
 
 
@@ -107,9 +106,9 @@ def test_modality_dropout_never_hides_everything(tmp_path: Path) -> None:
         for before, after in zip(dialogue.turns, hidden.turns, strict=True):
             assert after.tokens
             assert after.tokens.keys() <= before.tokens.keys()
-    bare = replace(dialogue, turns=tuple(TurnFeatures() for _ in dialogue.turns))
+    bare = replace(dialogue, turns=tuple(turn.only(()) for turn in dialogue.turns))
     words = hide_modalities(bare, 0.9, generator, reads_words=True)
-    assert [item.text for item in words.inputs] == [item.text for item in dialogue.inputs]
+    assert [t.words.text for t in words.turns] == [t.words.text for t in dialogue.turns]
     untouched = hide_modalities(dialogue, 0.0, generator)
     assert [t.tokens.keys() for t in untouched.turns] == [t.tokens.keys() for t in dialogue.turns]
 

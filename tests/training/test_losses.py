@@ -7,15 +7,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
+from avt_memocmt.data.labelled_dialogues import one_hot
 from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.training.losses import (
     class_weights,
     correct_prior,
     dialogue_loss,
-    padded_labels,
+    soft_cross_entropy,
 )
 
 PLAIN = TrainingConfig(label_smoothing=0.0, auxiliary_weight=0.5)
@@ -49,28 +51,29 @@ def test_exponent_zero_and_unlabelled_turns() -> None:
 
 
 def test_padding_and_unlabelled_turns_do_not_count() -> None:
-    labels = padded_labels([np.array([3, -1]), np.array([1])], 2)
-    assert labels.tolist() == [[3, -1], [1, -1]]
+    targets = torch.from_numpy(one_hot(np.array([3, -1, 1])))
+    assert targets.sum(dim=1).tolist() == [1, 0, 1]
     logits = torch.zeros(2, 2, 7)
     logits[0, 1] = logits[1, 1] = torch.tensor([1e4, 0, 0, 0, 0, 0, 0])
     batch = batch_with_audio(torch.zeros(2, 2, dtype=torch.bool))
-    loss = dialogue_loss(Prediction(logits, torch.zeros(2, 2, 3), {}), batch, labels, ONES, PLAIN)
+    batch.turn_mask[1, 1] = False
+    loss = dialogue_loss(Prediction(logits, torch.zeros(2, 2, 3), {}), batch, targets, PLAIN)
     assert float(loss) == pytest.approx(math.log(7))
 
 
 def test_an_own_decision_counts_where_its_modality_is_present() -> None:
-    labels = torch.tensor([[2, 5]])
+    targets = torch.from_numpy(one_hot(np.array([2, 5])))
     right = torch.zeros(1, 2, 7)
     right[0, 0, 2] = 50.0
     right[0, 1, 0] = 50.0  # wrong, but nothing was heard in that turn
     batch = batch_with_audio(torch.tensor([[True, False]]))
     uniform = torch.zeros(1, 2, 7)
     prediction = Prediction(uniform, torch.zeros(1, 2, 3), {"audio": right})
-    assert float(dialogue_loss(prediction, batch, labels, ONES, PLAIN)) == pytest.approx(
+    assert float(dialogue_loss(prediction, batch, targets, PLAIN, ONES)) == pytest.approx(
         math.log(7), abs=1e-5
     )
     prediction = Prediction(uniform, torch.zeros(1, 2, 3), {"audio": uniform})
-    assert float(dialogue_loss(prediction, batch, labels, ONES, PLAIN)) == pytest.approx(
+    assert float(dialogue_loss(prediction, batch, targets, PLAIN, ONES)) == pytest.approx(
         1.5 * math.log(7), abs=1e-5
     )
 
@@ -79,10 +82,21 @@ def test_a_batch_without_any_label_has_a_zero_loss_with_a_gradient() -> None:
     logits = torch.randn(1, 2, 7, requires_grad=True)
     batch = batch_with_audio(torch.zeros(1, 2, dtype=torch.bool))
     prediction = Prediction(logits, torch.zeros(1, 2, 3), {})
-    loss = dialogue_loss(prediction, batch, torch.full((1, 2), -1), ONES, PLAIN)
+    loss = dialogue_loss(prediction, batch, torch.zeros(2, 7), PLAIN, ONES)
     loss.backward()
     assert loss.item() == 0.0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_weights_and_smoothing_count_as_they_do_for_labels() -> None:
+    logits, labels = torch.randn(20, 7), torch.randint(7, (20,))
+    weights = torch.rand(7) + 0.5
+    found = soft_cross_entropy(logits, torch.from_numpy(one_hot(labels.numpy())), 0.1, weights)
+    expected = functional.cross_entropy(logits, labels, weights, label_smoothing=0.1)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    soft = torch.rand(20, 7)  # a target need not sum to 1
+    expected = functional.cross_entropy(logits, soft)
+    assert float(soft_cross_entropy(logits, soft, 0.0)) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_full_correction_makes_a_prior_knowing_classifier_indifferent() -> None:
