@@ -6,6 +6,8 @@ import contextlib
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections import OrderedDict, defaultdict
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from avt_memocmt.data.packs import safe_pickle, unpickler
 from avt_memocmt.data.packs.safe_pickle import load_pickle
 from avt_memocmt.errors import AvtError
 
@@ -94,35 +97,35 @@ HOSTILE = {
     "getattr": (fetch("builtins", "getattr") + b".", "builtins.getattr"),
     "dotted": (fetch("numpy", "ndarray.tofile") + b".", "numpy.ndarray.tofile"),
     "old call": (b"cos\nsystem\n(S'echo harm'\ntR.", "os.system"),
-    "INST": (b"(S'echo harm'\nios\nsystem\n.", "INST"),
-    "OBJ": (b"(" + fetch("builtins", "set") + b"o.", "OBJ"),
+    "INST": (b"(S'echo harm'\nios\nsystem\n.", "os.system"),
+    "OBJ": (b"(" + fetch("os", "system") + text("echo harm") + b"o.", "os.system"),
     "NEWOBJ": (fetch("numpy", "ndarray") + b")\x81.", "NEWOBJ"),
-    "EXT": (b"\x82\x01.", "EXT1"),
-    "PERSID": (b"Pname\n.", "PERSID"),
-    "call of data": (b"]" + b")R.", "a call of list"),
+    "EXT": (b"\x82\x01.", "extension code 1"),
+    "PERSID": (b"Pname\n.", "persistent id"),
+    "call of data": (b"]" + b")R.", "'list' object is not callable"),
     "call of ndarray": (fetch("numpy", "ndarray") + b"J\0\0\0\x7f\x85R.", "numpy.ndarray"),
-    "state for a function": (fetch("builtins", "set") + b"}b.", "a state for Constructor"),
+    "state for a function": (fetch("builtins", "set") + b"}b.", "a state for a function"),
     "lying array": (LYING_ARRAY, "1073741824 values in 16 bytes"),
     "object array": (pickle.dumps(np.array([object], dtype=object)), "type O8"),
     "records": (pickle.dumps(np.zeros(1, [("a", "f4")])), "type V4"),
     "date": (pickle.dumps(np.array(["2020-01-01"], "M8[D]")), "type M8"),
     "class": (pickle.dumps(Path("x")), "pathlib"),
     "huge integer": (pickle.dumps(1 << 200), "64 bits"),
-    "list as key": (b"}](" + b"K\x01eNs.", "type list"),
+    "list as key": (b"}](" + b"K\x01eNs.", "type: 'list'"),
     "deep key": (b"}" + b")" + b"\x85" * 5 + b"K\x01s.", "type tuple"),
     "deep list": (b"]" * 40 + b"a" * 39 + b".", "nested more than"),
     "many objects": (b"(" + b"]" * 400_000 + b"l.", "more objects"),
     "long key": (b"}" + b"(" + b"N" * 2000 + b"tNs.", "type tuple"),
     "long text as key": (b"}X\xd0\x07\0\0" + b"a" * 2000 + b"Ns.", "over 1000 characters"),
     "copies": (
-        b"(" + b"N" * 10_000 + b"l\x85\x94(" + LIST + b"\x94" + b"0h\x01h\x00R" * 10_000 + b"t.",
+        b"(" + b"N" * 10_000 + b"l\x85\x94(" + LIST + b"\x940" + b"h\x01h\x00R" * 10_000 + b"t.",
         "more objects",
     ),
     "tensor file in a tensor": (
         fetch("torch.storage", "_load_from_bytes") + b"C\x04PK\x03\x04\x85R.",
         "another format",
     ),
-    "many memos": (b"N" + b"\x94" * 1_000_000 + b".", "more objects"),
+    "far memo": (b"Nr\xff\xff\xff\x7f.", "more objects"),
 }
 
 
@@ -137,6 +140,28 @@ def test_a_hostile_pickle_is_refused_by_name(
     assert "harm" not in capfd.readouterr().out
 
 
+def test_a_pickle_that_crashes_the_interpreter_ends_a_child_process(tmp_path: Path) -> None:
+    deep_key = b"})" + b"\x85" * 1_000_000 + b"K\x01s."  # hashing it overflows the stack of C
+    with pytest.raises(AvtError, match=r"pack\.pkl is refused"):
+        load(tmp_path, b"\x80\x04" + deep_key)
+
+
+def test_reading_ends_after_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_pickle, "_SECONDS", 0.001)
+    with pytest.raises(AvtError, match=r"refused.* takes over"):
+        load(tmp_path, pickle.dumps([1.0]))
+
+
+def test_the_child_process_imports_the_standard_library_alone() -> None:
+    code = (
+        "import runpy, sys; sys.argv.append('9');"
+        f"runpy.run_path({unpickler.__file__!r}, run_name='__main__');"
+        "assert not {'numpy', 'torch', 'avt_memocmt'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-I", "-c", code]
+    subprocess.run(command, input=pickle.dumps([1]), check=True, capture_output=True)
+
+
 HUGE = struct.pack("<Q", 1 << 40)
 
 
@@ -149,6 +174,7 @@ HUGE = struct.pack("<Q", 1 << 40)
         b"B\xff\xff\xff\x7fabc.",  # BINBYTES
         b"\x95" + HUGE + b"N.",  # FRAME, whose length nobody needs
         b"Nr\xff\xff\xff\xff.",  # LONG_BINPUT
+        b"N" + b"\x94" * 400_000 + b".",  # MEMOIZE
         fetch("builtins", "bytearray") + b"\x8a\x06" + b"\0" * 5 + b"\x01\x85R.",
         fetch("_codecs", "encode") + text("a") + text("zlib") + b"\x86R.",
     ],

@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avt_memocmt.data.packs.pickled_arrays import load_tensors
-from avt_memocmt.data.packs.safe_pickle import load_pickle
+from avt_memocmt.data.packs.safe_pickle import load_pickle, load_tensors
 from avt_memocmt.errors import AvtError
 
 MAX_BYTES = 4 << 30
@@ -145,29 +144,26 @@ def _check_stored(path: Path) -> None:
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_ratio(path, sum(member.file_size for member in archive.infolist()))
-            return {
-                member.filename.removesuffix(".npy"): _read_member(path, archive, member)
-                for member in archive.infolist()
-            }
+            unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > min(MAX_BYTES, max(_SMALL, MAX_RATIO * path.stat().st_size)):
+                raise AvtError(
+                    f"{path} is refused: it unpacks to {unpacked} bytes; divide it by split, or "
+                    "save it uncompressed with numpy.savez."
+                )
+            for member in archive.infolist():
+                _check_member(path, archive, member)
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
     except _DAMAGED_ZIP as error:
         raise AvtError(f"{path} is damaged or no .npz file; get it again.") from error
 
 
-def _check_ratio(path: Path, unpacked: int) -> None:
-    if unpacked > min(MAX_BYTES, max(_SMALL, MAX_RATIO * path.stat().st_size)):
-        raise AvtError(
-            f"{path} is refused: it unpacks to {unpacked} bytes; divide it by split, or save it "
-            "uncompressed with numpy.savez."
-        )
-
-
-def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array; its header must describe exactly the bytes that follow it."""
+def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Check that the header of an array describes exactly the bytes that follow it."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile
     with archive.open(member) as file:
-        shape, is_fortran, dtype = _npy_header(file)  # type: ignore[arg-type]
+        shape, _, dtype = _npy_header(file)  # type: ignore[arg-type]
         if dtype.kind not in "biufSU":
             raise AvtError(
                 f"{path} is refused: {member.filename} is an array of {dtype}; save numbers or "
@@ -178,9 +174,6 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
                 f"{path} is damaged: {member.filename} does not hold the {math.prod(shape)} "
                 "values its header tells of; get it again."
             )
-        # A bounded read: the size that the archive tells may be a lie too.
-        values = np.frombuffer(file.read(member.file_size), dtype)
-    return values.reshape(shape, order="F" if is_fortran else "C")
 
 
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -1,201 +1,156 @@
-"""Reading pickles of strangers: data only, nothing they say is run.
+"""Reads pickles of strangers: data only, nothing they say is run.
 
-A pickle is a program for a stack machine, two of whose instructions fetch and call any function of
-any module. This machine has only the instructions that build containers, text and numbers; in
-place of functions it knows the constructors of `pickled_arrays`. `pickletools` reads the
-instructions and never reserves more memory than the file has bytes.
+The pickle is read by `unpickler` in a child process with limited memory and time, so that neither a
+file made to fill the memory nor one that crashes the interpreter reaches this process. From there
+come JSON and raw bytes, of which the arrays and tensors are made here.
 """
 
 from __future__ import annotations
 
-import pickletools
-from collections.abc import Callable, Iterable
+import io
+import json
+import math
+import subprocess
+import sys
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from avt_memocmt.data.packs.pickle_budget import Budget, RefusedError, check_depth
-from avt_memocmt.data.packs.pickled_arrays import (
-    CONSTRUCTORS,
-    Constructor,
-    check_hashable,
-    shown,
-    update,
-)
+import numpy as np
+import torch
+
+from avt_memocmt.data.packs import unpickler
 from avt_memocmt.errors import AvtError
 
-_NUMBERS_AND_TEXT = (
-    "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING "
-    "BINSTRING SHORT_BINSTRING UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES "
-    "BINBYTES BINBYTES8 BYTEARRAY8"
-)
-_LITERALS = frozenset(_NUMBERS_AND_TEXT.split())
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
-
-# What bytes without sense lead the parser or the machine to.
-_DAMAGE = (
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-)
+_SECONDS, _SECONDS_PER_BYTE = 60, 1e-6
+"""Time for any pickle, and for each of its bytes; reading takes less than half of that."""
 
 
 def load_pickle(path: Path) -> Any:
     """Read a pickle of containers, text, numbers, NumPy arrays and torch tensors.
 
     Byte strings of Python 2 are read as Latin-1. Objects may be shared or contain themselves, so a
-    caller bounds what it walks over.
+    caller bounds what it walks over. Arrays cannot be written to.
 
     Raises:
         AvtError: the file cannot be read, is damaged, asks for anything else (which is named), or
-            for more memory than its size accounts for.
+            for more memory or time than its size accounts for.
     """
     try:
-        data = path.read_bytes()
+        header, raw = _unpickle(path)
+        if "error" in header:
+            raise ValueError(header["error"])
+        return _Builder(header["nodes"], raw).value(header["root"])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise AvtError(
+            f"{path} is refused or damaged: {error}; a pack may hold only containers, text, "
+            "numbers, NumPy arrays and torch tensors, so save it again as those, or get it again."
+        ) from error
+
+
+def load_tensors(source: Path | BinaryIO) -> Any:
+    """What torch's own restricted reader finds in a file of torch, in either format.
+
+    Raises:
+        pickle.UnpicklingError: it holds more than tensors in containers.
+        Exception: whatever damaged bytes lead torch to.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(source, map_location="cpu", weights_only=True)
+
+
+def _unpickle(path: Path) -> tuple[dict[str, Any], memoryview]:
+    """The output of `unpickler` for a file: its header and the raw bytes behind it."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            child = subprocess.run(
+                [sys.executable, "-I", "-S", unpickler.__file__, str(size)],
+                stdin=file,
+                capture_output=True,
+                timeout=_SECONDS + _SECONDS_PER_BYTE * size,
+            )
     except OSError as error:
         raise AvtError(f"cannot read {path}: {error.strerror}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"reading it takes over {error.timeout:.0f} s") from error
+    if child.returncode == unpickler.OUT_OF_MEMORY:
+        raise ValueError("it holds more objects than a file of its size would")
+    if child.returncode:
+        raise ValueError(f"reading it ended a process with the status {child.returncode}")
+    start = 8 + int.from_bytes(child.stdout[:8], "little")
+    return json.loads(child.stdout[8:start]), memoryview(child.stdout)[start:]
+
+
+class _Builder:
+    """Makes the objects that `unpickler` describes, each once.
+
+    Args:
+        nodes: see `unpickler`.
+        raw: the bytes that they refer to.
+    """
+
+    def __init__(self, nodes: list[list[Any]], raw: memoryview) -> None:
+        self._nodes, self._raw = nodes, raw
+        self._made: dict[int, Any] = {}
+
+    def value(self, item: Any) -> Any:
+        """A plain value itself, or the object of the node [number]."""
+        if not isinstance(item, list):
+            return item
+        place: int = item[0]
+        if place not in self._made:
+            kind, *parts = self._nodes[place]
+            if kind in ("list", "dict"):
+                # There before its items, which may lead back to it.
+                whole: Any = [] if kind == "list" else {}
+                self._made[place] = whole
+                columns = (self._values(part) for part in parts)
+                if kind == "list":
+                    whole.extend(*columns)
+                else:
+                    whole.update(zip(*columns, strict=True))
+            else:
+                self._made[place] = self._make(kind, parts)
+        return self._made[place]
+
+    def _make(self, kind: str, parts: list[Any]) -> Any:
+        if kind == "bytes":
+            return bytes(self._raw[slice(*parts)])
+        if kind == "storage":
+            return _storage(self.value(parts[0]))
+        if kind == "tensor":
+            return _tensor(self.value(parts[0]), *parts[1:])
+        if kind in ("array", "scalar"):
+            code, shape, order, data = parts
+            values = np.frombuffer(self.value(data), code, math.prod(shape))
+            return values.item() if kind == "scalar" else values.reshape(shape, order=order)
+        return {"tuple": tuple, "set": set, "frozenset": frozenset}[kind](self._values(parts[0]))
+
+    def _values(self, items: list[Any]) -> list[Any]:
+        # Long lists of numbers come back as they are, without a call for each.
+        return [self.value(item) for item in items] if list in set(map(type, items)) else items
+
+
+def _storage(data: bytes) -> torch.Tensor:
+    """The numbers of a tensor [n], in torch's older file format, which does not compress.
+
+    torch's own restricted reader takes it apart; whatever it raises, the bytes are at fault.
+    """
+    if not data.startswith(b"\x80"):
+        raise ValueError("it holds a torch storage in another format")
     try:
-        return _Machine(len(data)).run(data)
-    except RefusedError as error:
-        raise AvtError(
-            f"{path} is refused: it holds {error}; a pack may hold only containers, text, numbers, "
-            "NumPy arrays and torch tensors, so save it again as those."
-        ) from error
-    except _DAMAGE as error:
-        raise AvtError(f"{path} is damaged or no pickle; get it again.") from error
+        storage = load_tensors(io.BytesIO(data))
+    except Exception as error:
+        raise ValueError("it holds a torch storage that is damaged or no storage") from error
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise ValueError("it holds a torch storage that holds something else")
+    return torch.empty(0, dtype=storage.dtype).set_(storage)
 
 
-class _Machine:
-    """The stack, the memo and what may still be spent."""
-
-    def __init__(self, size: int) -> None:
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
-        self._budget = Budget(size)
-
-    def run(self, data: bytes) -> Any:
-        """The object that the program leaves on the stack."""
-        for opcode, argument, _ in pickletools.genops(data):
-            name = opcode.name
-            self._budget.spend(name)
-            if name in _LITERALS:
-                self._push_literal(name, argument)
-            elif name in _ACTIONS:
-                _ACTIONS[name](self, argument)
-            elif name not in _IGNORED:
-                raise RefusedError(f"the pickle instruction {name}")
-        result = self._stack.pop()
-        check_depth(result)
-        return result
-
-    def _push_literal(self, name: str, value: Any) -> None:
-        # Long integers with equal hashes make a dictionary quadratic.
-        if type(value) is int and value.bit_length() > 64:
-            raise RefusedError("an integer of more than 64 bits")
-        self._stack.append(_CONSTANTS.get(name, value))
-
-    def _items(self) -> list[Any]:
-        """Take everything above the last mark."""
-        start = self._marks.pop()
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def _last(self, count: int) -> list[Any]:
-        if len(self._stack) < count:
-            raise IndexError
-        items = self._stack[len(self._stack) - count :]
-        del self._stack[len(self._stack) - count :]
-        return items
-
-    def _top(self, kind: type) -> Any:
-        """The container that items are put into."""
-        if type(self._stack[-1]) is not kind:
-            raise TypeError
-        return self._stack[-1]
-
-    def _mark(self, _: Any) -> None:
-        self._marks.append(len(self._stack))
-
-    def _pop(self, _: Any) -> None:
-        if self._marks and self._marks[-1] == len(self._stack):
-            self._marks.pop()
-        else:
-            self._stack.pop()
-
-    def _extend(self, items: Iterable[Any]) -> None:
-        self._top(list).extend(items)
-
-    def _set_items(self, items: list[Any]) -> None:
-        self._top(dict).update(_dictionary(items))
-
-    def _add_items(self, items: list[Any]) -> None:
-        self._top(set).update(map(check_hashable, items))
-
-    def _remember(self, number: int | None) -> None:
-        self._memo[len(self._memo) if number is None else number] = self._stack[-1]
-
-    def _fetch(self, module: object, name: object) -> None:
-        if not (isinstance(module, str) and isinstance(name, str)):
-            raise TypeError
-        if (module, name) not in CONSTRUCTORS:
-            raise RefusedError(f"{shown(module)}.{shown(name)}")
-        self._stack.append(CONSTRUCTORS[module, name])
-
-    def _call(self, _: Any) -> None:
-        function, arguments = self._last(2)
-        if not isinstance(function, Constructor) or type(arguments) is not tuple:
-            raise RefusedError(f"a call of {shown(type(function).__name__)}")
-        self._budget.spend_on_copying(arguments)
-        self._stack.append(function.make(*arguments))
-
-    def _build(self, _: Any) -> None:
-        target, state = self._last(2)
-        self._budget.spend_on_copying(state)
-        update(target, state)
-        self._stack.append(target)
-
-
-def _dictionary(items: list[Any]) -> dict[Any, Any]:
-    return dict(zip(map(check_hashable, items[::2]), items[1::2], strict=True))
-
-
-_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
-    "MARK": _Machine._mark,
-    "POP": _Machine._pop,
-    "POP_MARK": lambda m, _: m._items().clear(),
-    "DUP": lambda m, _: m._stack.append(m._stack[-1]),
-    "EMPTY_LIST": lambda m, _: m._stack.append([]),
-    "EMPTY_DICT": lambda m, _: m._stack.append({}),
-    "EMPTY_SET": lambda m, _: m._stack.append(set()),
-    "EMPTY_TUPLE": lambda m, _: m._stack.append(()),
-    "LIST": lambda m, _: m._stack.append(m._items()),
-    "DICT": lambda m, _: m._stack.append(_dictionary(m._items())),
-    "FROZENSET": lambda m, _: m._stack.append(frozenset(map(check_hashable, m._items()))),
-    "TUPLE": lambda m, _: m._stack.append(tuple(m._items())),
-    "TUPLE1": lambda m, _: m._stack.append(tuple(m._last(1))),
-    "TUPLE2": lambda m, _: m._stack.append(tuple(m._last(2))),
-    "TUPLE3": lambda m, _: m._stack.append(tuple(m._last(3))),
-    "APPEND": lambda m, _: m._extend(m._last(1)),
-    "APPENDS": lambda m, _: m._extend(m._items()),
-    "SETITEM": lambda m, _: m._set_items(m._last(2)),
-    "SETITEMS": lambda m, _: m._set_items(m._items()),
-    "ADDITEMS": lambda m, _: m._add_items(m._items()),
-    "PUT": _Machine._remember,
-    "BINPUT": _Machine._remember,
-    "LONG_BINPUT": _Machine._remember,
-    "MEMOIZE": _Machine._remember,
-    "GET": lambda m, number: m._stack.append(m._memo[number]),
-    "BINGET": lambda m, number: m._stack.append(m._memo[number]),
-    "LONG_BINGET": lambda m, number: m._stack.append(m._memo[number]),
-    "GLOBAL": lambda m, name: m._fetch(*name.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, _: m._fetch(*m._last(2)),
-    "REDUCE": _Machine._call,
-    "BUILD": _Machine._build,
-}
+def _tensor(values: torch.Tensor, offset: int, size: list[int], stride: list[int]) -> torch.Tensor:
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) and last >= len(values):
+        raise ValueError(f"it holds a torch tensor of {math.prod(size)} values in {len(values)}")
+    return values.as_strided(size, stride, offset)
