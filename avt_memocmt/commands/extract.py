@@ -17,7 +17,6 @@ from avt_memocmt.commands.settings import (
     Preset,
     resolve_config,
 )
-from avt_memocmt.config import Config
 from avt_memocmt.config_file import load_config
 from avt_memocmt.errors import AvtError
 
@@ -46,18 +45,21 @@ def extract(
     encoders: Encoders = None,
     overrides: Overrides = None,
 ) -> None:
-    """Extract the tokens of every clip. Resumes after a stop; clips that fail are listed in
-    failed.csv.
-    """
+    """Extract the tokens of every clip; a stopped run resumes, clips that fail go to failed.csv."""
     from avt_memocmt.extraction.clip import default_checkpoint
     from avt_memocmt.extraction.plan import ExtractionPlan, read_source
     from avt_memocmt.extraction.run import Extraction
-    from avt_memocmt.models.checkpoint import checkpoint_folder
+    from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
     from avt_memocmt.workers import default_workers
 
     changes = [*(overrides or ()), *([f"model.modalities=[{modalities}]"] if modalities else [])]
     folder = checkpoint_folder(checkpoint) if checkpoint else None
-    settings = _settings(folder, config, preset, encoders, changes)
+    if folder is None:
+        settings = resolve_config(config, preset, encoders, changes)
+    elif preset is None and encoders is None:
+        settings = load_config(folder / CONFIG_FILE, changes)
+    else:
+        raise AvtError("a checkpoint brings its encoders; leave out --preset and --encoders.")
     plan = ExtractionPlan.of(read_source(source, split))
     extraction = Extraction(plan, settings, folder or default_checkpoint(settings), out)
     began = time.monotonic()
@@ -65,25 +67,7 @@ def extract(
         failures = extraction.run(workers or default_workers(), retry_failed, show)
     seconds = time.monotonic() - began
     count = len(plan.clips) - len(failures)
-    summary = f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)"
-    log.print(summary)
+    log.print(f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)")
     for failure in failures:
         log_failure(f"{failure.key} {failure.path}".strip(), failure.reason)
     raise typer.Exit(1 if failures else 0)
-
-
-def _settings(
-    folder: Path | None,
-    config: Path,
-    preset: str | None,
-    encoders: Path | None,
-    changes: list[str],
-) -> Config:
-    """Of a checkpoint folder, or as any research command finds them."""
-    from avt_memocmt.models.checkpoint import CONFIG_FILE
-
-    if folder is None:
-        return resolve_config(config, preset, encoders, changes)
-    if preset is not None or encoders is not None:
-        raise AvtError("a checkpoint brings its encoders; leave out --preset and --encoders.")
-    return load_config(folder / CONFIG_FILE, changes)

@@ -1,4 +1,4 @@
-"""Where a research command's settings come from: a file, a preset, a folder, single overrides."""
+"""The settings of a research command: from a file or a preset, encoder folders, overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One clip in, one row of the feature store out: a pure function, fit for any process pool."""
+"""One clip to one row of the feature store, by a pure function that any process pool can run."""
 
 from __future__ import annotations
 
@@ -26,26 +26,21 @@ from avt_memocmt.version import __version__
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """One utterance to extract.
-
-    Attributes:
-        record: where it lies, and its words.
-        context: earlier turns of its dialogue, oldest first.
-    """
+    """One utterance to extract, with the earlier turns of its dialogue, oldest first."""
 
     record: UtteranceRecord
     context: tuple[ContextTurn, ...] = ()
 
 
 def extract_clip(clip: ClipSpec, config: Config, checkpoint: Path | None = None) -> FeatureRow:
-    """Tokens of one utterance by the encoders of a config; the modalities are `model.modalities`.
+    """Encode the modalities of one utterance that `config.model.modalities` names.
 
     The row depends on nothing but the arguments and the files they name. Encoders are loaded once
     per process.
 
     Args:
-        clip: the utterance; one without media has its words alone.
-        config: names encoders and preprocessing.
+        clip: the utterance; without media, only its words are encoded.
+        config: encoders and preprocessing.
         checkpoint: folder of the encoders that this project trained; see `default_checkpoint`.
 
     Raises:
@@ -53,51 +48,41 @@ def extract_clip(clip: ClipSpec, config: Config, checkpoint: Path | None = None)
     """
     encoders, detector = _tools(config.model_dump_json(), checkpoint)
     record = clip.record
-    utterance = replace(
-        _utterance(record, config, detector), text=record.text, speaker=record.speaker
-    )
+    read = _utterance(record, config, detector)
+    utterance = replace(read, text=record.text, speaker=record.speaker)
     tokens, warnings = encode_utterance(encoders, config, utterance, clip.context)
     if not tokens and not record.text:
         raise AvtError(
             f"{record.path or record.key} holds nothing to encode: no audible sound, no face and "
             "no words were found."
         )
+    seconds = utterance.end - utterance.start
     return FeatureRow(
-        record.key,
-        record.speaker,
-        record.text,
-        record.emotion,
-        utterance.end - utterance.start,
-        tokens,
-        warnings,
+        record.key, record.speaker, record.text, record.emotion, seconds, tokens, warnings
     )
 
 
 def default_checkpoint(config: Config) -> Path | None:
-    """Folder of the encoders that this project trained: the shipped one where a config needs it."""
+    """The shipped checkpoint, for a config with encoders that this project trained; else None."""
     tuned_text = config.text.encoder.name in PACKAGED and config.text.fine_tuned
     needs_it = config.visual.encoder.name == FACE_CNN or tuned_text
     return CHECKPOINTS / "embedded" if needs_it else None
 
 
 def store_manifest(config: Config, checkpoint: Path | None = None) -> StoreManifest:
-    """What a store of `extract_clip`'s rows says about itself, the same on every machine.
+    """The manifest of a store with rows of `extract_clip`; it is the same on every machine.
 
     Raises:
         AvtError: weights are missing, or the config reads imported measurements.
     """
     encoders, _ = _tools(config.model_dump_json(), checkpoint)
-    shapes: dict[Modality, TokenShape] = {}
-    extractor: dict[Modality, dict[str, Any]] = {}
-    for name in _wanted(config):
-        encoder = getattr(encoders, name)
-        shapes[name] = TokenShape(dim=encoder.dim, layers=encoder.layers)
-        extractor[name] = dict(encoder.identity)
+    used = {name: getattr(encoders, name) for name in _wanted(config)}
+    extractor = {name: dict(encoder.identity) for name, encoder in used.items()}
     if "audio" in extractor:
         extractor["audio"]["rate"] = getattr(encoders.audio, "rate", None)
     return StoreManifest(
         package_version=__version__,
-        modalities=shapes,
+        modalities={name: TokenShape(used[name].dim, used[name].layers) for name in used},
         extractor=extractor,
         preprocessing=_preprocessing(config),
     )
@@ -105,22 +90,19 @@ def store_manifest(config: Config, checkpoint: Path | None = None) -> StoreManif
 
 def _preprocessing(config: Config) -> dict[str, Any]:
     """The settings that shape what the encoders see, for the modalities that are extracted."""
-    unused = {"encoder", "max_seconds"} | (
-        set() if config.audio.voice_activity else {"segmentation"}
-    )
-    sections = {
-        "audio": config.audio.model_dump(mode="json", exclude=unused),
-        "visual": config.visual.model_dump(mode="json", exclude={"encoder"}),
-        "text": config.text.model_dump(mode="json", exclude={"encoder", "fine_tuned"}),
-    }
-    if config.text.align_words:
-        sections["text"]["aligner_sha256"] = PACKAGED["hama-ctc"].sha256
-    kept: dict[str, Any] = {name: sections[name] for name in _wanted(config)}
-    return {"max_seconds": config.audio.max_seconds, **kept}
+    unused = {"encoder", "fine_tuned", "max_seconds"}
+    if not config.audio.voice_activity:
+        unused.add("segmentation")
+    found: dict[str, Any] = {"max_seconds": config.audio.max_seconds}
+    for name in _wanted(config):
+        found[name] = getattr(config, name).model_dump(mode="json", exclude=unused)
+    if "text" in found and config.text.align_words:
+        found["text"]["aligner_sha256"] = PACKAGED["hama-ctc"].sha256
+    return found
 
 
 def _wanted(config: Config) -> list[Modality]:
-    """The modalities to extract, in one fixed order, which is that of the store's columns."""
+    """The modalities to extract, in the order of the store's columns."""
     for name, shape in (config.features or {}).items():
         if name in config.model.modalities and shape.names is not None:
             raise AvtError(
@@ -132,7 +114,7 @@ def _wanted(config: Config) -> list[Modality]:
 
 @lru_cache(maxsize=1)
 def _tools(settings: str, checkpoint: Path | None) -> tuple[Encoders, FaceDetector | None]:
-    """Encoders and detector of a config in JSON, on the accelerator if there is one."""
+    """Encoders and face detector for a config in JSON, on the GPU if there is one."""
     config = Config.model_validate_json(settings)
     encoders = load_encoders(config, checkpoint, config.model.modalities)
     if torch.cuda.is_available():
@@ -144,14 +126,14 @@ def _tools(settings: str, checkpoint: Path | None) -> tuple[Encoders, FaceDetect
 
 
 def _utterance(record: UtteranceRecord, config: Config, detector: FaceDetector | None) -> Utterance:
-    """The raw material of a clip; no more of it is decoded than the modalities need."""
+    """Sound and faces of an utterance; nothing is decoded for words alone."""
     if record.path is not None and set(config.model.modalities) != {"text"}:
         return read_clip(record.path, config, detector, record.start, record.end)
     return Utterance(0.0, _seconds(record, config), None, (), is_speech=False)
 
 
 def _seconds(record: UtteranceRecord, config: Config) -> float:
-    """Length of an utterance that is not decoded: by its file, its times, or its words."""
+    """Length of an utterance that is not decoded, from its file, its times or its words."""
     length = media_seconds(record.path) if record.path is not None else None
     if record.end is not None:
         length = record.end if length is None else min(length, record.end)

@@ -1,4 +1,4 @@
-"""The clips that could not be extracted, with the reasons, as a CSV beside the shards."""
+"""A CSV beside the shards with the clips that could not be extracted, and why."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Failure:
     """A clip that could not be extracted.
 
     Attributes:
-        key: of the utterance.
-        path: its media file, "" where it has none.
+        key: key of the utterance.
+        path: its media file; "" if it has none.
         reason: one sentence.
     """
 
@@ -32,7 +32,7 @@ class Failure:
 
 
 def read_failures(store: Path) -> list[Failure]:
-    """The failures that were written into a store's folder; none if there is no file.
+    """The failures recorded in the folder of a store; none if it has no such file.
 
     Raises:
         AvtError: the file cannot be read.
@@ -55,7 +55,7 @@ def read_failures(store: Path) -> list[Failure]:
 
 
 def write_failures(store: Path, failures: Iterable[Failure]) -> None:
-    """Replace the file, or remove it where nothing failed.
+    """Replace the record of failures, or remove it if nothing failed.
 
     Raises:
         AvtError: the folder cannot be written.

@@ -28,12 +28,12 @@ SHARD_SIZE = 64
 def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]:
     """The utterances of an index (.parquet), a manifest (.csv) or a folder of media.
 
-    A manifest's rows are the split "manifest", its dialogues and their turns numbered in order. A
-    folder's files are single-turn dialogues of the split "folder", in the order of their paths.
+    The rows of a manifest form the split "manifest", with dialogues and turns numbered in order.
+    The files of a folder form the split "folder", each a dialogue of one turn, in order of path.
 
     Args:
         source: the file or folder.
-        split: only this one.
+        split: keep only this split.
 
     Raises:
         AvtError: the source cannot be read or has no such split.
@@ -58,17 +58,13 @@ def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]
 
 @dataclass(frozen=True)
 class ExtractionPlan:
-    """The fixed division of a source into shards.
-
-    Attributes:
-        shards: the clips of each, in the order of the source.
-    """
+    """The fixed division of a source into shards of clips, in the order of the source."""
 
     shards: tuple[tuple[ClipSpec, ...], ...]
 
     @classmethod
     def of(cls, records: Sequence[UtteranceRecord]) -> ExtractionPlan:
-        """Plan the records in their order, each with the words said before it.
+        """Divide records into shards in their order, each with the turns said before it.
 
         Raises:
             AvtError: two records are the same utterance.
@@ -91,7 +87,7 @@ class ExtractionPlan:
         return [clip for shard in self.shards for clip in shard]
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that is read from the source, and of the division."""
+        """SHA-256 of the records and of their division into shards."""
         rows = [[asdict(clip.record) for clip in shard] for shard in self.shards]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 

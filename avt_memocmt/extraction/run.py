@@ -1,4 +1,4 @@
-"""From a plan to a feature store: finished shards are kept, failures are set apart."""
+"""From a plan to a feature store: finished shards are kept, failures recorded beside them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from avt_memocmt.workers import worker_pool
 
 SOURCE_FILE = "source.json"
 SHARDS_IN_FLIGHT = 2
-"""Shards whose rows may be in memory: while one is completed, the next keeps the workers busy."""
+"""Shards with rows in memory: while one is completed, the next keeps the workers busy."""
 
 Progress = Callable[[int, int], None]
-"""Called with the utterances done so far, those of earlier runs included, and those in all."""
+"""Called with the number of utterances done, earlier runs included, and the number in all."""
 
 Pending = Future[FeatureRow | Failure]
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What to extract, by what, and where to.
+    """What to extract, how, and where to.
 
     Attributes:
         plan: the utterances in their shards.
-        config: names encoders, preprocessing and modalities.
+        config: encoders, preprocessing and modalities.
         checkpoint: folder of the encoders that this project trained, or None.
-        folder: of the store.
+        folder: folder of the store.
     """
 
     plan: ExtractionPlan
@@ -53,12 +53,12 @@ class Extraction:
         """Extract what the store lacks; any number of interruptions gives the same store.
 
         Args:
-            workers: processes; their number does not change the store.
-            retry_failed: make the shards with failed clips again.
+            workers: number of processes; it does not change the store.
+            retry_failed: make shards with failed clips again.
             progress: see `Progress`.
 
         Returns:
-            All clips of the plan that could not be extracted, those of earlier runs included.
+            All clips of the plan that could not be extracted, in earlier runs too.
 
         Raises:
             AvtError: the store was made by another extractor or from another source, weights are
@@ -68,7 +68,7 @@ class Extraction:
             return self.run_in(pool, retry_failed, progress)
 
     def run_in(self, pool: Executor, retry_failed: bool, progress: Progress) -> list[Failure]:
-        """`run` in a pool that is there already; it settles the threads of its workers."""
+        """`run` in an existing pool, which decides how many threads its workers have."""
         self._require_source()
         manifest = pool.submit(store_manifest, self.config, self.checkpoint).result()
         store = FeatureStore.create(self.folder, manifest)
@@ -79,7 +79,7 @@ class Extraction:
         return self._complete(store, pool, progress)
 
     def _source(self) -> bytes:
-        """What ties a store to the plan's source."""
+        """The content of `SOURCE_FILE`, which ties a store to the source of the plan."""
         source = {"utterances": len(self.plan.clips), "sha256": self.plan.fingerprint()}
         return f"{json.dumps(source, indent=2)}\n".encode()
 
@@ -98,7 +98,7 @@ class Extraction:
                 store.shard_path(number).unlink(missing_ok=True)
 
     def _complete(self, store: FeatureStore, pool: Executor, progress: Progress) -> list[Failure]:
-        """Write the shards that are not there."""
+        """Write the missing shards."""
         order = {clip.record.key: position for position, clip in enumerate(self.plan.clips)}
         numbers = range(len(self.plan.shards))
         todo = [number for number in numbers if not store.shard_path(number).is_file()]
@@ -125,7 +125,7 @@ class Extraction:
     def _submitted(
         self, store: FeatureStore, pool: Executor, todo: Iterable[int]
     ) -> Iterator[tuple[int, list[Pending]]]:
-        """Shards in order as results to come; the following ones are under way already."""
+        """Yield the pending rows of each shard in order; the next shard is submitted already."""
         waiting: deque[tuple[int, list[Pending]]] = deque()
         for number in todo:
             pending = [
@@ -141,7 +141,7 @@ class Extraction:
 def attempt(
     clip: ClipSpec, config: Config, checkpoint: Path | None, store: FeatureStore
 ) -> FeatureRow | Failure:
-    """`extract_clip`, checked for the store, with a failure in place of an exception."""
+    """`extract_clip` with its row checked for the store, and exceptions turned into failures."""
     try:
         row = extract_clip(clip, config, checkpoint)
         store.check(row)

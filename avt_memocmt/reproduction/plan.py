@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from avt_memocmt.config import Config, Modality
-from avt_memocmt.config_file import apply_override
+from avt_memocmt.config import Config, Modality, Section
+from avt_memocmt.config_file import apply_override, read_yaml, validation_problems
 from avt_memocmt.errors import AvtError
 
 MELD_RECIPE = Path(str(resources.files(__package__))) / "meld.yaml"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Row(_Part):
-    """One row of the table.
-
-    Attributes:
-        name: in the table, unique.
-        seeds: how many seeds, counted from 0.
-        set: "section.key=value" each, on top of the recipe's configuration.
-        of: name of the row whose checkpoints are measured again; such a row trains nothing.
-        shuffle: modality whose tokens are exchanged between turns before measuring.
-        noise: modality of named values to which noise is added before measuring.
-        deviation: of that noise, in standard deviations of each value.
-    """
+class Row(Section):
+    """One row of the table."""
 
     name: str
+    """Name in the table, unique."""
     seeds: Annotated[int, Field(ge=1)] = 3
+    """Number of seeds, counted from 0."""
     set: tuple[str, ...] = ()
+    """Changes of the recipe's configuration, each "section.key=value"."""
     of: str | None = None
+    """Name of the row whose checkpoints are measured again; such a row trains nothing."""
     shuffle: Modality | None = None
+    """Modality whose tokens are exchanged between turns before measuring."""
     noise: Modality | None = None
+    """Modality of named values to which noise is added before measuring."""
     deviation: Annotated[float, Field(gt=0)] = 1.0
+    """Standard deviation of that noise, as a multiple of each value's own."""
 
     @model_validator(mode="after")
     def _either_trains_or_measures(self) -> Row:
@@ -48,18 +41,15 @@ class Row(_Part):
         return self
 
 
-class Plan(_Part):
-    """A recipe.
-
-    Attributes:
-        config: the configuration that all rows share.
-        text: what fine-tunes the text encoder, once per seed; measured as a row of its own.
-        rows: on the tokens of the encoder of the same seed.
-    """
+class Plan(Section):
+    """A recipe."""
 
     config: dict[str, Any]
+    """The configuration that all rows share."""
     text: Row
+    """How the text encoder is fine-tuned, once per seed; also measured as a row of the table."""
     rows: tuple[Row, ...]
+    """The other rows, on the tokens of the text encoder of the same seed."""
 
     @model_validator(mode="after")
     def _rows_fit_together(self) -> Plan:
@@ -76,28 +66,23 @@ class Plan(_Part):
 
     def settings(self, row: Row, seed: int) -> Config:
         """The configuration of one run."""
-        raw = yaml.safe_load(yaml.safe_dump(self.config))
+        raw = deepcopy(self.config)
         for override in (*row.set, f"training.seed={seed}"):
             apply_override(raw, override)
         return Config.model_validate(raw)
 
 
 def load_plan(path: Path = MELD_RECIPE) -> Plan:
-    """Read a recipe and check every run's configuration.
+    """Read a recipe and check the configuration of every row.
 
     Raises:
         AvtError: the file is missing or a row or a setting in it is wrong.
     """
+    raw = read_yaml(path, "the recipe")
     try:
-        plan = Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        plan = Plan.model_validate(raw)
         for row in (plan.text, *plan.rows):
             plan.settings(row, 0)
-    except OSError as error:
-        raise AvtError(f"cannot read the recipe {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AvtError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "top level"
-        raise AvtError(f"{path}: {where}: {first['msg']}.") from error
+        raise AvtError(f"{path}: {validation_problems(error)}.") from error
     return plan

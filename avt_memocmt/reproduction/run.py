@@ -1,4 +1,4 @@
-"""Runs a plan: text encoders, their tokens, networks, figures; what is done is not done again."""
+"""Run a plan: text encoders, their tokens, networks, figures; what exists is not made again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from avt_memocmt.config import Config
 from avt_memocmt.config_file import load_config
 from avt_memocmt.data.descriptor_statistics import value_statistics
 from avt_memocmt.data.feature_store import FeatureStore
@@ -39,9 +38,9 @@ from avt_memocmt.reproduction.plan import Plan, Row
 from avt_memocmt.training.dialogues import train_dialogues
 
 TRAIN, DEV = "train", "dev"
-"""The rows learn from train, are selected and measured on dev; test is for `evaluate` alone."""
+"""The split that every row is trained on, and the one that selects and measures it."""
 LOG_FILE = "steps.jsonl"
-"""Seconds of every step that was run."""
+"""File with the seconds that each job took, a JSON object a line."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,23 @@ class Job:
 
     @property
     def name(self) -> str:
-        """For folders and progress, as "without-audio-seed2"."""
-        letters = "".join(c if c.isalnum() else " " for c in self.row.name.lower())
-        return f"{'-'.join(letters.split())}-seed{self.seed}"
+        """Name in the progress shown, as "without-audio-seed2"."""
+        return _file_name(self.row.name, self.seed)
+
+    @property
+    def checkpoint(self) -> str:
+        """Name of the checkpoint's folder: another row's where the row only measures that again."""
+        return _file_name(self.row.of or self.row.name, self.seed)
 
 
 class Reproduction:
-    """The table of a plan, made in a folder that keeps every checkpoint and store.
+    """The table of a plan, and the folder with every checkpoint and store behind it.
 
     Args:
         plan: from `load_plan`.
-        records: the index of the corpus, whose words are encoded.
-        stores: sound and face of the same utterances.
-        work: folder for checkpoints, text stores and the log of seconds.
+        records: the index of the corpus, with the words to encode.
+        stores: features of sound and face of the same utterances.
+        work: folder for checkpoints, stores of text tokens and `LOG_FILE`.
         experiments: folder for results.csv, results.md and confusion_matrix.png.
     """
 
@@ -84,7 +87,7 @@ class Reproduction:
         self.experiments = experiments
 
     def jobs(self) -> list[Job]:
-        """Every run, seed by seed, so that a table that was stopped has whole seeds."""
+        """Every run, seed by seed, so that a stopped table has complete seeds."""
         return [
             Job(row, seed)
             for seed in range(self.plan.text.seeds)
@@ -93,7 +96,7 @@ class Reproduction:
         ]
 
     def run(self, started: Callable[[str], None] = lambda name: None) -> None:
-        """Do every job that is not done and write the table after each.
+        """Do every job that is not done yet and write the table after each.
 
         Args:
             started: called with the name of each job.
@@ -111,25 +114,23 @@ class Reproduction:
                 self._measure(job)
 
     def _train(self, job: Job) -> None:
-        """The job's checkpoint, and for a text encoder the tokens it makes."""
-        folder = self._checkpoint(job)
+        """Make the checkpoint of a job, and the tokens of a text encoder."""
+        folder = self.work / job.checkpoint
         tunes_text = job.row is self.plan.text
         if job.row.of is None and not (folder / METRICS_FILE).is_file():
-            train_dialogues(
-                self.plan.settings(job.row, job.seed),
-                self.stores if tunes_text else self._stores(job.seed),
-                folder,
-                name=job.row.name,
-                encoders=None if tunes_text else self._checkpoint(Job(self.plan.text, job.seed)),
-            )
+            settings = self.plan.settings(job.row, job.seed)
+            stores, encoders = self.stores, None
+            if not tunes_text:
+                stores = self._stores(job.seed)
+                encoders = self.work / Job(self.plan.text, job.seed).checkpoint
+            train_dialogues(settings, stores, folder, name=job.row.name, encoders=encoders)
         if tunes_text:
-            self._encode_words(job)
+            self._encode_words(folder, job.seed)
 
-    def _encode_words(self, job: Job) -> None:
-        checkpoint = self._checkpoint(job)
+    def _encode_words(self, checkpoint: Path, seed: int) -> None:
         config = load_config(checkpoint / CONFIG_FILE)
         plan = ExtractionPlan.of(self.records)
-        extraction = Extraction(plan, config, checkpoint, self._words(job.seed))
+        extraction = Extraction(plan, config, checkpoint, self._words(seed))
         failures = extraction.run(workers=os.cpu_count() or 1)
         spoken = {record.key for record in self.records if record.text}
         for failure in failures:
@@ -137,10 +138,10 @@ class Reproduction:
                 raise AvtError(f"{failure.key}: {failure.reason}")
 
     def _measure(self, job: Job) -> None:
-        folder = self._checkpoint(job)
+        folder = self.work / job.checkpoint
         model, config = load_model(folder)
-        dialogues = self._perturbed(job, self._dialogues(job.seed, DEV, config))
-        evaluation = evaluate_dialogues(model, config, dialogues)
+        dialogues = load_dialogues(self._stores(job.seed), DEV, config.model.modalities)
+        evaluation = evaluate_dialogues(model, config, self._perturbed(job, dialogues))
         stores = self.stores if job.row is self.plan.text else self._stores(job.seed)
         data = data_sha256(evaluation, describe_features(stores))
         provenance = checkpoint_provenance(folder, config, DEV, data)
@@ -178,24 +179,15 @@ class Reproduction:
             return add_value_noise(dialogues, row.noise, row.deviation, job.seed, deviations)
         return dialogues
 
-    def _dialogues(self, seed: int, split: str, config: Config) -> list[LabelledDialogue]:
-        return load_dialogues(self._stores(seed), split, config.model.modalities)
-
     def _stores(self, seed: int) -> list[FeatureStore]:
         return [*self.stores, FeatureStore.open(self._words(seed))]
-
-    def _checkpoint(self, job: Job) -> Path:
-        """Folder of a job's checkpoint: another row's, if it only measures that again."""
-        if job.row.of is not None:
-            job = Job(next(row for row in self.plan.rows if row.name == job.row.of), job.seed)
-        return self.work / job.name
 
     def _words(self, seed: int) -> Path:
         return self.work / f"text-tokens-seed{seed}"
 
     @property
     def _proposed(self) -> Row:
-        """The row whose confusion matrix is drawn: the first with the proposed network."""
+        """The row whose confusion matrix is drawn: the first of the proposed network."""
         return next(
             row for row in self.plan.rows if self.plan.settings(row, 0).model.kind == "avt-memocmt"
         )
@@ -207,3 +199,8 @@ class Reproduction:
         entry = {"step": name, "seconds": round(time.monotonic() - began, 1)}
         with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def _file_name(row: str, seed: int) -> str:
+    letters = "".join(c if c.isalnum() else " " for c in row.lower())
+    return f"{'-'.join(letters.split())}-seed{seed}"
