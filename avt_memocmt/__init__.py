@@ -9,15 +9,19 @@ from avt_memocmt.version import __version__
 if TYPE_CHECKING:
     from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.explainability.explanation import MediaExplanation
-    from avt_memocmt.inference.live import StreamEvent
-    from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
+    from avt_memocmt.inference.results import (
+        MediaPrediction,
+        ModalityUse,
+        StreamEvent,
+        UtterancePrediction,
+    )
 
 _EXPORTS = {
     "EmotionRecognizer": "avt_memocmt.api",
     "MediaExplanation": "avt_memocmt.explainability.explanation",
     "MediaPrediction": "avt_memocmt.inference.results",
     "ModalityUse": "avt_memocmt.inference.results",
-    "StreamEvent": "avt_memocmt.inference.live",
+    "StreamEvent": "avt_memocmt.inference.results",
     "UtterancePrediction": "avt_memocmt.inference.results",
 }
 

@@ -20,7 +20,7 @@ from avt_memocmt.preprocessing.transcripts import Cue
 
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
-    from avt_memocmt.inference.live import StreamEvent
+    from avt_memocmt.inference.results import StreamEvent
 
 
 class EmotionRecognizer(Recognizer):

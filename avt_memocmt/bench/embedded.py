@@ -20,8 +20,8 @@ from avt_memocmt.bench.clips import Clip
 from avt_memocmt.bench.stages import Stages, StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.engines.names import Engine
-from avt_memocmt.inference.live import HOP, LiveRecognizer, StreamEvent
-from avt_memocmt.inference.results import to_json
+from avt_memocmt.inference.live import HOP, LiveRecognizer
+from avt_memocmt.inference.results import StreamEvent, to_json
 from avt_memocmt.media.live_source import Event
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame

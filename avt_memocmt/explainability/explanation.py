@@ -32,9 +32,9 @@ from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
-from avt_memocmt.inference.encoding import word_spans
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
+from avt_memocmt.inference.transcript_alignment import word_spans
 from avt_memocmt.inference.utterance_stream import Progress
 from avt_memocmt.preprocessing.transcripts import Cue
 

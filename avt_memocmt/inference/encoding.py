@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.config import MODALITIES, AudioConfig, Config
-from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder, join_tokens
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import make_audio_encoder
@@ -18,9 +17,9 @@ from avt_memocmt.features.extract_text_features import make_text_encoder
 from avt_memocmt.features.extract_visual_features import make_visual_encoder
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
 from avt_memocmt.features.visual_encoder import VisualEncoder
-from avt_memocmt.inference.transcript_alignment import MISMATCH
+from avt_memocmt.inference.transcript_alignment import word_spans
 from avt_memocmt.inference.utterances import Utterance
-from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner, mismatch
+from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.audio_preprocess import trim_silence
 from avt_memocmt.preprocessing.audio_preprocess_vad import speech_segments
 
@@ -127,19 +126,3 @@ def _audio_tokens(encoder: AudioEncoder, stretches: Sequence[Stretch]) -> Tokens
         tokens = encoder.encode([samples])[0]
         parts.append(replace(tokens, spans=tokens.spans + np.float32(start)))
     return join_tokens(parts, encoder.layers * encoder.dim)
-
-
-def word_spans(
-    aligner: Aligner | None, utterance: Utterance
-) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
-    """Seconds [words, 2]; None where nothing times the words; a warning where they do not fit."""
-    if aligner is None or utterance.samples is None:
-        return None, ()
-    try:
-        words = aligner.align(utterance.samples, utterance.text)
-    except AvtError:  # more words than the sound can hold
-        return None, (MISMATCH,)
-    if mismatch(words):
-        return None, (MISMATCH,)
-    spans = np.array([(word.start, word.end) for word in words], np.float32)
-    return spans.reshape(-1, 2), ()

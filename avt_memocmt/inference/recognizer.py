@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -17,9 +16,16 @@ from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.encoding import Encoders
-from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
-from avt_memocmt.inference.transcript_alignment import place_transcript, with_match_warning
-from avt_memocmt.inference.utterance_stream import Progress, cue_media, segment_media
+from avt_memocmt.inference.results import MediaPrediction, StreamEvent
+from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
+from avt_memocmt.inference.turn_policy import TurnPolicy
+from avt_memocmt.inference.utterance_stream import (
+    CueStream,
+    Progress,
+    UtteranceStream,
+    VoiceStream,
+    read_utterances,
+)
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -28,9 +34,6 @@ from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
 from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
 from avt_memocmt.version import __version__
-
-MOST_QUIET = 4
-"""Quiet stretches of an opening that wait, unjudged, for somebody to speak."""
 
 
 class Recognizer:
@@ -73,10 +76,13 @@ class Recognizer:
             AvtError: the file cannot be read, or holds nothing to judge: no sound, face or words.
         """
         with MediaReader(media, self.config.visual.frames_per_second) as reader:
-            if reader.info.kind == "image":
-                turns = [self._predict_image(reader, transcript)]
-            else:
-                turns = self._predict_turns(reader, transcript, transcribe, progress)
+            listen = self.listen if transcribe else None
+            policy = TurnPolicy(self.new_dialogue, reader.info.has_audio, self.check_words, listen)
+            events: list[StreamEvent] = []
+            for utterance in self._utterances(reader, transcript, progress):
+                events += policy.take(utterance, utterance.end)
+            events += policy.finish(0.0)
+            turns = tuple(replace(e.prediction, min_confidence=min_confidence) for e in events)
             duration = reader.info.duration or max((turn.end for turn in turns), default=0.0)
             warnings = tuple(reader.warnings)
         if not turns:
@@ -84,23 +90,21 @@ class Recognizer:
                 f"{media} holds nothing to judge: no audible sound, no face and no words were "
                 "found in it."
             )
-        return MediaPrediction(
-            str(media),
-            0.0 if reader.info.kind == "image" else duration,
-            self.config.preset,
-            __version__,
-            tuple(replace(turn, min_confidence=min_confidence) for turn in turns),
-            warnings,
-        )
+        preset = self.config.preset
+        return MediaPrediction(str(media), duration, preset, __version__, turns, warnings)
 
     def new_dialogue(self) -> DialogueReader:
         """An empty dialogue to read turns into."""
         return DialogueReader(self.model, self.encoders, self.config)
 
-    def new_tracker(self) -> FaceTracker:
-        """A face tracker with this checkpoint's settings."""
+    def new_stream(
+        self, has_audio: bool, has_video: bool, cues: Sequence[Cue] | None = None
+    ) -> UtteranceStream:
+        """A stream that cuts a media into utterances: at the times of `cues`, or by voice."""
         visual = self.config.visual
-        return FaceTracker(self._detector, visual.face_policy, visual.min_face)
+        tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
+        parts = self.config, tracker, has_audio, has_video
+        return CueStream(*parts, merge_cues(list(cues))) if cues else VoiceStream(*parts)
 
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None
@@ -125,55 +129,26 @@ class Recognizer:
         shared = isinstance(self.encoders.audio, WhisperAudioEncoder)
         return found.text, found.tokens if shared else None
 
-    def _predict_turns(
-        self,
-        reader: MediaReader,
-        transcript: Sequence[Cue] | None,
-        transcribe: bool,
-        progress: Progress,
-    ) -> list[UtterancePrediction]:
-        dialogue = self.new_dialogue()
-        turns: list[UtterancePrediction] = []
-        quiet: deque[Utterance] = deque()
-        speech_heard = False
-        for utterance in self._utterances(reader, transcript, progress):
-            if utterance.is_speech and not speech_heard:
-                # What was kept of a quiet opening matters only if nobody ever speaks.
-                speech_heard, turns, dialogue = True, [], self.new_dialogue()
-                quiet.clear()
-            if utterance.is_empty or utterance.is_speech != speech_heard:
-                continue
-            if speech_heard:
-                turns.append(self._predict_turn(dialogue, utterance, transcribe))
-                continue
-            quiet.append(utterance)
-            if len(quiet) > MOST_QUIET:
-                turns.append(self._predict_turn(dialogue, quiet.popleft(), transcribe))
-        turns += [self._predict_turn(dialogue, utterance, transcribe) for utterance in quiet]
-        return turns
+    def check_words(self, utterance: Utterance) -> Utterance:
+        """The utterance, with a warning if its given words do not fit its sound."""
+        if utterance.samples is None or self.encoders.aligner is not None:
+            return utterance  # there is nothing to compare, or the encoding compares them
+        _, warnings = word_spans(self.aligner, utterance)
+        return replace(utterance, warnings=(*utterance.warnings, *warnings))
 
     def _utterances(
         self, reader: MediaReader, transcript: Sequence[Cue] | None, progress: Progress
     ) -> Iterator[Utterance]:
-        tracker = self.new_tracker()
-        if transcript and all(cue.start is not None for cue in transcript):
-            cues = merge_cues(list(transcript))
-            return cue_media(reader, tracker, self.config, cues, progress)
-        found = segment_media(reader, tracker, self.config, progress)
-        if transcript:
+        info = reader.info
+        if info.kind == "image":
+            return iter([self._still(reader, transcript)])
+        is_timed = transcript and all(cue.start is not None for cue in transcript)
+        cues = transcript if is_timed else None
+        stream = self.new_stream(info.has_audio, info.has_video, cues)
+        found = read_utterances(reader, stream, progress)
+        if transcript and not is_timed:
             return iter(place_transcript(list(found), transcript, self.aligner))
         return found
-
-    def _predict_turn(
-        self, dialogue: DialogueReader, utterance: Utterance, transcribe: bool
-    ) -> UtterancePrediction:
-        if utterance.text:
-            return dialogue.read(with_match_warning(utterance, self.aligner), "given")
-        if not transcribe:
-            return dialogue.read(utterance, "none")
-        text, tokens = self.listen(utterance)
-        heard = replace(utterance, text=text)
-        return dialogue.read(heard, "asr" if text else "none", tokens)
 
     @cached_property
     def _transcriber(self) -> Transcriber:
@@ -187,12 +162,9 @@ class Recognizer:
         """Times the words of a transcript by the sound; loaded when first asked for."""
         return make_aligner("embedded")
 
-    def _predict_image(
-        self, reader: MediaReader, transcript: Sequence[Cue] | None
-    ) -> UtterancePrediction:
+    def _still(self, reader: MediaReader, transcript: Sequence[Cue] | None) -> Utterance:
         utterance = still_utterance(reader, self._detector)
-        text = " ".join(cue.text for cue in transcript or ())
-        utterance = replace(utterance, text=text)
+        utterance = replace(utterance, text=" ".join(cue.text for cue in transcript or ()))
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")
-        return self.new_dialogue().read(utterance, "given" if text else "none")
+        return utterance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 
@@ -86,6 +86,33 @@ class MediaPrediction:
     version: str
     utterances: tuple[UtterancePrediction, ...]
     warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """One decision about one utterance.
+
+    Attributes:
+        kind: "provisional" while somebody speaks; "final" at the utterance's end; "revised" when
+            its words have come after that.
+        number: of the utterance, from 0.
+        prediction: what was decided; the times count from the start of the stream.
+        at: seconds of the stream read when the utterance ended or, if not final, was decided.
+    """
+
+    kind: Literal["provisional", "final", "revised"]
+    number: int
+    prediction: UtterancePrediction
+    at: float
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of `avt-memocmt stream`."""
+        return {
+            "event": self.kind,
+            "utterance": self.number,
+            "at": round(self.at, 3),
+            **utterance_json(self.prediction),
+        }
 
 
 def to_json(prediction: MediaPrediction) -> dict[str, Any]:

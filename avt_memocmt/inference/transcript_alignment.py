@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.utterances import Utterance
@@ -47,15 +48,25 @@ def place_transcript(
     return out
 
 
-def with_match_warning(utterance: Utterance, aligner: Aligner) -> Utterance:
-    """The utterance, warned of where its given words do not fit its sound."""
-    if utterance.samples is None or not utterance.text or MISMATCH in utterance.warnings:
-        return utterance
+def word_spans(
+    aligner: Aligner | None, utterance: Utterance
+) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
+    """When each word of an utterance is said, by forced alignment.
+
+    Returns:
+        Seconds [words, 2] from the start of the utterance, or None without an aligner or sound; and
+        the warning "transcript_mismatch", with None, where the words do not fit the sound.
+    """
+    if aligner is None or utterance.samples is None:
+        return None, ()
     try:
-        fits = not mismatch(aligner.align(utterance.samples, utterance.text))
+        words = aligner.align(utterance.samples, utterance.text)
     except AvtError:  # more words than the sound can hold
-        fits = False
-    return utterance if fits else _warned(utterance)
+        return None, (MISMATCH,)
+    if mismatch(words):
+        return None, (MISMATCH,)
+    spans = np.array([(word.start, word.end) for word in words], np.float32)
+    return spans.reshape(-1, 2), ()
 
 
 def _warned(utterance: Utterance) -> Utterance:

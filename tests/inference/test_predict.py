@@ -121,7 +121,7 @@ def test_a_long_quiet_opening_is_judged_in_order_or_not_at_all(
     quiet = write_wav(tmp_path / "quiet.wav", hiss)
     spoken = write_wav(tmp_path / "spoken.wav", np.concatenate([hiss, speech_like(1.5)]))
     waited = [recognizer.predict(path, transcribe=False) for path in (quiet, spoken)]
-    monkeypatch.setattr("avt_memocmt.inference.recognizer.MOST_QUIET", 1)
+    monkeypatch.setattr("avt_memocmt.inference.turn_policy.MOST_WAITING", 1)
     assert [recognizer.predict(path, transcribe=False) for path in (quiet, spoken)] == waited
     assert len(waited[0].utterances) > 2
     assert all("no_speech" in turn.warnings for turn in waited[0].utterances)

@@ -17,15 +17,17 @@ import numpy as np
 import pytest
 from command_line import run
 from media_factory import speech_like, write_wav
+from numpy.typing import NDArray
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.live import LiveRecognizer, StreamEvent
-from avt_memocmt.inference.results import utterance_json
+from avt_memocmt.inference.live import LiveRecognizer, LiveStream
+from avt_memocmt.inference.results import StreamEvent, utterance_json
 from avt_memocmt.media import live_source as live
 from avt_memocmt.media.live_source import Backlog, LiveSource, in_real_time, is_live
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
+from avt_memocmt.preprocessing.audio_forced_alignment import WordSpan, make_aligner
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
 
@@ -44,7 +46,61 @@ def two_sentences(tmp_path: Path) -> Path:
     )
 
 
+class Recording:
+    """An aligner that keeps what it answers."""
+
+    def __init__(self) -> None:
+        self.aligner = make_aligner()
+        self.answers: list[tuple[str, list[WordSpan]]] = []
+
+    def align(self, samples: NDArray[np.float32], text: str) -> list[WordSpan]:
+        words = self.aligner.align(samples, text)
+        self.answers.append((text, words))
+        return words
+
+
+def aligning(recognizer: EmotionRecognizer) -> tuple[EmotionRecognizer, Recording]:
+    """The recogniser with the setting `text.align_words`, and the aligner that it asks."""
+    recording = Recording()
+    text = recognizer.config.text.model_copy(update={"align_words": True})
+    config = recognizer.config.model_copy(update={"text": text})
+    encoders = replace(recognizer.encoders, aligner=recording)
+    return EmotionRecognizer(recognizer.model, config, encoders), recording
+
+
+SAID = [Cue("Bin blue at F two now.", 0.2, 2.6)]
+NOT_SAID = [Cue("Yesterday the committee unanimously rejected it.", 0.3, 2.4)]
+
+
+@pytest.mark.parametrize(
+    ("cues", "warning"),
+    [(None, False), (SAID, False), (NOT_SAID, True)],
+    ids=["no captions", "said", "not said"],
+)
+@pytest.mark.parametrize("align_words", [False, True], ids=["plain", "aligned"])
 def test_a_file_gives_the_decisions_of_predict(
+    recognizer: EmotionRecognizer,
+    data_dir: Path,
+    cues: list[Cue] | None,
+    warning: bool,
+    align_words: bool,
+) -> None:
+    clip = data_dir / "grid" / "bbaf2n.mpg"
+    recording = None
+    if align_words:
+        recognizer, recording = aligning(recognizer)
+    events = list(recognizer.stream(str(clip), captions=cues, hop=0.0, as_fast_as_possible=True))
+    times = [] if recording is None else list(recording.answers)
+    predicted = recognizer.predict(clip, cues).utterances
+    assert [utterance_json(e.prediction) for e in events] == [utterance_json(u) for u in predicted]
+    assert all(("transcript_mismatch" in u.warnings) is warning for u in predicted)
+    assert [u.text for u in predicted if cues] == [cue.text for cue in cues or ()]
+    if recording is not None:
+        assert len(times) == len(predicted), "each utterance is aligned once"
+        assert recording.answers[len(times) :] == times
+
+
+def test_provisional_decisions_come_while_somebody_speaks(
     recognizer: EmotionRecognizer, data_dir: Path
 ) -> None:
     clip = data_dir / "grid" / "bbaf2n.mpg"
@@ -83,8 +139,21 @@ def test_captions_cut_the_stream_and_give_its_words(
     assert any(event.kind == "provisional" for event in events)
     assert [d["text"] for d in decisions(events)] == ["I hate this.", "Why?"]
     predicted = recognizer.predict(two_sentences, cues).utterances
-    for ours, theirs in zip(decisions(events), predicted, strict=True):
-        assert ours["probabilities"] == utterance_json(theirs)["probabilities"]
+    assert decisions(events) == [utterance_json(u) for u in predicted]
+
+
+def test_captions_of_a_film_without_sound_wait_for_its_pictures(
+    recognizer: EmotionRecognizer,
+) -> None:
+    cues = [Cue("Why?", 0.0, 1.0), Cue("Beyond the end.", 40.0, 42.0)]
+    stream = recognizer.new_stream(has_audio=False, has_video=True, cues=cues)
+    picture = np.zeros((48, 64, 3), np.uint8)
+    found = {
+        time: [u.text for u in stream.push(VideoFrame(time, picture))]
+        for time in np.arange(0, 2, 0.25).tolist()
+    }
+    assert {time: texts for time, texts in found.items() if texts} == {1.0: ["Why?"]}
+    assert stream.flush(2.0) == []
 
 
 def test_captions_without_times_or_of_a_camera_are_refused(
@@ -242,9 +311,9 @@ def serve(payload: bytes, connections: int) -> int:
     return port
 
 
-def transport_stream(path: Path) -> bytes:
-    """Two seconds of speech as MPEG-TS, which players read while it comes."""
-    samples = (speech_like(2.0) * 32767).astype(np.int16)[None]
+def transport_stream(path: Path, sound: NDArray[np.float32]) -> bytes:
+    """Sound as MPEG-TS, which players read while it comes."""
+    samples = (sound * 32767).astype(np.int16)[None]
     with av.open(str(path), "w", format="mpegts") as container:
         track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
@@ -255,7 +324,7 @@ def transport_stream(path: Path) -> bytes:
 
 
 def test_a_lost_stream_is_reached_for_again(tmp_path: Path) -> None:
-    port = serve(transport_stream(tmp_path / "talk.ts"), connections=2)
+    port = serve(transport_stream(tmp_path / "talk.ts", speech_like(2.0)), connections=2)
     said: list[str] = []
     source = LiveSource(f"tcp://127.0.0.1:{port}", 4.0, said.append)
     assert (source.has_audio, source.has_video) == (True, False)
@@ -271,6 +340,24 @@ def test_a_lost_stream_is_reached_for_again(tmp_path: Path) -> None:
     assert said[0].endswith("is lost; trying again in 1 s.")
     assert said[1].endswith("is back.")
     assert event.end > 3.0, "the gap is a gap in the times"
+
+
+def test_a_source_in_which_nobody_speaks_says_what_it_did_not_keep(
+    recognizer: EmotionRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hiss = (0.001 * np.random.default_rng(0).normal(size=9 * SAMPLE_RATE)).astype(np.float32)
+    port = serve(transport_stream(tmp_path / "hiss.ts", hiss), connections=1)
+    monkeypatch.setattr("avt_memocmt.inference.live.MOST_SILENT", 2)
+    short = recognizer.config.audio.segmentation.model_copy(update={"max_utterance": 1.0})
+    audio = recognizer.config.audio.model_copy(update={"segmentation": short})
+    config = recognizer.config.model_copy(update={"audio": audio})
+    recognizer = EmotionRecognizer(recognizer.model, config, recognizer.encoders)
+    said: list[str] = []
+    running = LiveStream(recognizer, f"tcp://127.0.0.1:{port}", warn=said.append)
+    events = list(running.events(seconds=8.5))
+    assert events[0].number > 0
+    message = f"nobody spoke: the first {events[0].number} decisions on silence were not kept."
+    assert said[-1] == message
 
 
 def test_an_interrupt_ends_the_stream_with_everything_written(two_sentences: Path) -> None:
