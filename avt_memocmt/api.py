@@ -75,16 +75,16 @@ class EmotionRecognizer(Recognizer):
         captions: Sequence[Cue] | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
-        """Decisions while they are made, from a camera, a microphone, a network stream or a file.
+        """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
 
         Args:
             source: a file, "camera", "microphone", "camera+microphone" or a URL; see `LiveSource`.
             hop: seconds between provisional decisions; 0 = none.
             transcribe: let the packaged recogniser listen; words that come late revise a decision.
-            as_fast_as_possible: of a file, which is otherwise played in real time; the final
-                decisions are then those of `predict`.
-            captions: cues of a file, with times: its utterances and their words.
-            seconds: of the stream after which it ends; None = when the source does.
+            as_fast_as_possible: read a file at full speed, not in real time; the final decisions
+                are then those of `predict`.
+            captions: cues of a file, with times; they give its utterances and their words.
+            seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
             AvtError: the source cannot be opened or decoded, or the captions have no times.
@@ -112,15 +112,15 @@ class EmotionRecognizer(Recognizer):
         check: bool = False,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaExplanation:
-        """The same prediction as `predict`, and why: needs the extra `explain`.
+        """Predict as `predict` does and explain why; needs the extra `explain`.
 
         Args:
             media: as for `predict`.
             transcript: as for `predict`.
-            utterances: indices from 0 of those that are explained; None = all.
-            emotion: the one that is explained; None = the likeliest of each utterance.
+            utterances: indices, from 0, of the utterances to explain; None = all.
+            emotion: the emotion to explain; None = the likeliest of each utterance.
             plus_plus: Grad-CAM++ instead of Grad-CAM.
-            check: whether the explanations are checked too, which takes many times as long.
+            check: also check the explanations, which takes many times as long.
             progress: as for `predict`.
 
         Raises:
@@ -144,10 +144,10 @@ class EmotionRecognizer(Recognizer):
 
 
 def require_captum() -> None:
-    """Say how Captum is installed where it is not.
+    """Check that Captum is installed.
 
     Raises:
-        AvtError: it is not.
+        AvtError: it is not; the message says how to install it.
     """
     if importlib.util.find_spec("captum") is None:
         raise AvtError(

@@ -1,4 +1,4 @@
-"""Encodes each face once, however often it is asked for."""
+"""Encoders that remember the faces and lines they encoded lately, for streams."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
 
 class CachedVisualEncoder(VisualEncoder):
-    """An encoder for streams, where each decision sees the faces of the one before and a few more.
+    """Encodes each face once, though several decisions of a stream in a row see it.
 
     Args:
-        encoder: encodes what is new.
+        encoder: encodes new faces.
         most: faces that are remembered; beyond, the oldest are forgotten.
     """
 
@@ -28,7 +28,7 @@ class CachedVisualEncoder(VisualEncoder):
         self.encoder = encoder
         self.dim, self.side, self.identity = encoder.dim, encoder.side, encoder.identity
         self._most = most
-        # By identity of the face, which is kept so that no other can take its number.
+        # By `id` of the face; the face is kept too, so that no other object can get the same id.
         self._known: dict[int, tuple[FaceObservation, NDArray[np.float32]]] = {}
 
     def feature_map(self, pixels: Tensor) -> Tensor:
@@ -57,10 +57,10 @@ class CachedVisualEncoder(VisualEncoder):
 
 
 class CachedTextEncoder(TextEncoder):
-    """An encoder for streams: a caption is encoded while it is spoken, not again at its end.
+    """Encodes a caption once, while it is spoken, and not again at its end.
 
     Args:
-        encoder: encodes what is new.
+        encoder: encodes new lines.
         most: lines that are remembered; beyond, the oldest are forgotten.
     """
 

@@ -1,4 +1,4 @@
-"""A labelled clip, a still, or a window of a recording, as one utterance."""
+"""Reads a labelled clip, a still image or a window of a recording as one utterance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avt_memocmt.preprocessing.face_detectors import FaceDetector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker, crop_still
 
 _BEYOND = 1.0
-"""Seconds read beyond `audio.max_seconds`, so that a longer clip is noticed."""
+"""Seconds read beyond `audio.max_seconds`, so that a longer clip gets the warning "audio_cut"."""
 
 
 def read_clip(
@@ -29,7 +29,7 @@ def read_clip(
     start: float = 0.0,
     end: float | None = None,
 ) -> Utterance:
-    """Read a file, or a window of it, as one utterance, however long its pauses are.
+    """Read a file, or a window of it, as one utterance, its pauses included.
 
     No more than `audio.max_seconds` are decoded, whatever the length of the file.
 
@@ -41,12 +41,12 @@ def read_clip(
         end: seconds, or None for the end of the media.
 
     Raises:
-        AvtError: the file cannot be read, or the times are no span.
+        AvtError: the file cannot be read, or the end is not after the start.
     """
     limit = start + config.audio.max_seconds
     stop = min(math.inf if end is None else end, limit + _BEYOND)
     rate = config.visual.frames_per_second
-    only = _decoded_alone(path) if detector is None else None
+    only = _sound_alone(path) if detector is None else None
     with MediaReader(path, rate, only=only, start=start, end=stop) as reader:
         if reader.info.kind == "image":
             return still_utterance(reader, detector)
@@ -58,7 +58,7 @@ def read_clip(
 
 
 def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utterance:
-    """The largest face of an image as an utterance without length.
+    """Read the largest face of an image as an utterance of zero length.
 
     Raises:
         AvtError: the image cannot be decoded.
@@ -72,7 +72,7 @@ def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utter
 
 
 def media_seconds(path: str | Path) -> float | None:
-    """Length that a file's header states, or None.
+    """Length in seconds that a file's header states, or None.
 
     Raises:
         AvtError: the file cannot be opened.
@@ -81,8 +81,8 @@ def media_seconds(path: str | Path) -> float | None:
         return reader.info.duration
 
 
-def _decoded_alone(path: str | Path) -> Literal["audio"] | None:
-    """What suffices of a file whose pictures do not matter; without sound they give its length."""
+def _sound_alone(path: str | Path) -> Literal["audio"] | None:
+    """Skip the pictures of a file with sound; those of a silent film tell its length."""
     with MediaReader(path) as reader:
         return "audio" if reader.info.has_audio else None
 
@@ -90,7 +90,7 @@ def _decoded_alone(path: str | Path) -> Literal["audio"] | None:
 def _whole(
     reader: MediaReader, tracker: FaceTracker | None, config: Config, start: float, stop: float
 ) -> Utterance:
-    """What the reader was opened for, from `start` to `stop`, seconds."""
+    """Put what the reader yields between two times, in seconds, into one utterance."""
     has_faces = reader.info.has_video and tracker is not None
     builder = UtteranceBuilder(config, reader.info.has_audio, has_faces)
     end = min(stop, start + config.audio.max_seconds)

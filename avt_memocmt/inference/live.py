@@ -1,4 +1,4 @@
-"""Emotions while they happen: provisional ones, a final one at each utterance's end, revisions."""
+"""Recognises emotions while they happen, from a live source or a file."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class LiveRecognizer:
 
         Args:
             event: sound or a picture; each kind in order of time.
-            hurry: leave out the provisional decision, because more is waiting already.
+            hurry: leave out the provisional decision, because more input is waiting.
         """
         found: list[StreamEvent] = []
         for utterance in self._stream.push(event):
@@ -97,7 +97,7 @@ class LiveRecognizer:
         return found if hurry else found + self._provisional()
 
     def finish(self, duration: float | None = None) -> list[StreamEvent]:
-        """End the stream: what is under way is decided, and words that are due are waited for.
+        """End the stream: decide on the utterance under way and wait for late words.
 
         Args:
             duration: of the media in seconds, where it is known.
@@ -129,10 +129,11 @@ class LiveStream:
         source: a file, or what `LiveSource` takes.
         hop: seconds between provisional decisions; 0 = none.
         transcribe: let the packaged recogniser listen.
-        as_fast_as_possible: of a file: nothing is dropped, and each final decision waits for its
-            words; so they are those of `Recognizer.predict`.
-        captions: cues of a file, with times: its utterances and their words.
-        warn: called with a sentence when a live source is lost or found again.
+        as_fast_as_possible: read a file at full speed, drop nothing and wait for the words of each
+            final decision, so that these are the ones of `Recognizer.predict`.
+        captions: cues of a file, with times; they give its utterances and their words.
+        warn: called with a sentence when a live source is lost or found again, or when decisions
+            on silence were not kept.
 
     Raises:
         AvtError: the source cannot be opened, or the captions have no times.
@@ -179,14 +180,14 @@ class LiveStream:
 
     @property
     def dropped_sound(self) -> float:
-        """Seconds of sound that were dropped for the same reason."""
+        """Seconds of sound that were dropped because the recogniser was behind."""
         return self._backlog.dropped_sound
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:
         """Decisions as they are made, until the source ends or `stop` is called.
 
         Args:
-            seconds: of the stream after which it ends; None = when the source does.
+            seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
             AvtError: a file cannot be decoded.
@@ -206,12 +207,12 @@ class LiveStream:
             self._warn(f"nobody spoke: the first {forgotten} decisions on silence were not kept.")
 
     def stop(self) -> None:
-        """End the stream: what is under way is decided. May be called from a signal's handler."""
+        """End the stream and decide on the utterance under way; a signal handler may call this."""
         self._stopped = True
         self._backlog.close()
 
     def _incoming(self) -> Iterator[tuple[Event, bool]]:
-        """What comes next, and whether more is waiting already."""
+        """Yield sound and pictures, each with whether more is waiting."""
         if isinstance(self._source, LiveSource):
             self._source.fill(self._backlog)
         elif self._at_once:

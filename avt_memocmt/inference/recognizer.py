@@ -1,4 +1,4 @@
-"""The recogniser: a video, a recording or a picture in, an emotion timeline out."""
+"""The recogniser: turns a video, a recording or a picture into an emotion timeline."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ class Recognizer:
         min_confidence: float = 0.0,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
-        """The emotion timeline of one file, read once from start to end in bounded memory.
+        """Predict the emotion timeline of one file, read once in bounded memory.
 
-        A video or recording is cut into utterances by the transcript's times, or else by voice
-        activity, and read as one dialogue; each decision knows the past only.
+        A video or recording is cut into utterances at the times of the transcript, or else by voice
+        activity, and read as one dialogue; each decision depends on the past only.
 
         Args:
             media: a video, audio or image file.
-            transcript: cues from `load_transcript`; with none, the packaged recogniser listens.
+            transcript: cues from `load_transcript`; without it the speech recogniser listens.
             transcribe: False leaves the words out where no transcript is given.
             min_confidence: least probability at which an emotion is named; below it, "uncertain".
             progress: called with the seconds read so far and those in all, if known.
 
         Raises:
-            AvtError: the file cannot be read, or holds nothing to judge: no sound, face or words.
+            AvtError: the file cannot be read, or has neither audible sound nor a face nor words.
         """
         with MediaReader(media, self.config.visual.frames_per_second) as reader:
             listen = self.listen if transcribe else None
@@ -94,13 +94,13 @@ class Recognizer:
         return MediaPrediction(str(media), duration, preset, __version__, turns, warnings)
 
     def new_dialogue(self) -> DialogueReader:
-        """An empty dialogue to read turns into."""
+        """Start an empty dialogue."""
         return DialogueReader(self.model, self.encoders, self.config)
 
     def new_stream(
         self, has_audio: bool, has_video: bool, cues: Sequence[Cue] | None = None
     ) -> UtteranceStream:
-        """A stream that cuts a media into utterances: at the times of `cues`, or by voice."""
+        """Start a stream that cuts media into utterances: at the times of `cues`, or by voice."""
         visual = self.config.visual
         tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
         parts = self.config, tracker, has_audio, has_video
@@ -109,7 +109,7 @@ class Recognizer:
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None
     ) -> Utterance:
-        """A file, or a window of it in seconds, as one utterance (labelled clips are like that).
+        """Read a file, such as a labelled clip, or a window of it in seconds as one utterance.
 
         Raises:
             AvtError: as in `predict`.
@@ -117,11 +117,13 @@ class Recognizer:
         return read_clip(media, self.config, self._detector, start, end)
 
     def listen(self, utterance: Utterance) -> tuple[str, Tokens | None]:
-        """The words of an utterance by the packaged recogniser, and its audio tokens if they came
-        from the same pass.
+        """Recognise the words of an utterance.
+
+        Returns:
+            The words, "" for silence; and the audio tokens, where the same pass computed them.
 
         Raises:
-            AvtError: the recogniser's package is not installed.
+            AvtError: the package of the speech recogniser is not installed.
         """
         if utterance.samples is None or not utterance.is_speech:
             return "", None
@@ -130,7 +132,7 @@ class Recognizer:
         return found.text, found.tokens if shared else None
 
     def check_words(self, utterance: Utterance) -> Utterance:
-        """The utterance, with a warning if its given words do not fit its sound."""
+        """Return the utterance, with a warning if its given words do not fit its sound."""
         if utterance.samples is None or self.encoders.aligner is not None:
             return utterance  # there is nothing to compare, or the encoding compares them
         _, warnings = word_spans(self.aligner, utterance)
@@ -159,7 +161,7 @@ class Recognizer:
 
     @cached_property
     def aligner(self) -> Aligner:
-        """Times the words of a transcript by the sound; loaded when first asked for."""
+        """Finds the times of words in sound; loaded at the first use."""
         return make_aligner("embedded")
 
     def _still(self, reader: MediaReader, transcript: Sequence[Cue] | None) -> Utterance:

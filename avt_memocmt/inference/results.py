@@ -1,4 +1,4 @@
-"""What a prediction says, and its JSON form (the contract of `predictions.json`)."""
+"""Predictions and their JSON form, which is the format of `predictions.json`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 
 @dataclass(frozen=True)
 class ModalityUse:
-    """Whether a modality was there, and how much it counted.
+    """Whether an utterance has a modality, and how much it counted in the decision.
 
     Attributes:
         present: whether the utterance has it.
         weight: its share in the fused utterance vector (the model's gate), 0 to 1; the shares of an
             utterance sum to 1.
-        probabilities: what this modality alone says (its auxiliary head), in the order of
-            `EMOTIONS`; None where absent.
+        probabilities: predicted from this modality alone (by its auxiliary head), in the order of
+            `EMOTIONS`; None where the modality is absent.
     """
 
     present: bool
@@ -37,7 +37,7 @@ class UtterancePrediction:
         text_source: "given", "asr" (the packaged recogniser) or "none".
         probabilities: of the seven classes in the order of `EMOTIONS`.
         modalities: by name: audio, visual, text.
-        warnings: names of what a user should know, such as "no_face".
+        warnings: names of problems that a user should know, such as "no_face".
         min_confidence: least probability at which an emotion is named, 0 to 1.
     """
 
@@ -58,7 +58,7 @@ class UtterancePrediction:
 
     @property
     def likeliest(self) -> str:
-        """The most probable class, however unsure."""
+        """The most probable class, even below `min_confidence`."""
         return EMOTIONS[self.probabilities.index(self.confidence)]
 
     @property
@@ -77,7 +77,7 @@ class MediaPrediction:
         preset: name of the preset of the model.
         version: version of the package.
         utterances: in time order.
-        warnings: what concerns the whole input, such as "truncated".
+        warnings: problems of the whole input, such as "truncated".
     """
 
     media: str
@@ -93,11 +93,11 @@ class StreamEvent:
     """One decision about one utterance.
 
     Attributes:
-        kind: "provisional" while somebody speaks; "final" at the utterance's end; "revised" when
-            its words have come after that.
+        kind: "provisional" while somebody speaks; "final" at the end of the utterance; "revised"
+            when its words were recognised after that.
         number: of the utterance, from 0.
-        prediction: what was decided; the times count from the start of the stream.
-        at: seconds of the stream read when the utterance ended or, if not final, was decided.
+        prediction: the decision; its times count from the start of the stream.
+        at: seconds of the stream that had been read when the decision was due.
     """
 
     kind: Literal["provisional", "final", "revised"]

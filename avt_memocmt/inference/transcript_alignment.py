@@ -1,4 +1,4 @@
-"""Bringing a given transcript to the sound: which words belong where, and whether they fit."""
+"""Aligns a given transcript with the sound: which words belong where, and whether they fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def place_transcript(
     sound, and each goes to the utterance its middle falls into.
 
     Args:
-        utterances: all of a media file, in order.
+        utterances: all utterances of a media file, in order.
         cues: of the transcript; their times, if any, are ignored.
         aligner: finds the time of each word.
     """
@@ -40,7 +40,7 @@ def place_transcript(
         return out
     try:
         parts = _divide(text, [out[i] for i in spoken], aligner)
-    except AvtError:  # more words than the sound can hold: nobody can tell where they belong
+    except AvtError:  # more words than fit into the sound: where they belong is unknown
         out[spoken[0]] = _warned(replace(out[spoken[0]], text=text))
         return out
     for index, words in zip(spoken, parts, strict=True):
@@ -61,7 +61,7 @@ def word_spans(
         return None, ()
     try:
         words = aligner.align(utterance.samples, utterance.text)
-    except AvtError:  # more words than the sound can hold
+    except AvtError:  # more words than fit into the sound
         return None, (MISMATCH,)
     if mismatch(words):
         return None, (MISMATCH,)
@@ -93,7 +93,7 @@ def _divide(text: str, utterances: Sequence[Utterance], aligner: Aligner) -> lis
 
 
 def _word_starts(text: str, words: Sequence[WordSpan]) -> list[int]:
-    """Where each aligned word begins in the text, so that punctuation stays with its word."""
+    """Index in the text at which each aligned word begins, so that punctuation stays with it."""
     starts, position = [], 0
     for word in words:
         found = text.find(word.word, position)

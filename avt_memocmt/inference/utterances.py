@@ -1,4 +1,4 @@
-"""From a media file to its utterances: the sound and the followed face of each, bounded memory."""
+"""Utterances: the sound, the followed face and the words of each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import changed_faces
 
 SILENT_DBFS = -60.0
-"""Sound whose peak stays below this level, dB of full scale, counts as absent."""
+"""Sound counts as absent if its peak stays below this level, in dB of full scale."""
 SHORT = 0.25
-"""Seconds; utterances below are predicted with the warning "too_short"."""
+"""Seconds; a shorter utterance is predicted with the warning "too_short"."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """The raw material of one turn.
+    """What was heard, seen and said in one turn.
 
     Attributes:
         start: seconds from the start of the media.
@@ -33,7 +33,7 @@ class Utterance:
         text: the words, "" where none are known.
         speaker: name where the transcript gives one.
         is_speech: whether somebody was heard speaking.
-        warnings: names of what a user should know.
+        warnings: names of problems that a user should know.
     """
 
     start: float
@@ -47,12 +47,12 @@ class Utterance:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is there to judge."""
+        """Whether it has neither sound nor face nor words."""
         return self.samples is None and not self.faces and not self.text
 
 
 class UtteranceBuilder:
-    """Keeps what was seen and heard lately, and puts utterances together from it.
+    """Puts utterances together from their sound and the faces seen lately.
 
     Args:
         config: of the checkpoint.
@@ -81,7 +81,14 @@ class UtteranceBuilder:
         speaker: str | None = None,
         is_speech: bool = True,
     ) -> Utterance:
-        """Put one utterance together; earlier faces are forgotten."""
+        """Put one utterance together and forget the faces before it.
+
+        Args:
+            start: seconds from the start of the media, not before that of the last utterance.
+            end: seconds from the start of the media.
+            samples: float32 mono 16 kHz; empty without sound.
+            text: see `Utterance`, as for the other arguments.
+        """
         visual = self.config.visual
         # A sampling period before it, so that the shortest utterance has a picture; none after it,
         # for which a stream would have to wait.

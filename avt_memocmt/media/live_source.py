@@ -19,19 +19,20 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
 MOST_FRAMES = 8
-"""Pictures that wait; beyond, the oldest is dropped."""
+"""Pictures that may wait; with more, the oldest is dropped."""
 MOST_SOUND = 30.0
-"""Seconds of sound that wait; beyond, the oldest is dropped."""
+"""Seconds of sound that may wait; with more, the oldest is dropped."""
 LONGEST_WAIT = 30.0
-"""Seconds at most between two attempts to reach a lost source."""
+"""Longest time in seconds between two attempts to reach a lost source."""
 NETWORK_TIMEOUT = 10.0
 """Seconds without data after which a network stream counts as lost."""
 DRIFT = 0.2
-"""Seconds by which a device's clock may differ from this machine's before it is set anew."""
+"""Seconds by which the times of a device may differ from this machine's clock before they are
+shifted to it."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DEVICE = re.compile(r"(camera|microphone)(?::(.+))?")
-# FFmpeg's input devices, by platform: of pictures, and of sound.
+# FFmpeg's input devices by platform: cameras, then microphones.
 _DEVICE_FORMATS = {
     "linux": (("v4l2", "/dev/video{}"), ("alsa", "{}")),
     "darwin": (("avfoundation", "{}:none"), ("avfoundation", "none:{}")),
@@ -43,7 +44,7 @@ Event = AudioChunk | VideoFrame
 
 
 class Backlog:
-    """What was read and not yet taken: bounded, thread-safe, the oldest dropped first.
+    """A bounded, thread-safe queue of sound and pictures that drops the oldest first.
 
     Attributes:
         dropped_frames: pictures dropped so far.
@@ -60,7 +61,7 @@ class Backlog:
         self._closed = False
 
     def put(self, event: Event) -> None:
-        """Add an event; where too many wait, the oldest of its kind goes."""
+        """Add an event; where too many of its kind wait, the oldest is dropped."""
         with self._changed:
             self._events.append(event)
             if isinstance(event, VideoFrame):
@@ -76,7 +77,7 @@ class Backlog:
             self._changed.notify()
 
     def read_in_background(self, events: Iterator[Event]) -> None:
-        """Fill from an iterator in a thread of its own; its error is raised by `take`."""
+        """Add the events of an iterator in a new thread; `take` raises its error."""
         self._writers += 1
 
         def fill() -> None:
@@ -93,7 +94,7 @@ class Backlog:
         threading.Thread(target=fill, daemon=True, name="source").start()
 
     def take(self) -> Iterator[tuple[Event, bool]]:
-        """Yield events as they come until the sources end, and whether more are waiting."""
+        """Yield events until the sources end, each with whether more are waiting."""
         while True:
             with self._changed:
                 while not (self._events or self._closed or self._error) and self._writers:
@@ -106,13 +107,13 @@ class Backlog:
             raise self._error
 
     def close(self) -> None:
-        """Let `take` end; may be called from a signal's handler."""
+        """Make `take` end; may be called from a signal handler."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def _remove(self, event: Event) -> None:
-        # By identity: arrays do not compare.
+        # By identity: comparing arrays gives arrays.
         place = next(i for i, e in enumerate(self._events) if e is event)
         del self._events[place]
 
@@ -132,14 +133,14 @@ def is_live(name: str) -> bool:
 
 
 class LiveSource:
-    """A camera, a microphone, both, or a network stream; lost ones are reached for again.
+    """A camera, a microphone, both, or a network stream; a lost one is opened again.
 
     Times count from the creation of the source, by this machine's clock: two devices stay in step,
-    and a gap in a stream is a gap in its times.
+    and an interruption is a gap in the times.
 
     Args:
-        name: "camera", "microphone", "camera+microphone", either with ":" and a device's number or
-            name, or a URL such as rtsp://host/path.
+        name: "camera", "microphone" or "camera+microphone", each with ":" and the number or name
+            of a device if not the default; or a URL such as rtsp://host/path.
         frames_per_second: pictures sampled each second.
         warn: called with a sentence when the source is lost or found again.
 
@@ -167,12 +168,12 @@ class LiveSource:
         self.has_video = any(reader.info.has_video for reader in self._readers)
 
     def fill(self, backlog: Backlog) -> None:
-        """Read every device into the backlog, each in a thread, until `stop`."""
+        """Add what every device yields to the backlog, each in a thread, until `stop`."""
         for part, reader in zip(self._parts, self._readers, strict=True):
             backlog.read_in_background(self._events(part, reader))
 
     def stop(self) -> None:
-        """Let the threads end with what they read next."""
+        """Make the threads end with the event they read next."""
         self._stopped.set()
 
     def _events(self, part: str, reader: MediaReader | None) -> Iterator[Event]:
@@ -200,10 +201,10 @@ class LiveSource:
                 reader = None
 
     def _timed(self, part: str, events: Iterator[Event]) -> Iterator[Event]:
-        """The same events on this machine's clock, each connection after the one before it.
+        """Shift events to this machine's clock, and behind those of the connection before.
 
-        What a device gives arrives when it is made; a network stream comes in bursts, so there only
-        the first event tells the time.
+        A device yields events at the time they happen; a network stream comes in bursts, so only
+        its first event tells the time.
         """
         shift = math.nan
         for event in events:
