@@ -1,8 +1,9 @@
-"""Names of modalities, meanings of warnings, and the form of times, shares and scores on pages."""
+"""Names of modalities, meanings of warnings; how times, shares, scores and tables are written."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 MODALITY_NAMES = {"audio": "audio", "visual": "face", "text": "words"}
 """How figures and tables call the modalities."""
@@ -48,3 +49,8 @@ def signed(value: float) -> str:
     rounded = round(float(f"{value:.2g}"), 4) + 0.0  # never −0.0
     decimals = 1 - math.floor(math.log10(abs(rounded))) if rounded else 1
     return f"{rounded:+.{min(max(0, decimals), 4)}f}".replace("-", "−")
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, without a newline at its end."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))

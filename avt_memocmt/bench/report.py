@@ -18,6 +18,7 @@ from avt_memocmt.bench.stages import STAGES
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.pretrained import installed_version
 from avt_memocmt.version import __version__
+from avt_memocmt.wording import markdown
 
 LIBRARIES = ("torch", "onnxruntime", "transformers", "ctranslate2", "opencv-python-headless", "av")
 PAGE_FILE, CHART_FILE = "latency.md", "images/latency.svg"
@@ -106,7 +107,7 @@ def _processor() -> str:
 
 def _case_table(cases: Sequence[Case]) -> str:
     head = ("case", "measured", "target", "aim", "", "cold", "p50", "p95", "runs", "computed by")
-    return _table(head, [_case_row(case) for case in cases])
+    return markdown(head, [_case_row(case) for case in cases])
 
 
 def _case_row(case: Case) -> list[str]:
@@ -156,7 +157,7 @@ def _stage_table(cases: Sequence[Case]) -> str:
         ["sum", *(f"{total:.1f}" for total in sums)],
         *_stage_rows("beside: ", [timing.beside for timing in timings]),
     ]
-    return _table(("stage", *(case.name for case in cases)), rows)
+    return markdown(("stage", *(case.name for case in cases)), rows)
 
 
 def _stage_rows(prefix: str, cases: Sequence[dict[str, float]]) -> list[list[str]]:
@@ -165,8 +166,3 @@ def _stage_rows(prefix: str, cases: Sequence[dict[str, float]]) -> list[list[str
         for stage in STAGES
         if any(c.get(stage) for c in cases)
     ]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

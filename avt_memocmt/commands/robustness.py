@@ -26,7 +26,6 @@ def robustness(
     from avt_memocmt.files import writable_folder
     from avt_memocmt.models.checkpoint import checkpoint_folder
     from avt_memocmt.robustness.conditions import make_trials
-    from avt_memocmt.robustness.recognizer import SampleRecognizer
     from avt_memocmt.robustness.run import RobustnessRun
     from avt_memocmt.robustness.tables import SUMMARY_FILE, write_robustness
 
@@ -38,7 +37,7 @@ def robustness(
         total = sum(len(trial.samples) * len(trial.conditions) for trial in trials)
         task = bar.add_task("recognising", total=total)
         run = RobustnessRun(
-            SampleRecognizer(recognizer),
+            recognizer,
             checkpoint_sha256(checkpoint_folder(checkpoint)),
             answers,
             lambda count: bar.advance(task, count),

@@ -1,4 +1,4 @@
-"""What a checkpoint answered on labelled utterances, and the figures that follow from it."""
+"""What a checkpoint answered on labelled utterances, and the figures computed from it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Evaluation:
         present: its modalities, joined by "+"; "" where it could not be predicted.
         unlabelled: utterances without a label, which were context and nothing else.
         failures: what could not be predicted.
-        alone: per modality [n, 7], what it says alone; NaN where it is absent. Empty for networks
-            without such unimodal_logits.
+        alone: per modality float [n, 7], the probabilities from that modality alone; NaN where it
+            is absent. Empty for networks without such heads.
     """
 
     keys: tuple[str, ...]
@@ -82,7 +82,7 @@ class Evaluation:
         dialogues: Sequence[LabelledDialogue],
         probabilities: NDArray[np.floating],
     ) -> Evaluation:
-        """What was answered on whole dialogues, less the turns without a label.
+        """Keep the answers on the turns that have a label.
 
         Args:
             dialogues: from `load_dialogues`, at least one.
@@ -132,8 +132,8 @@ class Evaluation:
             return None
         return calibration_error(self.truth[answered], self.probabilities[answered])
 
-    def report(self) -> dict[str, Any]:
-        """The figures, ready for JSON; see `metrics`, `calibration` and `intervals`."""
+    def figures(self) -> dict[str, Any]:
+        """Scores, calibration error, 95 % intervals, recall and F1 per class; see `metrics`."""
         truth, predicted = self.truth, self.predicted
         return {
             "n": len(truth),
@@ -142,7 +142,14 @@ class Evaluation:
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
             "recall": recall_per_class(truth, predicted),
             "f1": f1_per_class(truth, predicted),
-            "confusion": {"labels": list(EMOTIONS), "counts": confusion(truth, predicted)},
+        }
+
+    def report(self) -> dict[str, Any]:
+        """The figures and what is behind them, ready for JSON."""
+        counts = confusion(self.truth, self.predicted)
+        return {
+            **self.figures(),
+            "confusion": {"labels": list(EMOTIONS), "counts": counts},
             "subsets": self._subsets(),
             "alone": self._alone(),
             "unlabelled": self.unlabelled,
@@ -150,7 +157,7 @@ class Evaluation:
         }
 
     def with_failed(self, rows: Sequence[tuple[FailedRow, int, str]]) -> Evaluation:
-        """This evaluation and utterances that it could not be asked about, which are errors.
+        """Append utterances that could not be read, which count as errors.
 
         Args:
             rows: what failed, its true class, its dialogue.
@@ -207,19 +214,15 @@ class Evaluation:
         return other.predicted[order]
 
     def _subsets(self) -> dict[str, Any]:
-        found = {}
+        """The figures of the utterances with the same modalities."""
         present = np.array(self.present)
-        for name in sorted(set(self.present) - {""}):
-            rows = present == name
-            found[name] = {
-                "n": int(rows.sum()),
-                **scores(self.truth[rows], self.predicted[rows]),
-                "ece": calibration_error(self.truth[rows], self.probabilities[rows]),
-            }
-        return found
+        return {
+            name: _scores_and_ece(self.truth[present == name], self.probabilities[present == name])
+            for name in sorted(set(self.present) - {""})
+        }
 
     def _alone(self) -> dict[str, Any]:
-        """What each modality alone scores where there are others, and what fusion gains over it."""
+        """The figures of each modality alone where there are others, and the gain by fusion."""
         found = {}
         several = np.array(["+" in name for name in self.present])
         for name, probabilities in self.alone.items():
@@ -228,12 +231,9 @@ class Evaluation:
                 continue
             truth, own = self.truth[rows], probabilities[rows]
             groups = [self.groups[row] for row in rows]
-            guesses = own.argmax(axis=1)
-            gains = paired_differences(truth, self.predicted[rows], guesses, groups)
+            gains = paired_differences(truth, self.predicted[rows], own.argmax(axis=1), groups)
             found[name] = {
-                "n": len(rows),
-                **scores(truth, guesses),
-                "ece": calibration_error(truth, own),
+                **_scores_and_ece(truth, own),
                 "fused_minus_alone": {score: asdict(gain) for score, gain in gains.items()},
             }
         return found
@@ -242,6 +242,16 @@ class Evaluation:
 def dialogue_name(key: UtteranceKey) -> str:
     """What the turns of one dialogue share."""
     return f"{key.split} dia{key.dialogue_id}"
+
+
+def _scores_and_ece(
+    truth: NDArray[np.int64], probabilities: NDArray[np.floating]
+) -> dict[str, float]:
+    return {
+        "n": len(truth),
+        **scores(truth, probabilities.argmax(axis=1)),
+        "ece": calibration_error(truth, probabilities),
+    }
 
 
 def _with_blank_rows(values: NDArray[np.floating], count: int) -> NDArray[np.floating]:

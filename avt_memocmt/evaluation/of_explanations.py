@@ -20,6 +20,7 @@ from avt_memocmt.explainability.explanation import (
 from avt_memocmt.explainability.faithfulness import STAGES
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.metrics.intervals import mean_interval
+from avt_memocmt.wording import markdown
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class CheckTable:
             *("present", "explained", "method", "n", "deletion gain", "insertion gain"),
             *("completeness error", "all layers shuffled", "classifier shuffled", "stability"),
         )
-        lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+        rows = []
         for kind in self.summary():
             error = kind["completeness_error"]
             cells = (
@@ -90,8 +91,8 @@ class CheckTable:
                 f"{kind['randomised'][STAGES[0]]:.2f}",
                 f"{kind['stability']:.2f}",
             )
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines) + "\n"
+            rows.append(cells)
+        return markdown(heads, rows) + "\n"
 
 
 def check_manifest(

@@ -1,4 +1,4 @@
-"""Measuring a network on the labelled dialogues of feature stores."""
+"""Measures a checkpoint on the labelled dialogues of feature stores."""
 
 from __future__ import annotations
 
@@ -92,16 +92,14 @@ def _dialogues(
     split: str,
     modalities: Sequence[str],
 ) -> list[LabelledDialogue]:
-    """What a checkpoint hears of a split; it reads the words itself if it has its own encoder."""
+    """The dialogues of a split; a checkpoint with its own text encoder encodes the words anew."""
     own_text = config.text.fine_tuned and "text" in modalities
     if own_text and not _has_text_of(folder, stores):
         stored = [name for name in modalities if name != "text"]
-        _require_shapes(config, stores, stored)
-        _require_encoders(folder, stores, stored)
+        _require_known_features(folder, config, stores, stored)
         encoder = make_text_encoder(config.text, folder)
         return [_with_text(dialogue, encoder) for dialogue in load_dialogues(stores, split, stored)]
-    _require_shapes(config, stores, modalities)
-    _require_encoders(folder, stores, modalities)
+    _require_known_features(folder, config, stores, modalities)
     return load_dialogues(stores, split, modalities)
 
 
@@ -121,41 +119,28 @@ def _with_text(dialogue: LabelledDialogue, encoder: TextEncoder) -> LabelledDial
     return replace(dialogue, turns=tuple(turns))
 
 
-def _require_encoders(
-    folder: Path, stores: Sequence[FeatureStore], modalities: Sequence[str]
+def _require_known_features(
+    folder: Path, config: Config, stores: Sequence[FeatureStore], modalities: Sequence[str]
 ) -> None:
-    """Check that the stored tokens were made as those that the network was trained on.
+    """Check that the stored tokens are like those that the network was trained on.
 
     Raises:
-        AvtError: by other encoders, or after other preprocessing.
+        AvtError: they have other shapes (the differing keys are named), or were made by other
+            encoders or after other preprocessing.
     """
-    trained = read_metrics(folder / METRICS_FILE).get("encoders", {})
-    for store in stores:
-        for name in modalities:
-            stored = store.encoder_sha256(name)
-            if stored is not None and name in trained and trained[name] != stored:
-                raise AvtError(
-                    f"the {name} tokens of {store.folder} were made by another encoder, or after "
-                    "other preprocessing, than those that the checkpoint was trained on; give the "
-                    "features that it was trained on."
-                )
-
-
-def _require_shapes(
-    config: Config, stores: Sequence[FeatureStore], modalities: Sequence[str]
-) -> None:
-    """Check that the stores hold tokens of the shapes that the network was trained on.
-
-    Raises:
-        AvtError: they do not; the differing keys are named.
-    """
-    trained = token_shapes(config)
+    shapes = token_shapes(config)
+    encoders = read_metrics(folder / METRICS_FILE).get("encoders", {})
+    held = [
+        (s, name, s.manifest.modalities[name])
+        for s in stores
+        for name in modalities
+        if name in s.manifest.modalities
+    ]
     different = [
         f"{name}.{difference}"
-        for store in stores
-        for name, shape in store.manifest.modalities.items()
-        if name in modalities and name in trained
-        for difference in _differences(shape, trained[name])
+        for _, name, shape in held
+        if name in shapes
+        for difference in _differences(shape, shapes[name])
     ]
     if different:
         folders = ", ".join(str(store.folder) for store in stores)
@@ -163,6 +148,14 @@ def _require_shapes(
             f"the checkpoint was trained on other features than those of {folders}: "
             f"{'; '.join(different)}. Give the features that it was trained on."
         )
+    for store, name, _ in held:
+        stored = store.encoder_sha256(name)
+        if stored is not None and encoders.get(name, stored) != stored:
+            raise AvtError(
+                f"the {name} tokens of {store.folder} were made by another encoder, or after "
+                "other preprocessing, than those that the checkpoint was trained on; give the "
+                "features that it was trained on."
+            )
 
 
 def _differences(stored: TokenShape, trained: TokenShape) -> list[str]:

@@ -1,4 +1,4 @@
-"""Measuring a checkpoint on anybody's labelled clips, given as a CSV manifest."""
+"""Measures a checkpoint on anybody's labelled clips, given as a CSV manifest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.recognizer import Recognizer
-from avt_memocmt.inference.results import UtterancePrediction
+from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 
 _UNKNOWN = (float("nan"),) * NUM_EMOTIONS
+_NO_ANSWER = UtterancePrediction(
+    *(0.0, 0.0, None, "", "none", _UNKNOWN, {m: ModalityUse(False, 0.0) for m in MODALITIES})
+)
 
 
 def evaluate_manifest(
@@ -37,36 +40,29 @@ def evaluate_manifest(
         progress: called after every row.
     """
     rows: list[ManifestRow] = []
-    probabilities: list[tuple[float, ...]] = []
-    alone: dict[str, list[tuple[float, ...]]] = {m: [] for m in MODALITIES}
-    present: list[str] = []
+    answers: list[UtterancePrediction] = []
     failures: list[FailedRow] = []
     for turns in dialogues:
         dialogue = recognizer.new_dialogue()
         for row in turns:
             rows.append(row)
             try:
-                found = _predict_row(recognizer, dialogue, row, transcribe)
+                answers.append(_predict_row(recognizer, dialogue, row, transcribe))
             except AvtError as error:
+                answers.append(_NO_ANSWER)
                 failures.append(FailedRow(row.line, str(row.path or ""), str(error)))
-                probabilities.append(_UNKNOWN)
-                present.append("")
-                for said in alone.values():
-                    said.append(_UNKNOWN)
-            else:
-                probabilities.append(found.probabilities)
-                for m, said in alone.items():
-                    said.append(found.modalities[m].probabilities or _UNKNOWN)
-                present.append("+".join(m for m in MODALITIES if found.modalities[m].present))
             progress()
     return Evaluation(
         tuple(f"line {row.line}" for row in rows),
         np.array([row.emotion for row in rows], np.int64),
-        np.array(probabilities),
+        np.array([answer.probabilities for answer in answers]),
         tuple(row.dialogue for row in rows),
-        tuple(present),
+        tuple("+".join(m for m in MODALITIES if a.modalities[m].present) for a in answers),
         failures=tuple(failures),
-        alone={m: np.array(said) for m, said in alone.items()},
+        alone={
+            m: np.array([answer.modalities[m].probabilities or _UNKNOWN for answer in answers])
+            for m in MODALITIES
+        },
     )
 
 

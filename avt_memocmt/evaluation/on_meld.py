@@ -1,4 +1,4 @@
-"""Measuring a checkpoint on a MELD folder: its clips, or its transcripts where there are none."""
+"""Measures a checkpoint on a MELD folder: its clips, or its transcripts if there are no clips."""
 
 from __future__ import annotations
 
@@ -50,16 +50,13 @@ def evaluate_records(
         ExtractionPlan.of(records), config.model_copy(update={"model": model}), folder, work
     )
     failures = extraction.run(workers, progress=progress)
-    split = records[0].split
-    evaluation, provenance = evaluate_stores(folder, [FeatureStore.open(work)], split, modalities)
+    store = FeatureStore.open(work)
+    evaluation, provenance = evaluate_stores(folder, [store], records[0].split, modalities)
     emotions = {record.key: record.emotion for record in records}
     failed = [
-        (
-            FailedRow(str(failure.key), failure.path, failure.reason),
-            emotions[failure.key],
-            dialogue_name(failure.key),
-        )
+        (FailedRow(str(key), failure.path, failure.reason), emotions[key], dialogue_name(key))
         for failure in failures
+        for key in (failure.key,)
     ]
     return evaluation.with_failed(failed), provenance
 

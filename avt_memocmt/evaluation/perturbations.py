@@ -1,4 +1,4 @@
-"""Stored features made worse on purpose: what a network loses then, it had learned from them."""
+"""Stored features made worse on purpose: what a network then loses, it had learned from them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def shuffle_modality(
     """Give each turn one modality's tokens of another random turn of the split.
 
     The turns that have the modality pass it on along one random ring: none keeps its own, each is
-    used once, and a turn without it stays without it. The words go with the text. This
-    is permutation importance (Breiman 2001) at the level of a modality.
+    used once, and a turn without it stays without it. The words go with the text. This is
+    permutation importance (Breiman 2001) at the level of a modality.
 
     Args:
         dialogues: a whole split.
@@ -34,7 +34,12 @@ def shuffle_modality(
     Raises:
         AvtError: fewer than two turns have the modality.
     """
-    places = _places(dialogues, modality)
+    places = [
+        (row, column)
+        for row, dialogue in enumerate(dialogues)
+        for column, turn in enumerate(dialogue.turns)
+        if modality in turn.tokens
+    ]
     if len(places) < 2:
         raise AvtError(
             f"{len(places)} turns of the split have {modality} features, so there is nothing to "
@@ -88,15 +93,6 @@ def add_value_noise(
         return replace(turn, tokens={**turn.tokens, modality: changed})
 
     return _changed(dialogues, modality, noisy)
-
-
-def _places(dialogues: Sequence[LabelledDialogue], modality: str) -> list[Place]:
-    return [
-        (row, column)
-        for row, dialogue in enumerate(dialogues)
-        for column, turn in enumerate(dialogue.turns)
-        if modality in turn.tokens
-    ]
 
 
 def _changed(

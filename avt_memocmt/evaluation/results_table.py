@@ -13,14 +13,8 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import Provenance
 from avt_memocmt.files import write_atomically
-from avt_memocmt.metrics.intervals import bootstrap_intervals
-from avt_memocmt.metrics.scores import (
-    MAIN_SCORES,
-    f1_per_class,
-    mean_and_deviation,
-    recall_per_class,
-    scores,
-)
+from avt_memocmt.metrics.scores import MAIN_SCORES, mean_and_deviation
+from avt_memocmt.wording import markdown
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "results.md"
@@ -58,16 +52,12 @@ ResultRow = dict[str, str]
 
 def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
     """The row of one evaluation; the same evaluation gives the same text."""
-    truth, predicted = evaluation.truth, evaluation.predicted
-    figures: dict[str, float | None] = {**scores(truth, predicted), "ece": evaluation.ece}
-    for name, value in recall_per_class(truth, predicted).items():
-        figures[f"recall_{name}"] = value
-    for name, value in f1_per_class(truth, predicted).items():
-        figures[f"f1_{name}"] = value
-    for name, (low, high) in bootstrap_intervals(truth, predicted, evaluation.groups).items():
-        figures[f"{name}_low"], figures[f"{name}_high"] = low, high
-    row = {name: str(value) for name, value in asdict(provenance).items()}
-    row["n"] = str(len(truth))
+    figures = evaluation.figures()
+    for kind in ("recall", "f1"):
+        figures |= {f"{kind}_{name}": value for name, value in figures[kind].items()}
+    for name, (low, high) in figures["intervals_95"].items():
+        figures |= {f"{name}_low": low, f"{name}_high": high}
+    row = {name: str(value) for name, value in {**asdict(provenance), "n": figures["n"]}.items()}
     for name in _FIGURES:
         figure = figures.get(name)
         row[name] = "" if figure is None else f"{figure:.6f}"
@@ -143,18 +133,18 @@ def markdown_table(rows: Sequence[ResultRow]) -> str:
     groups: dict[tuple[str, ...], dict[str, ResultRow]] = {}
     for row in rows:
         groups.setdefault(_cells(row, _GROUP), {})[row["seed"]] = row
-    headings = ("model", "split", "context", "seeds", "n", *_HEADINGS.values())
-    lines = [_line(headings), _line("---" for _ in headings)]
+    lines = []
     for (model, split, context, _), by_seed in groups.items():
         members = list(by_seed.values())
         cells = (_summary(name, members) for name in _HEADINGS)
         name = model.replace("|", "\\|")
-        lines.append(_line((name, split, context, str(len(members)), members[0]["n"], *cells)))
+        lines.append((name, split, context, str(len(members)), members[0]["n"], *cells))
+    headings = ("model", "split", "context", "seeds", "n", *_HEADINGS.values())
     note = (
         "Mean ± standard deviation over seeds; for one seed the 95 % bootstrap interval over "
         "dialogues."
     )
-    return "\n".join([*lines, "", note, ""])
+    return f"{markdown(headings, lines)}\n\n{note}\n"
 
 
 def _summary(name: str, members: Sequence[ResultRow]) -> str:
@@ -187,7 +177,3 @@ def _is_whole(row: dict[str, str]) -> bool:
 
 def _cells(row: ResultRow, columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(row[name] for name in columns)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -21,7 +21,7 @@ def calibration_error(
     Bins of equal mass are those of Nguyen & O'Connor (2015) and Kumar et al. (2019): bins of equal
     width leave most bins of a confident classifier nearly empty. The absolute difference is that of
     Guo et al. (2017). Rows of one confidence stay in one bin, so the order of the rows does not
-    matter.
+    matter. No library has it: scikit-learn has no such error, torchmetrics bins of equal width.
 
     Args:
         truth: [n] indices into `EMOTIONS`, n > 0.

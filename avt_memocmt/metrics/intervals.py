@@ -2,7 +2,7 @@
 
 Turns of one dialogue are not independent, so whole dialogues are drawn with replacement (the
 cluster bootstrap, Davison & Hinkley 1997). A draw needs no rows: the scores follow from the sum of
-the drawn dialogues' tables of counts.
+the drawn dialogues' tables of counts. No library does this: `scipy.stats.bootstrap` draws rows.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def bootstrap_intervals(
         samples: bootstrap replicates.
         seed: of the draws.
     """
-    drawn = scores_of_counts(_draws([_group_counts(truth, predicted, groups)], samples, seed)[0])
-    return {name: list(_interval(values)) for name, values in drawn.items()}
+    (drawn,) = _draws([_group_counts(truth, predicted, groups)], samples, seed)
+    return {name: list(_interval(values)) for name, values in _scores(drawn).items()}
 
 
 def mean_interval(
@@ -67,13 +67,12 @@ def mean_interval(
         samples: bootstrap replicates.
         seed: of the draws.
     """
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    owner = np.array([numbers[group] for group in groups])
-    sums = np.bincount(owner, weights=np.asarray(values, np.float64))
-    sizes = np.bincount(owner)
-    count = len(sizes)
-    drawn = np.random.default_rng(seed).integers(count, size=(samples, count))
-    return _interval(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    rows: dict[Hashable, list[float]] = {}
+    for value, group in zip(np.asarray(values, np.float64).tolist(), groups, strict=True):
+        rows.setdefault(group, []).append(value)
+    table = np.array([(sum(own), len(own)) for own in rows.values()], np.float64)
+    (drawn,) = _draws([table], samples, seed)
+    return _interval(drawn[:, 0] / drawn[:, 1])
 
 
 def paired_differences(
@@ -95,7 +94,7 @@ def paired_differences(
         seed: of the draws.
     """
     tables = [_group_counts(truth, predicted, groups) for predicted in (first, second)]
-    drawn_first, drawn_second = (scores_of_counts(d) for d in _draws(tables, samples, seed))
+    drawn_first, drawn_second = map(_scores, _draws(tables, samples, seed))
     whole_first, whole_second = (
         scores_of_counts(outcome_counts(truth, p)) for p in (first, second)
     )
@@ -124,15 +123,19 @@ def _group_counts(
 def _draws(
     tables: Sequence[NDArray[np.float64]], samples: int, seed: int
 ) -> list[NDArray[np.float64]]:
-    """Per table the counts [samples, 7, 8] of the same draws of groups."""
+    """Per table [groups, cells] its sums [samples, cells] over the same draws of groups."""
     generator = np.random.default_rng(seed)
     count = len(tables[0])
-    drawn = np.empty((len(tables), samples, _CELLS))
+    drawn = [np.empty((samples, table.shape[1])) for table in tables]
     for draw in range(samples):
         times = np.bincount(generator.integers(count, size=count), minlength=count).astype(float)
-        for position, table in enumerate(tables):
-            drawn[position, draw] = times @ table
-    return list(drawn.reshape(len(tables), samples, NUM_EMOTIONS, NUM_EMOTIONS + 1))
+        for sums, table in zip(drawn, tables, strict=True):
+            sums[draw] = times @ table
+    return drawn
+
+
+def _scores(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    return scores_of_counts(counts.reshape(-1, NUM_EMOTIONS, NUM_EMOTIONS + 1))
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:

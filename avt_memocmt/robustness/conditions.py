@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,12 +45,16 @@ Damage = Callable[[Sample, np.random.Generator], Sample]
 Noise = Callable[[int, np.random.Generator], Samples]
 
 
+def _none(sample: Sample, generator: np.random.Generator) -> Sample:
+    return sample
+
+
 @dataclass(frozen=True)
 class Condition:
-    """A kind and strength of damage; the name tells both, with the unit."""
+    """A kind and strength of damage, none unless given; the name tells both, with the unit."""
 
     name: str
-    damage: Damage
+    damage: Damage = _none
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def make_trials(data: Path, config: Config, limit: int) -> list[Trial]:
             f"{len(sounds)} acted sentences of {speakers} speakers, without their words. The "
             "intervals draw clips; of other speakers they say nothing.",
             sounds,
-            [_clean("clean"), *sound_conditions(voices)],
+            [Condition("clean"), *sound_conditions(voices)],
             failures,
         ),
         Trial(
@@ -115,7 +120,7 @@ def make_trials(data: Path, config: Config, limit: int) -> list[Trial]:
             f"{len(faces)} validation pictures of 48 x 48 pixels (--limit {limit}), damaged before "
             "a face is searched in them. Where none is found, the whole picture is taken as one.",
             faces,
-            [_clean("clean"), *face_conditions()],
+            [Condition("clean"), *face_conditions()],
             [],
         ),
         Trial(
@@ -123,7 +128,7 @@ def make_trials(data: Path, config: Config, limit: int) -> list[Trial]:
             f"{len(met)} times a RAVDESS voice, a FER+ face and a line of MELD's dev split with "
             "the same label, from three people: no conversations.",
             met,
-            [_clean("sound, face and words"), *removals()],
+            [Condition("sound, face and words"), *removals()],
             [],
         ),
     ]
@@ -156,18 +161,15 @@ def face_conditions() -> list[Condition]:
 
 def removals() -> list[Condition]:
     """One modality removed, then two."""
-    return [
-        Condition("without sound", _only("picture", "words")),
-        Condition("without face", _only("sound", "words")),
-        Condition("without words", _only("sound", "picture")),
-        Condition("sound alone", _only("sound")),
-        Condition("face alone", _only("picture")),
-        Condition("words alone", _only("words")),
-    ]
-
-
-def _clean(name: str) -> Condition:
-    return Condition(name, lambda sample, generator: sample)
+    kept = {
+        "without sound": ("picture", "words"),
+        "without face": ("sound", "words"),
+        "without words": ("sound", "picture"),
+        "sound alone": ("sound",),
+        "face alone": ("picture",),
+        "words alone": ("words",),
+    }
+    return [Condition(name, _only(*parts)) for name, parts in kept.items()]
 
 
 def _noisy(noise: Noise, snr_db: float) -> Damage:
@@ -202,12 +204,6 @@ def _seen(change: Callable[[Picture, np.random.Generator], Picture]) -> Damage:
 
 
 def _only(*kept: str) -> Damage:
-    def damage(sample: Sample, generator: np.random.Generator) -> Sample:
-        return replace(
-            sample,
-            sound=sample.sound if "sound" in kept else None,
-            picture=sample.picture if "picture" in kept else None,
-            words=sample.words if "words" in kept else "",
-        )
-
-    return damage
+    nothing = {"sound": None, "picture": None, "words": ""}
+    removed: dict[str, Any] = {name: nothing[name] for name in nothing if name not in kept}
+    return lambda sample, generator: replace(sample, **removed)

@@ -13,16 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.files import write_atomically
+from avt_memocmt.inference.recognizer import Recognizer
+from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
-from avt_memocmt.metrics.scores import scores
+from avt_memocmt.metrics.scores import FAILED, scores
+from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
+from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.robustness.conditions import Condition, Trial
-from avt_memocmt.robustness.recognizer import SampleRecognizer
 from avt_memocmt.robustness.samples import Sample, samples_sha256
 from avt_memocmt.version import __version__
-
-BATCH = 32
-"""Samples recognised at once."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +71,24 @@ class Measurement:
 
 
 class RobustnessRun:
-    """Measures one checkpoint, and remembers every finished condition.
+    """Measures one checkpoint, and keeps the answers under every finished condition.
 
     Args:
         recognizer: of the checkpoint.
-        checkpoint: the same, as `provenance.checkpoint_sha256` names it.
+        checkpoint: SHA-256 of the checkpoint.
         folder: for the answers; exists.
-        progress: called with the number of samples done.
+        progress: called with the number of samples that were done since the last call.
     """
 
     def __init__(
         self,
-        recognizer: SampleRecognizer,
+        recognizer: Recognizer,
         checkpoint: str,
         folder: Path,
         progress: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._recognizer = recognizer
+        self._detector = make_detector(recognizer.config.visual.detector)
         self._checkpoint = checkpoint
         self._folder = folder
         self._progress = progress
@@ -113,7 +119,7 @@ class RobustnessRun:
         return found
 
     def _answers(self, trial: Trial, condition: Condition) -> Answers:
-        """Those of an earlier run on the same damaged samples, or new ones."""
+        """The stored answers, if they are of the same checkpoint and samples, or new ones."""
         path = self._folder / f"{_slug(trial.name)}.{_slug(condition.name)}.json"
         samples = trial.damaged(condition)
         data = samples_sha256(samples)
@@ -130,11 +136,11 @@ class RobustnessRun:
         started = time.perf_counter()
         predicted: list[int] = []
         warnings: Counter[str] = Counter()
-        for first in range(0, len(samples), BATCH):
-            guesses, noticed = self._recognizer.recognize(samples[first : first + BATCH])
-            predicted += guesses
-            warnings += noticed
-            self._progress(len(guesses))
+        for sample in samples:
+            guess, noticed = recognize(self._recognizer, self._detector, sample)
+            predicted.append(guess)
+            warnings.update(noticed)
+            self._progress(1)
         return Answers(
             predicted=predicted,
             faces_not_found=warnings["image_used_as_face"],
@@ -143,6 +149,38 @@ class RobustnessRun:
             checkpoint_sha256=self._checkpoint,
             data_sha256=data,
         )
+
+
+def recognize(
+    recognizer: Recognizer, detector: FaceDetector, sample: Sample
+) -> tuple[int, Sequence[str]]:
+    """Recognise one sample, as an utterance without a past.
+
+    Args:
+        recognizer: of the checkpoint.
+        detector: looks for the face in the sample's picture.
+        sample: sound, picture and words; any may be missing.
+
+    Returns:
+        Its class, an index into `EMOTIONS`, or `FAILED` where it holds nothing to judge; and the
+        warnings.
+    """
+    face, warnings = None, list[str]()
+    if sample.picture is not None:
+        face, warnings = crop_still(np.repeat(sample.picture[:, :, None], 3, axis=2), detector)
+    seconds = SECONDS_PER_WORD * len(sample.words.split())
+    if sample.sound is not None:
+        seconds = len(sample.sound) / SAMPLE_RATE
+    utterance = Utterance(
+        *(0.0, seconds, sample.sound, () if face is None else (face,), sample.words),
+        is_speech=sample.sound is not None,
+        warnings=tuple(warnings),
+    )
+    dialogue = recognizer.new_dialogue()
+    turn = dialogue.prepare(utterance, "given" if utterance.text else "none")
+    if not turn.tokens:
+        return FAILED, turn.warnings
+    return EMOTIONS.index(dialogue.decide(turn).likeliest), turn.warnings
 
 
 def _stored(path: Path) -> Answers | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from avt_memocmt.metrics.scores import FAILED, MAIN_SCORES
 from avt_memocmt.robustness.conditions import Trial
 from avt_memocmt.robustness.run import Measurement
 from avt_memocmt.robustness.samples import SEED
+from avt_memocmt.wording import markdown
 
 CSV_FILE, SUMMARY_FILE, PICTURE_FILE = "robustness.csv", "robustness.md", "robustness.png"
 
@@ -54,39 +55,30 @@ def _csv(results: Results) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
-    for trial, measurements in results:
-        for measurement in measurements:
-            writer.writerow({**_row(trial, measurement), **_figures(measurement)})
+    writer.writerows(_row(trial, found) for trial, measured in results for found in measured)
     return buffer.getvalue()
 
 
 def _row(trial: Trial, measurement: Measurement) -> dict[str, Any]:
+    """One line of robustness.csv, without the cells of a change where there is none."""
     answers = measurement.answers
-    return {
+    cells = {
+        **vars(answers),
         "trial": trial.name,
         "condition": measurement.condition,
         "n": len(answers.predicted),
         "failed": answers.predicted.count(FAILED),
-        "faces_not_found": answers.faces_not_found,
         "seed": SEED,
         "seconds": f"{answers.seconds:.1f}",
-        "version": answers.version,
-        "checkpoint_sha256": answers.checkpoint_sha256,
-        "data_sha256": answers.data_sha256,
     }
-
-
-def _figures(measurement: Measurement) -> dict[str, str]:
-    """The cells of the scores, without those of the change where there is none."""
-    cells: dict[str, float] = {}
+    del cells["predicted"]
     for name in MAIN_SCORES:
-        cells[name] = measurement.scores[name]
-        cells[f"{name}_low"], cells[f"{name}_high"] = measurement.intervals[name]
+        figures = [measurement.scores[name], *measurement.intervals[name]]
         if name in measurement.changes:
             change = measurement.changes[name]
-            cells[f"{name}_change"] = change.difference
-            cells[f"{name}_change_low"], cells[f"{name}_change_high"] = change.interval_95
-    return {name: f"{value:.6f}" for name, value in cells.items()}
+            figures += [change.difference, *change.interval_95]
+        cells |= {f"{name}{s}": f"{v:.6f}" for s, v in zip(_SIDES, figures, strict=False)}
+    return cells
 
 
 def _markdown(results: Results, checkpoint: str) -> str:
@@ -104,8 +96,7 @@ def _markdown(results: Results, checkpoint: str) -> str:
     for trial, measurements in results:
         lines += [f"## {trial.name}", "", trial.about, ""]
         columns = ("condition", "n", *_HEADINGS.values(), "change of UAR", "faces not found")
-        lines += [_line(columns), _line("---" for _ in columns)]
-        lines += [_line(_cells(measurement)) for measurement in measurements]
+        lines.append(markdown(columns, map(_cells, measurements)))
         if trial.failures:
             lines += ["", "Not readable, and errors in every row:", ""]
             lines += [f"- {name}: {reason}" for name, reason in trial.failures]
@@ -127,10 +118,6 @@ def _cells(measurement: Measurement) -> list[str]:
 def _range(value: float, interval: Sequence[float], sign: str = "") -> str:
     low, high = interval
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _picture(results: Results) -> bytes:

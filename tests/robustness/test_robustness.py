@@ -21,6 +21,7 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.on_manifest import evaluate_manifest
 from avt_memocmt.metrics.scores import FAILED
+from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.robustness.conditions import (
     Condition,
     Trial,
@@ -29,8 +30,7 @@ from avt_memocmt.robustness.conditions import (
     removals,
     sound_conditions,
 )
-from avt_memocmt.robustness.recognizer import SampleRecognizer
-from avt_memocmt.robustness.run import RobustnessRun
+from avt_memocmt.robustness.run import RobustnessRun, recognize
 from avt_memocmt.robustness.samples import (
     Sample,
     face_samples,
@@ -40,7 +40,7 @@ from avt_memocmt.robustness.samples import (
 from avt_memocmt.robustness.tables import COLUMNS
 
 JOY, ANGER = EMOTIONS.index("joy"), EMOTIONS.index("anger")
-CLEAN = Condition("clean", lambda sample, generator: sample)
+CLEAN = Condition("clean")
 
 
 def noise_picture(seed: int) -> np.ndarray:
@@ -140,10 +140,11 @@ def test_meetings_have_one_label_and_leave_out_what_cannot_meet() -> None:
 
 
 def test_a_sample_that_holds_nothing_is_an_error(recognizer: EmotionRecognizer) -> None:
-    predicted, warnings = SampleRecognizer(recognizer).recognize([Sample("gone", JOY), sample(0)])
-    assert predicted[0] == FAILED
-    assert predicted[1] != FAILED
-    assert warnings["image_used_as_face"] == 1
+    detector = make_detector(recognizer.config.visual.detector)
+    assert recognize(recognizer, detector, Sample("gone", JOY)) == (FAILED, ())
+    predicted, warnings = recognize(recognizer, detector, sample(0))
+    assert predicted != FAILED
+    assert list(warnings) == ["image_used_as_face"]
 
 
 def test_clean_samples_are_recognised_as_evaluate_does(
@@ -159,7 +160,8 @@ def test_clean_samples_are_recognised_as_evaluate_does(
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("path,text,emotion\n" + "\n".join(lines), encoding="utf-8")
     expected = evaluate_manifest(recognizer, read_manifest(manifest)).predicted
-    predicted, _ = SampleRecognizer(recognizer).recognize([*sounds, *faces])
+    detector = make_detector(recognizer.config.visual.detector)
+    predicted = [recognize(recognizer, detector, sample)[0] for sample in (*sounds, *faces)]
     assert predicted == list(expected)
     assert len(set(predicted)) > 2
 
@@ -169,7 +171,7 @@ def test_only_what_changed_is_recognised_again(
 ) -> None:
     def measure(*samples: Sample, checkpoint: str = "abc") -> dict[str, int]:
         """Measure, and say when each condition's answers were written."""
-        RobustnessRun(SampleRecognizer(recognizer), checkpoint, tmp_path).measure(
+        RobustnessRun(recognizer, checkpoint, tmp_path).measure(
             trial(*samples, conditions=(CLEAN, *removals()[:2]))
         )
         return {path.stem: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
@@ -189,7 +191,7 @@ def test_changes_are_differences_from_the_first_condition(
     recognizer: EmotionRecognizer, tmp_path: Path
 ) -> None:
     unreadable = Condition("removed", lambda s, generator: Sample(s.name, s.emotion))
-    run = RobustnessRun(SampleRecognizer(recognizer), "abc", tmp_path)
+    run = RobustnessRun(recognizer, "abc", tmp_path)
     truth = [sample(n) for n in range(4)]
     clean, removed = run.measure(trial(*truth, conditions=(CLEAN, unreadable)))
     assert clean.changes == {}
