@@ -87,6 +87,8 @@ def evaluate(
 
     Without --manifest, --features and --meld the data is what config.yaml names in paths.
     """
+    from avt_memocmt.data.feature_store import MANIFEST_FILE
+
     if sum(bool(source) for source in (manifest, features, meld)) > 1:
         raise AvtError("give one of --manifest, --features and --meld.")
     if compare_features and not (compare and features):
@@ -101,10 +103,11 @@ def evaluate(
             manifest, checkpoint or "embedded", compare, json_file, experiments, transcribe, engine
         )
     checkpoint, experiments = checkpoint or str(paths.checkpoint), experiments or paths.experiments
-    stored = features or ([] if meld else _existing_store(paths.features))
-    if stored:
+    if not features and not meld and (paths.features / MANIFEST_FILE).is_file():
+        features = [paths.features]
+    if features:
         return evaluate_features(
-            stored, checkpoint, split, compare, compare_features, json_file, experiments
+            features, checkpoint, split, compare, compare_features, json_file, experiments
         )
     evaluate_meld(
         meld or paths.meld, checkpoint, split, compare, json_file, experiments, work, encoders
@@ -199,9 +202,3 @@ def evaluate_meld(
             )
 
     report_evaluation(checkpoint, measure, compare, measure, json_file, experiments)
-
-
-def _existing_store(folder: Path) -> list[Path]:
-    from avt_memocmt.data.feature_store import MANIFEST_FILE
-
-    return [folder] if (folder / MANIFEST_FILE).is_file() else []

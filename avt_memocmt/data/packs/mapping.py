@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from avt_memocmt.config import Modality
-from avt_memocmt.config_file import validation_problems
+from avt_memocmt.config import Modality, Section
+from avt_memocmt.config_file import read_yaml, validation_problems
 from avt_memocmt.errors import AvtError
 
 PACKAGED = Path(__file__).parent
@@ -19,11 +18,7 @@ Entry = Annotated[int, Field(ge=0)] | str
 """One part of a pack: a position in a tuple or list, a key of a dictionary, or a column."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FeatureSource(_Section):
+class FeatureSource(Section):
     """Where the features of one modality are.
 
     Attributes:
@@ -49,7 +44,7 @@ class FeatureSource(_Section):
         return self
 
 
-class _Pack(_Section):
+class _Pack(Section):
     """What every layout has.
 
     Attributes:
@@ -69,8 +64,8 @@ class _DividedPack(_Pack):
         files: the pattern of the file name of each split ("train_*"), where it is divided so.
     """
 
-    splits: dict[str, Entry] = {}
-    files: dict[str, str] = {}
+    splits: dict[str, Entry] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class DialoguePack(_Pack):
@@ -84,7 +79,7 @@ class DialoguePack(_Pack):
     """
 
     layout: Literal["dialogues"]
-    first_dialogue: dict[str, Annotated[int, Field(ge=0)]] = {}
+    first_dialogue: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     utterance_ids: Entry | None = None
 
 
@@ -155,17 +150,12 @@ def load_mapping(name_or_path: str) -> PackMapping:
     path = Path(name_or_path)
     if name_or_path in packaged_mappings():
         path = PACKAGED / f"{name_or_path}.yaml"
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise AvtError(
             f"there is no mapping {name_or_path}; name one of {', '.join(packaged_mappings())}, or "
             "a YAML file written like them."
-        ) from error
-    except OSError as error:
-        raise AvtError(f"cannot read the mapping {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AvtError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+        )
+    raw = read_yaml(path, "the mapping")
     try:
         return _SCHEMA.validate_python(raw)
     except ValidationError as error:
