@@ -1,8 +1,7 @@
-"""Which tokens attended to which, in one decision, in units that people can read.
+"""Which tokens attended to which in one decision, by word, face and stretch of sound.
 
-Attention says where information was read from, not what decided (Jain & Wallace 2019); how much
-each modality counted is therefore given twice: by attention rollout, and by what the decision loses
-without it.
+Attention says where information was read from, not what decided (Jain & Wallace 2019). How much
+each modality counted is therefore given twice: by attention rollout, and by `leave_one_out`.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.explainability.evidence import WordEvidence
-from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -26,7 +23,7 @@ from avt_memocmt.wording import clock
 
 STATE = "state"
 """Label of the learned token before each modality's own, which says that it is present."""
-SOUND_STEP = 0.2
+MAP_STEP = 0.2
 """Seconds of sound that share a row or column of a map."""
 
 Array = NDArray[np.float64]
@@ -49,17 +46,18 @@ class Axis:
 
 @dataclass(frozen=True)
 class DecisionAttention:
-    """The weights of the pass that made one decision.
+    """The attention weights of the pass that made one decision.
 
     Attributes:
         axes: of the modalities that are present.
         maps: (target, source) -> [layers, heads, target groups, source groups]: the share of each
             group of the source in what a token of the target read, averaged over the tokens of its
             group. Only between modalities that are present.
-        rollout: (target, source) -> [target groups, source groups]: the layers multiplied out.
+        rollout: (target, source) -> [target groups, source groups], the layers multiplied out;
+            also of a modality and itself.
         turns: [layers, heads, turns], what this turn read of each turn of the past and of itself,
             oldest first; empty where the network has no temporal layers.
-        gate: share of each modality that is present in the utterance vector.
+        gate: share in the utterance vector of each modality that is present.
         contributions: share of each modality that is present by rollout, through gate and pooling;
             they sum to 1.
     """
@@ -89,25 +87,6 @@ def decide_with_attention(
     with record_attention(model) as recorded:
         prediction = decide(turn)
     gate = {m: use.weight for m, use in prediction.modalities.items() if use.present}
-    return prediction, read_attention(model, turn, words, recorded, gate)
-
-
-def read_attention(
-    model: AvtMemoCmt,
-    turn: PreparedTurn,
-    words: WordEvidence | None,
-    recorded: Mapping[str, Tensor],
-    gate: Mapping[str, float],
-) -> DecisionAttention:
-    """Put recorded weights into maps and contributions.
-
-    Args:
-        model: that decided.
-        turn: on which it decided.
-        words: of the turn; None where it has none.
-        recorded: from `record_attention`, of that turn alone.
-        gate: share of each modality that is present.
-    """
     present = [m for m in model.modalities if m in turn.tokens]
     axes = {m: turn_axis(turn, m, words) for m in present}
     raw = {
@@ -120,12 +99,12 @@ def read_attention(
         {m: len(axis.groups) for m, axis in axes.items()},
     )
     pooling = {m: recorded[f"pools.{m}"][0].double().numpy() for m in present}
-    return DecisionAttention(
+    return prediction, DecisionAttention(
         axes,
         {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in raw.items()},
         {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in rolled.items()},
         _layers(recorded, "temporal.", last_query=True),
-        dict(gate),
+        gate,
         _contributions(rolled, pooling, gate),
     )
 
@@ -135,12 +114,12 @@ def attention_rollout(
 ) -> dict[tuple[str, str], Array]:
     """Attention rollout (Abnar & Zuidema 2020, equation 1) over the tokens of several modalities.
 
-    In each layer a token keeps itself and reads from each other modality; all weigh alike. Absent
-    modalities have no rows or columns: nothing is attributed to them.
+    In each layer a token keeps itself and reads from each other modality, with equal weights.
+    Absent modalities have no rows or columns: nothing is attributed to them.
 
     Args:
-        maps: (target, source) -> [layers, target tokens, source tokens], rows sum to 1; mean over
-            heads.
+        maps: (target, source) -> [layers, target tokens, source tokens], the mean of the heads;
+            rows sum to 1.
         lengths: tokens of each modality, state token included.
 
     Returns:
@@ -161,69 +140,37 @@ def attention_rollout(
 
 
 def grouped(weights: Array, rows: Axis, columns: Axis) -> Array:
-    """Weights [..., q, k] of tokens -> of groups: mean over its queries, sum over its keys."""
-    summed = np.zeros((*weights.shape[:-1], len(columns.labels)))
-    for token, group in enumerate(columns.groups):
-        summed[..., group] += weights[..., token]
-    found = np.zeros((*weights.shape[:-2], len(rows.labels), len(columns.labels)))
-    counts = np.bincount(rows.groups, minlength=len(rows.labels))
-    for token, group in enumerate(rows.groups):
-        found[..., group, :] += summed[..., token, :] / counts[group]
-    return found
+    """Weights [..., q, k] of tokens -> of groups: means of queries, sums of keys."""
+    queries, keys = (np.eye(len(axis.labels))[axis.groups] for axis in (rows, columns))
+    return (queries / queries.sum(axis=0)).T @ weights @ keys
 
 
 def turn_axis(turn: PreparedTurn, modality: str, words: WordEvidence | None) -> Axis:
-    """The tokens of a turn: words whole, faces one by one, sound in steps of `SOUND_STEP`.
+    """The tokens of a turn: words whole, faces one by one, sound in steps of `MAP_STEP`.
 
     Faces and sound are named by the time in the recording at which they begin.
     """
     spans = turn.tokens[modality].spans.astype(np.float64)
-    begins = spans[:, 0] + turn.utterance.start
-    if words is not None and modality == "text":
-        feature_mask, names = np.array(words.word_of_piece), words.words
+    if modality == "text" and words is not None:
+        groups = np.array(words.word_of_piece)
     elif modality == "visual":
-        feature_mask = np.arange(len(spans))
-        names = [f"{clock(time, 2)} s" for time in begins]
+        groups = np.arange(len(spans))
     else:
-        feature_mask = np.unique(
-            (spans.mean(axis=1) / SOUND_STEP).astype(int), return_inverse=True
-        )[1]
-        names = [
-            f"{clock(begins[feature_mask == g].min())} s"
-            for g in range(int(feature_mask.max()) + 1)
-        ]
+        groups = np.unique((spans.mean(axis=1) / MAP_STEP).astype(int), return_inverse=True)[1]
     edges = [
-        (spans[feature_mask == g, 0].min(), spans[feature_mask == g, 1].max())
-        for g in range(len(names))
+        (spans[groups == group, 0].min(), spans[groups == group, 1].max())
+        for group in range(int(groups.max()) + 1)
     ]
+    if modality == "text" and words is not None:
+        names = list(words.words)
+    else:
+        decimals = 2 if modality == "visual" else 1
+        names = [f"{clock(begin + turn.utterance.start, decimals)} s" for begin, _ in edges]
     return Axis(
         (STATE, *names),
         np.array([(np.nan, np.nan), *edges]),
-        np.concatenate([[0], feature_mask + 1]).astype(np.int64),
+        np.concatenate([[0], groups + 1]).astype(np.int64),
     )
-
-
-def leave_one_out(function: ForwardFunction, emotion: int) -> dict[str, float]:
-    """What the logit of a class loses without each modality that is present.
-
-    Args:
-        function: of the turn.
-        emotion: index of the class.
-
-    Returns:
-        Logit with all modalities minus logit without the one; above 0: it speaks for the class.
-    """
-    values = {m: function.values(m) for m in function.present}
-    with torch.no_grad():
-        whole = function.logits(values)[0, emotion]
-        return {
-            m: float(whole - function.logits(_without(values, m))[0, emotion])
-            for m in function.present
-        }
-
-
-def _without(values: Mapping[str, Tensor], left_out: str) -> dict[str, Tensor]:
-    return {m: value for m, value in values.items() if m != left_out}
 
 
 def _contributions(
@@ -231,7 +178,10 @@ def _contributions(
     pooling: Mapping[str, Array],
     gate: Mapping[str, float],
 ) -> dict[str, float]:
-    """Half of a modality's share is pooled before the Cross-Modal Transformer, half after it."""
+    """The share of each modality by rollout.
+
+    Half of a modality's share in the gate is pooled before the Cross-Modal Transformer, half after.
+    """
     found = dict.fromkeys(gate, 0.0)
     for target, share in gate.items():
         found[target] += share / 2
@@ -242,7 +192,7 @@ def _contributions(
 
 
 def _layers(recorded: Mapping[str, Tensor], name: str, last_query: bool = False) -> Array:
-    """Weights [layers, heads, q, k] of the attentions so named, lowest layer first."""
+    """Weights [layers, heads, q, k] of the attentions of this name, lowest layer first."""
     found = [
         weights[0].double().numpy()
         for module, weights in recorded.items()

@@ -1,7 +1,7 @@
-"""What an encoder reads of one turn, as a tensor that can be blended towards nothing, in parts.
+"""What an encoder reads of one turn, in feature groups that can be replaced by a baseline.
 
-Sound, faces and words are so explained and checked alike: a method gives every part of the evidence
-a score, and a check takes parts away by that score.
+Sound, faces and words are explained and checked alike: a method gives every feature group a score,
+and a check takes groups away in the order of the scores.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
 
 SOUND_BANDS = 8
-"""Groups of neighbouring mel bands; sound is explained by time and by these."""
+"""Sets of neighbouring mel bands; sound is explained by time and by these."""
 SOUND_STEP = 0.1
-"""Seconds of sound that are one part."""
+"""Seconds of sound that are one feature group."""
 
 
 class Evidence(ABC):
@@ -37,11 +37,12 @@ class Evidence(ABC):
     Attributes:
         modality: "audio", "visual" or "text".
         inputs: float32 [1, ...], what the encoder is given.
-        baseline: the same shape, what stands for nothing.
-        baseline_name: what that is, in words.
+        baseline: of the same shape, an input that says nothing.
+        baseline_name: what the baseline is, for readers.
         feature_mask: int64, broadcastable to the shape of `inputs` without its first dimension:
-            the group that each number belongs to, -1 for what is never explained nor taken away.
-        shape: of the scores of all parts, as people read them.
+            the feature group that each number belongs to, -1 for what is neither explained nor
+            taken away (Captum's `feature_mask`).
+        shape: of the scores of all feature groups, such as [bands, steps].
     """
 
     modality: str
@@ -57,41 +58,39 @@ class Evidence(ABC):
 
     @property
     def feature_groups(self) -> int:
-        """How many parts there are."""
+        """How many feature groups there are."""
         return int(np.prod(self.shape))
 
     def blended(self, kept: Tensor) -> Tensor:
-        """The inputs with some parts replaced by the baseline.
+        """The inputs with some feature groups replaced by the baseline.
 
         Args:
-            kept: float [batch, parts], 1 = as it is, 0 = baseline.
+            kept: float [batch, feature groups], 1 = as it is, 0 = baseline.
 
         Returns:
             [batch, ...] as of `inputs`.
         """
-        whole = torch.cat([kept, torch.ones_like(kept[:, :1])], dim=1)  # owner -1 is always kept
+        whole = torch.cat([kept, torch.ones_like(kept[:, :1])], dim=1)  # group -1 is always kept
         share = whole[:, self.feature_mask.expand(self.inputs.shape[1:])]
         return share * self.inputs + (1 - share) * self.baseline
 
     def scores(self, attribution: Tensor) -> NDArray[np.float64]:
-        """Sums of an attribution [1, ...] of the inputs over each part, of the shape `shape`."""
-        feature_mask = self.feature_mask.expand(self.inputs.shape[1:]).flatten()
-        totals = torch.zeros(self.feature_groups + 1, dtype=torch.float64)
-        totals.index_add_(
-            0, feature_mask % (self.feature_groups + 1), attribution[0].flatten().double()
-        )
+        """Sums over each feature group of an attribution [1, ...] of the inputs; of `shape`."""
+        groups = self.feature_mask.expand(self.inputs.shape[1:]).flatten()
+        totals = torch.zeros(self.feature_groups + 1, dtype=torch.float64)  # the last is group -1
+        totals.index_add_(0, groups % len(totals), attribution[0].flatten().double())
         return totals[:-1].reshape(self.shape).numpy()
 
 
 class WordEvidence(Evidence):
-    """The word embeddings of an utterance; parts are its words. The context is never touched.
+    """The word embeddings of an utterance, by word; earlier lines that are read stay as they are.
 
     Args:
         encoder: of the words.
         item: the utterance, with at least one word piece, and its context.
 
     Attributes:
-        words: as they were read; what lies beyond the encoder's limit is left out.
+        words: those that were read, without what lies beyond the encoder's limit.
         word_of_piece: index of the word of each word piece.
     """
 
@@ -107,15 +106,13 @@ class WordEvidence(Evidence):
         with torch.no_grad():
             self.inputs = encoder.embed(self.batch).detach().float()
             self.baseline = self.inputs.clone()
-            start, count = self.batch.starts[0], self.batch.counts[0]
-            tokenizer = encoder.tokenizer
+            start, tokenizer = self.batch.starts[0], encoder.tokenizer
+            pieces = slice(start, start + self.batch.counts[0])
             blank = tokenizer.mask_token_id
             blank = tokenizer.pad_token_id if blank is None else blank
-            lookup = encoder.model.get_input_embeddings()
-            self.baseline[0, start : start + count] = lookup(torch.tensor(blank))
-        feature_mask = torch.full((self.inputs.shape[1],), -1)
-        feature_mask[start : start + count] = torch.tensor(self.word_of_piece)
-        self.feature_mask = feature_mask[:, None]
+            self.baseline[0, pieces] = encoder.model.get_input_embeddings()(torch.tensor(blank))
+        self.feature_mask = torch.full((self.inputs.shape[1], 1), -1)
+        self.feature_mask[pieces, 0] = torch.tensor(self.word_of_piece)
         self.shape = (len(self.words),)
 
     def tokens(self, inputs: Tensor) -> Tensor:
@@ -125,7 +122,7 @@ class WordEvidence(Evidence):
 
 
 class FaceEvidence(Evidence):
-    """The aligned faces of an utterance; parts are the cells of the encoder's last map, per face.
+    """The aligned faces of an utterance, by the cells that the encoder's last map has per face.
 
     Args:
         encoder: of the faces.
@@ -161,10 +158,10 @@ class FaceEvidence(Evidence):
 
 
 class SoundEvidence(Evidence):
-    """The sound of an utterance; parts are stretches of `SOUND_STEP` seconds.
+    """The sound of an utterance, by stretches of `SOUND_STEP` seconds.
 
-    Whisper reads a log-mel spectrogram, whose parts are also divided into `SOUND_BANDS` bands, low
-    to high; other encoders read the waveform.
+    Whisper reads a log-mel spectrogram, which is also divided into `SOUND_BANDS` bands, low to
+    high; other encoders read the waveform.
 
     Args:
         encoder: of the sound.
@@ -178,45 +175,39 @@ class SoundEvidence(Evidence):
     ) -> None:
         self.encoder = encoder
         waves = [torch.from_numpy(samples)[None] for _, samples in stretches]
-        reads_mel = isinstance(encoder, WhisperAudioEncoder)
+        self._samples = [wave.shape[1] for wave in waves]
         if isinstance(encoder, WhisperAudioEncoder):
             pieces = [encoder.encoder.log_mel(wave) for wave in waves]
+            floors = [piece.amin().expand_as(piece) for piece in pieces]
             self.baseline_name = "silence: the floor of the spectrogram"
-            rate = 100.0
+            rate, bands = 100.0, SOUND_BANDS
         else:
-            pieces = waves
+            pieces, floors = waves, [torch.zeros_like(wave) for wave in waves]
             self.baseline_name = "silence: samples of 0"
-            rate = float(SAMPLE_RATE)
+            rate, bands = float(SAMPLE_RATE), 1
+        self.inputs, self.baseline = torch.cat(pieces, dim=-1), torch.cat(floors, dim=-1)
         self._lengths = [piece.shape[-1] for piece in pieces]
-        self._samples = [wave.shape[1] for wave in waves]
-        self.inputs = torch.cat(pieces, dim=-1)
-        floors = [piece.amin().expand_as(piece) for piece in pieces]
-        silence = torch.cat(floors, dim=-1)
-        self.baseline = silence if reads_mel else torch.zeros_like(self.inputs)
         times = [
             start + (torch.arange(length) + 0.5) / rate
             for (start, _), length in zip(stretches, self._lengths, strict=True)
         ]
-        steps = (torch.cat(times) / SOUND_STEP).long()
-        count = int(steps.max()) + 1
-        if reads_mel:
-            bands = torch.arange(self.inputs.shape[1]) * SOUND_BANDS // self.inputs.shape[1]
-            self.shape = (SOUND_BANDS, count)
-            self.feature_mask = bands[:, None] * count + steps
-        else:
-            self.shape = (1, count)
-            self.feature_mask = steps
+        self.feature_mask = (torch.cat(times) / SOUND_STEP).long()
+        self.shape = (bands, int(self.feature_mask.max()) + 1)
+        if bands > 1:
+            rows = self.inputs.shape[1]
+            band_of_row = torch.arange(rows) * bands // rows
+            self.feature_mask = band_of_row[:, None] * self.shape[1] + self.feature_mask
 
     def tokens(self, inputs: Tensor) -> Tensor:
         """See `Evidence`."""
         found = []
-        parts = torch.split(inputs, self._lengths, dim=-1)
-        for part, samples in zip(parts, self._samples, strict=True):
+        stretches = torch.split(inputs, self._lengths, dim=-1)
+        for stretch, samples in zip(stretches, self._samples, strict=True):
             if isinstance(self.encoder, WhisperAudioEncoder):
-                found.append(self.encoder.encoder(part).flatten(2))
+                found.append(self.encoder.encoder(stretch).flatten(2))
             else:
-                lengths = torch.full((len(part),), samples)
-                found.append(self.encoder.tokens_for(part, lengths)[0])
+                lengths = torch.full((len(stretch),), samples)
+                found.append(self.encoder.tokens_for(stretch, lengths)[0])
         return torch.cat(found, dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Why the network decided as it did: attention, attributions and checks of each asked utterance."""
+"""Why the network decided as it did: attention, attributions and checks, per utterance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.explainability.attention_visualization import (
     DecisionAttention,
     decide_with_attention,
-    leave_one_out,
 )
 from avt_memocmt.explainability.evidence import (
     Evidence,
@@ -28,7 +27,7 @@ from avt_memocmt.explainability.faithfulness import (
     randomised_similarity,
     stability,
 )
-from avt_memocmt.explainability.forward_function import ForwardFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction, leave_one_out
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
@@ -47,7 +46,7 @@ class ExplainSettings:
         utterances: indices from 0 of those that are explained; None = all.
         emotion: index of the class that is explained; None = the likeliest of each utterance.
         plus_plus: Grad-CAM++ instead of Grad-CAM.
-        check: whether the explanations are checked too, which takes many times as long.
+        check: check the explanations too, which takes many times as long.
     """
 
     utterances: Collection[int] | None = None
@@ -58,12 +57,12 @@ class ExplainSettings:
 
 @dataclass(frozen=True)
 class Checks:
-    """What became of one attribution under the checks of `faithfulness`.
+    """Results of the checks of `faithfulness` for one attribution.
 
     Attributes:
         curves: deletion and insertion against random orders.
-        randomised: similarity by the lowest shuffled stage of the network; low is good.
-        stability: similarity under small changes of the input; high is good.
+        randomised: see `randomised_similarity`; low is good.
+        stability: see `stability`; high is good.
     """
 
     curves: Curves
@@ -80,13 +79,13 @@ class UtteranceExplanation:
         turn: what was decided on, with its faces, samples and words.
         prediction: the decision.
         emotion: the class that is explained.
-        words: those that were read, "" and longer ones than the encoder's limit left out.
+        words: those that were read, without what lies beyond the encoder's limit.
         aligned: seconds [words, 2] in the utterance at which the words are said, by forced
             alignment; None where nothing times them: the model then took them as spread evenly.
         attention: of the pass that made the decision.
         leave_one_out: what the logit loses without each modality that is present.
-        attributions: by modality, of those that are present.
-        checks: likewise; empty where none were asked for.
+        attributions: of each modality that is present.
+        checks: of each attribution; empty where none were asked for.
     """
 
     index: int
@@ -108,7 +107,7 @@ class UtteranceExplanation:
 
 @dataclass(frozen=True)
 class MediaExplanation:
-    """The emotion timeline of one input, and the explanations that were asked for."""
+    """The emotion timeline of one input, and explanations of the utterances that were asked for."""
 
     prediction: MediaPrediction
     utterances: tuple[UtteranceExplanation, ...]
@@ -153,19 +152,19 @@ class ExplainingReader(DialogueReader):
             explained = settings.emotion
         function = ForwardFunction(made_by.model, turn)
 
-        def attribute(function: ForwardFunction, part: Evidence) -> Attribution:
-            if isinstance(part, FaceEvidence):
-                return grad_cam(function, part, explained, plus_plus=settings.plus_plus)
-            return integrated_gradients(function, part, explained)
+        def attribute(function: ForwardFunction, item: Evidence) -> Attribution:
+            if isinstance(item, FaceEvidence):
+                return grad_cam(function, item, explained, plus_plus=settings.plus_plus)
+            return integrated_gradients(function, item, explained)
 
-        attributions = {m: attribute(function, part) for m, part in evidence.items()}
+        attributions = {m: attribute(function, item) for m, item in evidence.items()}
         checks = {}
         if settings.check:
-            for m, part in evidence.items():
+            for m, item in evidence.items():
                 checks[m] = Checks(
-                    curves(function, part, attributions[m].scores, explained),
-                    randomised_similarity(function, part, lambda f, e: attribute(f, e).scores),
-                    stability(function, part, lambda f, e: attribute(f, e).scores),
+                    curves(function, item, attributions[m].scores, explained),
+                    randomised_similarity(function, item, lambda f, e: attribute(f, e).scores),
+                    stability(function, item, lambda f, e: attribute(f, e).scores),
                 )
         return UtteranceExplanation(
             index,
@@ -184,7 +183,7 @@ class ExplainingReader(DialogueReader):
 def _aligned(
     recognizer: Recognizer, turn: PreparedTurn, words: WordEvidence
 ) -> NDArray[np.float32] | None:
-    """When each word is said, whether or not the model was told; see `UtteranceExplanation`."""
+    """See `UtteranceExplanation.aligned`; aligns even where the model reads no word times."""
     try:
         spans, _ = word_spans(recognizer.aligner, turn.utterance)
     except AvtError:  # the aligner's package is not installed
@@ -194,7 +193,7 @@ def _aligned(
 
 
 class ExplainingRecognizer(Recognizer):
-    """An `Recognizer` that explains while it predicts.
+    """A `Recognizer` that explains while it predicts.
 
     Args:
         recognizer: whose parts are shared.
@@ -207,7 +206,7 @@ class ExplainingRecognizer(Recognizer):
         self.reader = ExplainingReader(self, settings)
 
     def new_dialogue(self) -> ExplainingReader:
-        """An empty dialogue; explanations of the one before it are forgotten."""
+        """Start an empty dialogue and forget the explanations of the one before."""
         self.reader = ExplainingReader(self, self._settings)
         return self.reader
 

@@ -1,7 +1,7 @@
 """Whether an explanation tells what the network does: curves, randomised weights, small changes.
 
-Each check compares with chance: a method that does not beat a random order of the same parts has
-explained nothing, however plausible its picture.
+A method that does not beat a random order of the same feature groups has explained nothing, however
+plausible its picture.
 """
 
 from __future__ import annotations
@@ -21,27 +21,29 @@ from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 SHARES = np.linspace(0.0, 1.0, 11)
-"""Shares of the parts that are taken away or put back."""
+"""Shares of the feature groups that are taken away or put back."""
 RANDOM_ORDERS = 10
+NOISE, NOISY_INPUTS = 0.02, 3
+"""Of `stability`: deviation of the noise, in deviations of the input, and how often it is drawn."""
 BATCH = 16
-"""Variants that are computed at once."""
+"""Variants of the evidence that are computed at once."""
 STAGES = ("head", "temporal", "gate", "pools", "cross_modal", "projections")
 """Parts of the network from the decision down, in the order in which they are randomised."""
 
 Array = NDArray[np.float64]
 Method = Callable[[ForwardFunction, Evidence], Array]
-"""Scores of the parts of the evidence, for the class that is explained."""
+"""Gives the feature groups of the evidence their scores, for the class that is explained."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The probability of the explained class as parts go and come.
+    """The probability of the explained class as feature groups are taken away and put back.
 
     Attributes:
-        deletion: [shares], the parts with the highest scores taken away first.
-        insertion: [shares], the same parts put back first into the baseline.
+        deletion: [shares], the groups with the highest scores taken away first.
+        insertion: [shares], the same groups put back first into the baseline.
         random_deletion: [shares], mean over random orders.
-        random_insertion: [shares], likewise.
+        random_insertion: [shares], mean over the same orders.
     """
 
     deletion: Array
@@ -60,32 +62,20 @@ class Curves:
         return float((self.insertion - self.random_insertion).mean())
 
 
-def curves(
-    function: ForwardFunction,
-    evidence: Evidence,
-    scores: Array,
-    emotion: int,
-    seed: int = 0,
-    random_orders: int = RANDOM_ORDERS,
-) -> Curves:
+def curves(function: ForwardFunction, evidence: Evidence, scores: Array, emotion: int) -> Curves:
     """Deletion and insertion (Petsiuk et al. 2018, section 3.2) against random orders.
 
     Args:
         function: of the turn.
         evidence: of the explained modality; the others stay as they are.
-        scores: of its parts.
+        scores: of its feature groups.
         emotion: index of the explained class.
-        seed: of the random orders.
-        random_orders: how many.
     """
-    generator = np.random.default_rng(seed)
+    generator, groups = np.random.default_rng(0), evidence.feature_groups
     ranked = np.argsort(-scores.ravel(), kind="stable")
-    orders = [
-        ranked,
-        *(generator.permutation(evidence.feature_groups) for _ in range(random_orders)),
-    ]
+    orders = [ranked, *(generator.permutation(groups) for _ in range(RANDOM_ORDERS))]
     ranks = torch.from_numpy(np.argsort(np.stack(orders), axis=1))
-    counts = torch.from_numpy(np.rint(SHARES * evidence.feature_groups))
+    counts = torch.from_numpy(np.rint(SHARES * groups))
     gone = ranks[:, None, :] < counts[None, :, None]
     found = [
         _probabilities(function, evidence, kept.flatten(0, 1), emotion).reshape(len(orders), -1)
@@ -98,27 +88,26 @@ def curves(
 
 
 def randomised_similarity(
-    function: ForwardFunction, evidence: Evidence, method: Method, seed: int = 0
+    function: ForwardFunction, evidence: Evidence, method: Method
 ) -> dict[str, float]:
     """How alike the explanation stays when the network forgets what it learned.
 
     Cascading randomisation (Adebayo et al. 2018, section 3.1): the weights of the stages are
     shuffled within each tensor, from the classifier down. An explanation of the network must
-    change; one that does not explains the input alone.
+    change; one that stays the same explains the input alone.
 
     Args:
         function: of the turn.
         evidence: of the explained modality.
         method: that explains.
-        seed: of the shuffling.
 
     Returns:
-        By the lowest shuffled stage, Spearman's correlation of the absolute scores with those of
-        the network as it is; 0 where one of the two is constant.
+        By the last stage that was shuffled, Spearman's correlation of the absolute scores with
+        those of the network as it is; 0 where one of the two is constant.
     """
     original = np.abs(method(function, evidence)).ravel()
     model = copy.deepcopy(function.model)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     found = {}
     for stage in STAGES:
         _shuffle(model, stage, generator)
@@ -127,34 +116,25 @@ def randomised_similarity(
     return found
 
 
-def stability(
-    function: ForwardFunction,
-    evidence: Evidence,
-    method: Method,
-    noise: float = 0.02,
-    repeats: int = 3,
-    seed: int = 0,
-) -> float:
+def stability(function: ForwardFunction, evidence: Evidence, method: Method) -> float:
     """How alike the explanation stays under changes of the input that are too small to matter.
 
     Args:
         function: of the turn.
         evidence: of the explained modality; its inputs are put back afterwards.
         method: that explains.
-        noise: deviation of the noise, in deviations of the input.
-        repeats: noisy inputs.
-        seed: of the noise.
 
     Returns:
-        Spearman's correlation of the scores with those of the input as it is, mean over repeats.
+        Spearman's correlation of the scores with those of the input as it is, mean over
+        `NOISY_INPUTS`.
     """
     original = method(function, evidence).ravel()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     inputs = evidence.inputs
     found = []
     try:
-        for _ in range(repeats):
-            change = torch.randn(inputs.shape, generator=generator) * noise * inputs.std()
+        for _ in range(NOISY_INPUTS):
+            change = torch.randn(inputs.shape, generator=generator) * NOISE * inputs.std()
             evidence.inputs = inputs + change
             found.append(_correlation(original, method(function, evidence).ravel()))
     finally:
@@ -165,7 +145,7 @@ def stability(
 def _probabilities(
     function: ForwardFunction, evidence: Evidence, kept: torch.Tensor, emotion: int
 ) -> Array:
-    others = {m: function.values(m) for m in function.present if m != evidence.modality}
+    others = function.values(without=evidence.modality)
     found = []
     with torch.no_grad():
         for part in torch.split(kept.float(), BATCH):

@@ -1,4 +1,4 @@
-"""One decision as a differentiable function of the tokens that it was made from."""
+"""One decision as a differentiable function of its tokens (Captum calls it `forward_func`)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ class ForwardFunction:
 
     Args:
         model: in evaluation mode.
-        turn: what was decided on; its modalities are the only ones that can be given.
+        turn: what was decided on; only the modalities that it has can be given.
+
+    Attributes:
+        present: names of those modalities.
     """
 
     def __init__(self, model: AvtMemoCmt, turn: PreparedTurn) -> None:
         self.model = model
         self.turn = turn
         self.present = tuple(m for m in model.modalities if m in turn.tokens)
-        self._absent = {
-            m: ModalityBatch(
-                torch.zeros(1, 1, model.widths[m]),
-                torch.zeros(1, 1, 2),
-                torch.zeros(1, 1, dtype=torch.bool),
-            )
-            for m in model.modalities
-        }
 
-    def values(self, modality: str) -> Tensor:
-        """The turn's tokens of a modality that is present, float32 [1, tokens, width]."""
-        return torch.from_numpy(self.turn.tokens[modality].values)[None]
+    def values(self, without: str | None = None) -> dict[str, Tensor]:
+        """The turn's own tokens, float32 [1, tokens, width] by modality, but those of `without`."""
+        return {
+            m: torch.from_numpy(self.turn.tokens[m].values)[None]
+            for m in self.present
+            if m != without
+        }
 
     def logits(self, values: Mapping[str, Tensor]) -> Tensor:
         """The decision on variants of the turn.
@@ -55,18 +54,36 @@ class ForwardFunction:
         return self.model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
 
     def fuse(self, values: Mapping[str, Tensor]) -> Fused:
-        """The token level alone; arguments as of `logits`."""
+        """The part of the network before the dialogue's past; arguments as of `logits`."""
         size = max((len(given) for given in values.values()), default=1)
-        parts = {}
-        for m in self.model.modalities:
-            part = self._absent[m]
-            if m in values:
-                spans = torch.from_numpy(self.turn.tokens[m].spans)[None]
-                mask = torch.ones(spans.shape[:2], dtype=torch.bool)
-                part = ModalityBatch(values[m], spans, mask)
-            parts[m] = ModalityBatch(
-                part.values.expand(size, -1, -1),
-                part.spans.expand(size, -1, -1),
-                part.mask.expand(size, -1),
-            )
-        return self.model.fuse(parts)
+        modalities = self.model.modalities
+        return self.model.fuse({m: self._batch(m, values.get(m), size) for m in modalities})
+
+    def _batch(self, modality: str, values: Tensor | None, size: int) -> ModalityBatch:
+        """The tokens of one modality for `size` variants; one masked token where it is absent."""
+        spans = torch.zeros(1, 1, 2)
+        if values is not None:
+            spans = torch.from_numpy(self.turn.tokens[modality].spans)[None]
+        mask = torch.full(spans.shape[:2], values is not None)
+        given = torch.zeros(1, 1, self.model.widths[modality]) if values is None else values
+        return ModalityBatch(
+            given.expand(size, -1, -1), spans.expand(size, -1, -1), mask.expand(size, -1)
+        )
+
+
+def leave_one_out(function: ForwardFunction, emotion: int) -> dict[str, float]:
+    """What the logit of a class loses without each modality that is present.
+
+    Args:
+        function: of the turn.
+        emotion: index of the class.
+
+    Returns:
+        Logit with all modalities minus logit without the one; above 0: it speaks for the class.
+    """
+    with torch.no_grad():
+        whole = function.logits(function.values())[0, emotion]
+        return {
+            m: float(whole - function.logits(function.values(without=m))[0, emotion])
+            for m in function.present
+        }

@@ -13,24 +13,23 @@ from avt_memocmt.explainability.integrated_gradients import Attribution
 def grad_cam(
     function: ForwardFunction, evidence: FaceEvidence, emotion: int, *, plus_plus: bool = False
 ) -> Attribution:
-    """Where on the faces the decision comes from.
+    """Grad-CAM (Selvaraju et al. 2017, equations 1 and 2): where the faces speak for a class.
 
-    Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) on the encoder's last maps: ResNet's or the
-    face CNN's last stage, a ViT's patch tokens as a grid. The gradient is that of the final logit,
-    through projection, Cross-Modal Transformer, gate and Temporal Transformer; all faces of the
-    turn are explained by one backward pass.
+    It reads the encoder's last maps: ResNet's or the face CNN's last stage, or a ViT's patch tokens
+    as a grid. The gradient is that of the final logit, through projection, Cross-Modal Transformer,
+    gate and Temporal Transformer; one backward pass explains all faces of the turn.
 
     Args:
         function: of the turn.
         evidence: its faces.
         emotion: index of the class that is explained.
-        plus_plus: weights of Grad-CAM++ (Chattopadhay et al. 2018, equations 10 and 19, for a score
-            that is exponentiated) instead.
+        plus_plus: take the weights of Grad-CAM++ instead (Chattopadhay et al. 2018, equations 10
+            and 19, for a score that is exponentiated).
 
     Returns:
         Scores [faces, h, w], none below 0.
     """
-    others = {m: function.values(m) for m in function.present if m != "visual"}
+    others = function.values(without="visual")
     with torch.no_grad():
         maps = evidence.maps(evidence.inputs)
     maps.requires_grad_(True)
@@ -39,12 +38,8 @@ def grad_cam(
     with torch.no_grad():
         weights = _plus_plus_weights(maps, gradient) if plus_plus else gradient.mean(dim=(3, 4))
         found = (weights[..., None, None] * maps).sum(dim=2).relu()[0]
-    return Attribution(
-        "visual",
-        "Grad-CAM++" if plus_plus else "Grad-CAM",
-        "none",
-        found.double().numpy(),
-    )
+    method = "Grad-CAM++" if plus_plus else "Grad-CAM"
+    return Attribution("visual", method, "none", found.double().numpy())
 
 
 def _plus_plus_weights(maps: Tensor, gradient: Tensor) -> Tensor:

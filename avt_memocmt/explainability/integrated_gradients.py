@@ -21,16 +21,16 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Attribution:
-    """How much each part of one modality speaks for one class.
+    """How much each feature group of one modality speaks for one class.
 
     Attributes:
         modality: "audio", "visual" or "text".
         method: its name.
         baseline: what stands for nothing, in words.
-        scores: of the shape of the evidence's parts, in units of the logit where `completeness` is
-            given; above 0 speaks for the class.
+        scores: of the feature groups, of `Evidence.shape`, in units of the logit where
+            `completeness` is given; above 0 speaks for the class.
         completeness: sum of the scores minus the change of the logit from baseline to input: the
-            error of the numerical integral. None for methods that do not sum to that change.
+            error of the numerical integral. None for methods whose scores do not sum to it.
         change: that change of the logit; None likewise.
     """
 
@@ -55,7 +55,7 @@ def integrated_gradients(
         emotion: index of the class that is explained.
         steps: points on the path.
     """
-    others = {m: function.values(m) for m in function.present if m != evidence.modality}
+    others = function.values(without=evidence.modality)
 
     def logit(inputs: Tensor) -> Tensor:
         given = {**others, evidence.modality: evidence.tokens(inputs)}

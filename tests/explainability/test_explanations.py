@@ -18,7 +18,6 @@ from avt_memocmt.explainability.attention_visualization import (
     Axis,
     attention_rollout,
     grouped,
-    leave_one_out,
 )
 from avt_memocmt.explainability.evidence import Evidence, FaceEvidence, gather_evidence
 from avt_memocmt.explainability.explanation import (
@@ -27,7 +26,7 @@ from avt_memocmt.explainability.explanation import (
     UtteranceExplanation,
 )
 from avt_memocmt.explainability.faithfulness import SHARES, curves, randomised_similarity, stability
-from avt_memocmt.explainability.forward_function import ForwardFunction
+from avt_memocmt.explainability.forward_function import ForwardFunction, leave_one_out
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import integrated_gradients
 from avt_memocmt.features.visual_encoder import VisualEncoder
@@ -47,12 +46,16 @@ class LinearDecision:
         self.modality = modality
         self.weights = weights
 
+    def values(self, without: str) -> dict[str, Tensor]:
+        assert without == self.modality
+        return {}
+
     def logits(self, values: dict[str, Tensor]) -> Tensor:
         return values[self.modality].sum(dim=1) @ self.weights
 
 
 class PlainEvidence(Evidence):
-    """Tokens that are their own evidence; each is a part."""
+    """Tokens that are their own evidence; each is a feature group."""
 
     modality = "text"
     baseline_name = "ones"
@@ -124,7 +127,7 @@ def test_grad_cam_plus_plus_weighs_by_the_cells_that_rise() -> None:
     assert found.scores == pytest.approx(4 * alpha * gradient * light, abs=1e-5)
 
 
-def test_curves_are_the_decision_without_the_strongest_parts(
+def test_curves_are_the_decision_without_the_strongest_feature_groups(
     linear: tuple[LinearDecision, PlainEvidence],
 ) -> None:
     _, evidence = linear
@@ -194,7 +197,7 @@ def test_the_function_of_a_turn_is_its_decision(
     for found in explained:
         function = ForwardFunction(recognizer.model, found.turn)
         with torch.no_grad():
-            values = {m: function.values(m) for m in function.present}
+            values = function.values()
             fused = function.fuse(values)
             logits = recognizer.model.temperature(
                 function.logits(values), fused.modality_weights, fused.novelty
@@ -213,7 +216,7 @@ def test_evidence_gives_the_tokens_that_the_decision_was_made_from(
     assert list(evidence) == ["audio", "visual", "text"]
     for m, part in evidence.items():
         with torch.no_grad():
-            assert torch.allclose(part.tokens(part.inputs), function.values(m), atol=1e-4)
+            assert torch.allclose(part.tokens(part.inputs), function.values()[m], atol=1e-4)
         whole = part.blended(torch.ones(2, part.feature_groups))
         assert torch.equal(whole, part.inputs.expand_as(whole))
         explained_share = part.blended(torch.zeros(1, part.feature_groups)) == part.baseline
@@ -260,7 +263,7 @@ def test_leaving_out_compares_with_the_decision_on_the_rest(
     def logit(turn: PreparedTurn) -> float:
         function = ForwardFunction(recognizer.model, turn)
         with torch.no_grad():
-            return float(function.logits({m: function.values(m) for m in turn.tokens})[0, JOY])
+            return float(function.logits(function.values())[0, JOY])
 
     for m, effect in effects.items():
         rest = {name: tokens for name, tokens in first.turn.tokens.items() if name != m}
