@@ -25,16 +25,16 @@ from avt_memocmt.wording import markdown
 
 @dataclass(frozen=True)
 class CheckedAttribution:
-    """What became of the explanation of one modality of one utterance.
+    """Results of the checks on the explanation of one modality of one utterance.
 
     Attributes:
         dialogue: to which the utterance belongs.
         present: the utterance's modalities, joined by "+".
-        modality: the one that is explained.
-        method: of the explanation.
+        modality: the modality that is explained.
+        method: name of the method that explains it.
         deletion_gain, insertion_gain: over random orders, see `faithfulness.Curves`.
-        completeness_error: share of the logit's change that the scores miss; None for methods that
-            do not sum to it.
+        completeness_error: share of the logit's change that the scores miss; None for methods whose
+            scores do not sum to it.
         randomised: see `faithfulness.randomised_similarity`.
         stability: see `faithfulness.stability`.
     """
@@ -58,7 +58,7 @@ class CheckTable:
     failures: tuple[FailedRow, ...]
 
     def summary(self) -> list[dict[str, Any]]:
-        """Per set of modalities and explained modality: means with 95 % intervals over dialogues.
+        """Means with 95 % intervals over dialogues, per modalities present and modality explained.
 
         A method beats chance where the lower bound of a gain is above 0.
         """
@@ -100,7 +100,7 @@ def check_manifest(
     dialogues: Sequence[Sequence[ManifestRow]],
     progress: Callable[[], None] = lambda: None,
 ) -> CheckTable:
-    """Explain and check every row, each dialogue from its first turn on with the past alone.
+    """Explain and check every row; each turn of a dialogue is decided from itself and its past.
 
     Args:
         recognizer: whose decisions are explained.
@@ -119,7 +119,7 @@ def check_manifest(
 
 
 def spread(dialogues: Sequence[Sequence[ManifestRow]], limit: int) -> list[Sequence[ManifestRow]]:
-    """Dialogues spread evenly over all, with about `limit` rows."""
+    """Every n-th dialogue, so that about `limit` rows remain."""
     step = max(1, round(sum(len(turns) for turns in dialogues) / limit))
     return list(dialogues[::step])
 

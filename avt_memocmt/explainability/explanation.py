@@ -21,12 +21,7 @@ from avt_memocmt.explainability.evidence import (
     WordEvidence,
     gather_evidence,
 )
-from avt_memocmt.explainability.faithfulness import (
-    Curves,
-    curves,
-    randomised_similarity,
-    stability,
-)
+from avt_memocmt.explainability.faithfulness import Curves, curves, randomised_similarity, stability
 from avt_memocmt.explainability.forward_function import ForwardFunction, leave_one_out
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients

@@ -1,4 +1,4 @@
-"""Writes all that `explain` finds into one folder: numbers, figures, faces, a film and the page."""
+"""Writes an explanation into one folder: numbers, figures, faces, a film and the page."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ExplainedFace:
-    """One face that was read.
+    """One face that was read and explained.
 
     Attributes:
-        utterance: its index.
+        utterance: index of the utterance, from 0.
         number: of the face in the utterance, from 1.
         seen: where and when.
-        scores: [h, w], of its cells.
-        peak: the highest score of the utterance.
+        scores: [h, w], of the cells of the face.
+        peak: the highest score of all faces of the utterance.
     """
 
     utterance: int
@@ -92,7 +92,7 @@ def _write_json(path: Path, content: object, indent: int | None = None) -> None:
 
 
 def _write_figures(found: UtteranceExplanation, folder: Path) -> tuple[bytes, bytes]:
-    """Composite and attention maps, as PNG and SVG; the PNGs of both."""
+    """Write composite and attention maps, each as PNG and SVG; return the PNGs."""
     name = f"utterance_{found.index + 1}"
     return (
         _write_figure(composite_figure(found), folder / f"{name}_composite"),
@@ -110,7 +110,11 @@ def _write_figure(figure: Figure, stem: Path) -> bytes:
 def _write_faces(
     explanation: MediaExplanation, media: Path, frames_per_second: float, out: Path
 ) -> dict[int, list[bytes]]:
-    """Overlaid pictures as PNGs and, of a video, as a film; JPEGs for the page by utterance."""
+    """Write overlaid pictures as PNGs and, of a video, as a film.
+
+    Returns:
+        Small JPEGs for the page, by the index of the utterance.
+    """
     thumbnails: dict[int, list[bytes]] = {found.index: [] for found in explanation.utterances}
     faces = _faces(explanation)
     pictures = _overlaid(faces, media, out / FACES, thumbnails)
@@ -137,7 +141,7 @@ def _faces(explanation: MediaExplanation) -> list[ExplainedFace]:
 def _overlaid(
     faces: Sequence[ExplainedFace], media: Path, folder: Path, thumbnails: dict[int, list[bytes]]
 ) -> Iterator[Picture]:
-    """Each face in its picture, in order of time; written and kept small as it passes."""
+    """Yield each face in its picture, in order of time; write it, and keep a small JPEG of it."""
     frames = frames_at(media, [face.seen.time for face in faces])
     for face, frame in zip(faces, frames, strict=True):
         picture = overlay(frame.image, face.seen, face.scores, face.peak)

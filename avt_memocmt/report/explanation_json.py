@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.attention_visualization import DecisionAttention
 from avt_memocmt.explainability.evidence import SOUND_STEP
-from avt_memocmt.explainability.explanation import (
-    Checks,
-    MediaExplanation,
-    UtteranceExplanation,
-)
+from avt_memocmt.explainability.explanation import Checks, MediaExplanation, UtteranceExplanation
 from avt_memocmt.explainability.faithfulness import SHARES
 from avt_memocmt.explainability.integrated_gradients import Attribution
 
 DIGITS = 6
-"""Significant digits of the numbers; single precision holds no more."""
+"""Significant digits of the numbers; about what single precision holds."""
 
 
 def explanation_json(explanation: MediaExplanation) -> dict[str, Any]:
     """The JSON object of one input.
 
-    Times are seconds; spans and the steps of the sound count from the start of the utterance, all
-    else from the start of the media. Logits are those before temperature scaling. What is absent
-    has no entry.
+    Times are seconds: spans and the steps of the sound from the start of the utterance, all others
+    from the start of the media. Logits are those before temperature scaling. A modality that is
+    absent has no entry.
     """
     prediction = explanation.prediction
     return {
         "media": prediction.media,
         "model": {"preset": prediction.preset, "version": prediction.version},
         "sound_step": SOUND_STEP,
-        "check_shares": _numbers(SHARES),
+        "check_shares": _rounded(SHARES),
         "utterances": [_utterance_json(found) for found in explanation.utterances],
     }
 
@@ -47,21 +43,21 @@ def _utterance_json(found: UtteranceExplanation) -> dict[str, Any]:
         "end": round(prediction.end, 3),
         "likeliest": prediction.likeliest,
         "explained": found.emotion,
-        "probability": _number(prediction.probabilities[EMOTIONS.index(found.emotion)]),
+        "probability": _rounded(found.probability),
         "words": list(found.words),
-        "word_spans": None if found.aligned is None else _numbers(found.aligned),
+        "word_spans": _rounded(found.aligned),
         "faces": [
             {
                 "time": round(seen.time, 4),
-                "box": None if seen.face is None else _numbers(seen.face.box),
+                "box": None if seen.face is None else _rounded(seen.face.box),
             }
             for seen in found.turn.utterance.faces
         ],
         "modalities": {
             m: {
-                "rollout": _number(share),
-                "gate": _number(found.attention.gate[m]),
-                "leave_one_out": _number(found.leave_one_out[m]),
+                "rollout": _rounded(share),
+                "gate": _rounded(found.attention.gate[m]),
+                "leave_one_out": _rounded(found.leave_one_out[m]),
             }
             for m, share in found.attention.contributions.items()
         },
@@ -76,53 +72,44 @@ def _attribution_json(attribution: Attribution) -> dict[str, Any]:
     return {
         "method": attribution.method,
         "baseline": attribution.baseline,
-        "scores": _numbers(attribution.scores),
-        "change": _number(attribution.change),
-        "completeness_error": _number(attribution.completeness),
+        "scores": _rounded(attribution.scores),
+        "change": _rounded(attribution.change),
+        "completeness_error": _rounded(attribution.completeness),
     }
 
 
 def _attention_json(attention: DecisionAttention) -> dict[str, Any]:
     """Weights are [layers, heads, targets, sources]; rolled out they are [targets, sources]."""
-    return {
-        "axes": {
-            m: {"labels": list(axis.labels), "spans": _numbers(axis.spans)}
-            for m, axis in attention.axes.items()
-        },
-        "maps": [
-            {"target": target, "source": source, "weights": _numbers(weights)}
-            for (target, source), weights in attention.maps.items()
-        ],
-        "rollout": [
-            {"target": target, "source": source, "weights": _numbers(weights)}
-            for (target, source), weights in attention.rollout.items()
-        ],
-        "turns": _numbers(attention.turns),
+    maps, rollout = (
+        [
+            {"target": target, "source": source, "weights": _rounded(weights)}
+            for (target, source), weights in by_pair.items()
+        ]
+        for by_pair in (attention.maps, attention.rollout)
+    )
+    axes = {
+        m: {"labels": list(axis.labels), "spans": _rounded(axis.spans)}
+        for m, axis in attention.axes.items()
     }
+    return {"axes": axes, "maps": maps, "rollout": rollout, "turns": _rounded(attention.turns)}
 
 
 def _checks_json(checks: Checks) -> dict[str, Any]:
     curves = checks.curves
     return {
-        "deletion": _numbers(curves.deletion),
-        "insertion": _numbers(curves.insertion),
-        "random_deletion": _numbers(curves.random_deletion),
-        "random_insertion": _numbers(curves.random_insertion),
-        "deletion_gain": _number(curves.deletion_gain),
-        "insertion_gain": _number(curves.insertion_gain),
-        "randomised": {stage: _number(value) for stage, value in checks.randomised.items()},
-        "stability": _number(checks.stability),
+        **{name: _rounded(curve) for name, curve in asdict(curves).items()},
+        "deletion_gain": _rounded(curves.deletion_gain),
+        "insertion_gain": _rounded(curves.insertion_gain),
+        "randomised": {stage: _rounded(value) for stage, value in checks.randomised.items()},
+        "stability": _rounded(checks.stability),
     }
 
 
-def _numbers(values: ArrayLike) -> list[Any]:
-    """Nested lists of numbers."""
-    array = np.asarray(values, dtype=np.float64)
-    return [_number(float(item)) if array.ndim == 1 else _numbers(item) for item in array]
-
-
-def _number(value: float | None) -> float | None:
-    """A number that JSON can hold: of `DIGITS`, and null where there is none."""
-    if value is None or not np.isfinite(value):
+def _rounded(value: ArrayLike | None) -> Any:
+    """A number of `DIGITS`, or nested lists of such; null for what is None or not finite."""
+    if value is None:
         return None
-    return float(f"{value:.{DIGITS}g}")
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim:
+        return [_rounded(item) for item in array]
+    return float(f"{float(array):.{DIGITS}g}") if np.isfinite(array) else None

@@ -14,7 +14,7 @@ from avt_memocmt.report.prediction_page import alone
 from avt_memocmt.wording import MODALITY_NAMES, clock, percent, signed
 
 NEGLIGIBLE = 0.005
-"""A change of the logit below this moves a probability by less than 0.2 % and is said so."""
+"""A change of the logit below this moves a probability by less than 0.2 %: "hardly either way"."""
 
 NOUNS = {"audio": "the sound", "visual": "the face", "text": "the words"}
 
@@ -35,7 +35,7 @@ def summary(found: UtteranceExplanation) -> list[str]:
 
 
 def absent(found: UtteranceExplanation) -> list[str]:
-    """Names of the modalities that the decision was made without, as figures call them."""
+    """Names, as in figures, of the modalities that the utterance does not have."""
     return [name for m, name in MODALITY_NAMES.items() if m not in found.attributions]
 
 
@@ -48,15 +48,14 @@ def _decision(found: UtteranceExplanation) -> str:
             f"The network finds {likeliest} likeliest ({percent(first)}), before {next_likeliest} "
             f"({percent(second)})."
         )
-    asked = prediction.probabilities[EMOTIONS.index(found.emotion)]
     return (
-        f"Asked for was {found.emotion} ({percent(asked)}); the network finds {likeliest} "
-        f"likeliest ({percent(first)})."
+        f"Asked for was {found.emotion} ({percent(found.probability)}); the network finds "
+        f"{likeliest} likeliest ({percent(first)})."
     )
 
 
 def _modalities(effects: Mapping[str, float]) -> str:
-    """What speaks for the class and what against it, by what its logit loses without each."""
+    """Which modalities speak for the class and which against it, by leaving each out."""
     ranked = sorted(effects.items(), key=lambda item: -abs(item[1]))
     sides = {
         "for it": [item for item in ranked if item[1] >= NEGLIGIBLE],
@@ -72,7 +71,7 @@ def _modalities(effects: Mapping[str, float]) -> str:
 
 
 def _against_their_opinion(found: UtteranceExplanation) -> str:
-    """What a reader would take for a contradiction, where a modality alone says something else."""
+    """Where a modality alone names another emotion than it counts for: seems a contradiction."""
     said = ""
     for m, effect in found.leave_one_out.items():
         opinion = found.prediction.modalities[m].probabilities

@@ -1,4 +1,4 @@
-"""What all figures of explanations share: names, colours, small pictures, and their files."""
+"""What the figures of explanations share: colours, headline, small pictures, and their files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import NDArray
 
-from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.explanation import UtteranceExplanation
 from avt_memocmt.wording import WARNINGS, clock, percent
 
 DOTS_PER_INCH = 120
 POINTS_PER_INCH = 72
 SMALL, NORMAL = 8.0, 9.5
-"""Sizes of type, points."""
+"""Font sizes, points."""
 
 SIGNED = "PuOr_r"
 """Colour map of scores around 0: purple against the class, orange for it; colour-blind-safe."""
@@ -53,26 +52,19 @@ def headline(explanation: UtteranceExplanation) -> str:
     named = f"utterance {explanation.index + 1}"
     if prediction.end > prediction.start:
         named += f" ({clock(prediction.start)} to {clock(prediction.end)} s)"
-    asked = (
-        f"{named}: why {explained}, {percent(prediction.probabilities[EMOTIONS.index(explained)])}"
-    )
+    asked = f"{named}: why {explained}, {percent(explanation.probability)}"
     if explained == prediction.likeliest:
         return asked
     return f"{asked} (decided: {prediction.likeliest}, {percent(prediction.confidence)})"
 
 
 def warning_lines(explanation: UtteranceExplanation, width: int) -> list[str]:
-    """What each warning of the utterance means, in lines of at most `width` characters."""
+    """The meaning of each warning of the utterance, in lines of at most `width` characters."""
     sentences = [WARNINGS.get(name, name) for name in explanation.prediction.warnings]
     return [line for said in sentences for line in textwrap.wrap(f"Warning: {said}", width)]
 
 
-def add_picture(
-    axes: Axes,
-    picture: NDArray[np.uint8],
-    inches: float,
-    **placement: Any,
-) -> None:
+def add_picture(axes: Axes, picture: NDArray[np.uint8], inches: float, **placement: Any) -> None:
     """Put a small picture beside the data of a panel.
 
     Args:
@@ -87,7 +79,7 @@ def add_picture(
 
 
 def say_absent(axes: Axes, modalities: Sequence[str]) -> None:
-    """An empty panel that says which modalities are not there."""
+    """Say in an empty panel which modalities are not there."""
     axes.set_yticks([])
     axes.set_facecolor("#F2F2F2")
     said = " and ".join(ABSENT[m] for m in modalities)

@@ -1,4 +1,4 @@
-"""One decision on one time axis: faces, sound and words with what speaks for the class in each."""
+"""One decision on one time axis: faces, sound and words, with what speaks for the class in each."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def composite_figure(explanation: UtteranceExplanation) -> Figure:
 
     From top to bottom: faces with Grad-CAM, a spectrogram with the attribution of each band and
     stretch, its sums over the bands, the words at the times at which they are said, and three
-    measures of the modalities: attention rollout, the gate, and what the logit loses without each.
-    Numbers and signs stand beside the colours. A panel without its modality says so.
+    measures of the modalities: attention rollout, the gate, and leave-one-out. Numbers and signs
+    stand beside the colours. A panel whose modality is absent says so.
     """
     seconds = _seconds(explanation)
     spans = _word_spans(explanation)
@@ -78,7 +78,7 @@ def composite_figure(explanation: UtteranceExplanation) -> Figure:
 
 
 def _heights(explanation: UtteranceExplanation, lanes: int) -> list[float]:
-    """Of the panels, inches, from top to bottom."""
+    """Heights of the panels in inches, from top to bottom."""
     words = LANE * (lanes + 1.5)
     wanted = [("visual", _FACES), ("audio", _SOUND), ("audio", _SUMS), ("text", words)]
     return [h if m in explanation.attributions else _ABSENT for m, h in wanted] + [_SHARES]
@@ -104,7 +104,7 @@ def _word_spans(explanation: UtteranceExplanation) -> Array:
 
 
 def _method(attribution: Attribution) -> str:
-    """The method, its baseline, and whether the scores add up."""
+    """The method, its baseline, and by how much the scores miss their sum."""
     if attribution.completeness is None or attribution.change is None:
         return attribution.method
     return (
@@ -118,7 +118,8 @@ def _draw_faces(panel: Axes, explanation: UtteranceExplanation) -> None:
     attribution = explanation.attributions.get("visual")
     panel.set_yticks([])
     if attribution is None:
-        return say_absent(panel, ["visual"])
+        say_absent(panel, ["visual"])
+        return
     utterance = explanation.turn.utterance
     seconds, peak = _seconds(explanation), float(attribution.scores.max(initial=0.0))
     chosen = evenly_spaced(list(zip(utterance.faces, attribution.scores, strict=True)), _MOST_FACES)
@@ -134,24 +135,21 @@ def _draw_faces(panel: Axes, explanation: UtteranceExplanation) -> None:
             boxcoords="axes fraction",
             arrowprops=None if _is_still(explanation) else {"arrowstyle": "-", "linewidth": 0.6},
         )
-    share = f"{len(chosen)} of {len(utterance.faces)} faces, "
-    panel.set_title(
-        f"face: {attribution.method}; {share}lightest where most for the class", **_TITLE
-    )
-    return None
+    share = f"{len(chosen)} of {len(utterance.faces)} faces, lightest where most for the class"
+    panel.set_title(f"face: {attribution.method}; {share}", **_TITLE)
 
 
 def _draw_sound(figure: Figure, panel: Axes, sums: Axes, explanation: UtteranceExplanation) -> None:
     attribution, samples = explanation.attributions.get("audio"), explanation.turn.utterance.samples
     if attribution is None or samples is None:
-        say_absent(panel, ["audio"])
-        return say_absent(sums, ["audio"])
+        for empty in (panel, sums):
+            say_absent(empty, ["audio"])
+        return
     image = draw_sound(panel, samples, attribution.scores)
     bar = figure.colorbar(image, ax=panel, pad=0.01)
     bar.ax.tick_params(labelsize=SMALL)
     draw_sound_scores(sums, attribution.scores)
     panel.set_title(f"audio: {_method(attribution)}", **_TITLE)
-    return None
 
 
 def _draw_words(
@@ -159,19 +157,19 @@ def _draw_words(
 ) -> None:
     attribution = explanation.attributions.get("text")
     if attribution is None:
-        return say_absent(panel, ["text"])
+        say_absent(panel, ["text"])
+        return
     draw_words(panel, explanation.words, spans, attribution.scores, lanes)
     timed = "at the times at which they are said (forced alignment)"
     if explanation.aligned is None:
         timed = "spread evenly: nothing tells when they are said"
     panel.set_title(f"words, {timed}: {_method(attribution)}", **_TITLE)
-    return None
 
 
 def _finish_time_axis(
     upper: tuple[Axes, ...], lowest: Axes, explanation: UtteranceExplanation
 ) -> None:
-    """The recording's clock under the lowest panel alone; a still picture has none."""
+    """Put the recording's clock under the lowest panel alone; a still picture has none."""
     start, seconds = explanation.turn.utterance.start, _seconds(explanation)
     ticks = MaxNLocator(12).tick_values(start, start + seconds)
     inside = [float(time) for time in ticks if start <= time <= start + seconds]

@@ -1,4 +1,4 @@
-"""Heat on the pictures of a video, where the explained face truly lies."""
+"""Grad-CAM as heat on the pictures of a video, at the place of the explained face."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from avt_memocmt.preprocessing.video_preprocess import sample_frames
 HEAT = "viridis"
 """Colour map of scores from 0; perceptually uniform, so that lighter always means more."""
 OPACITY = 0.65
-"""Of the heat at the peak; lower scores let more of the picture through."""
+"""Opacity of the heat at the peak; lower scores let more of the picture through."""
 
 _EVERY_PICTURE = 1000.0  # pictures a second that no recording has
 _CLOCK_TOLERANCE = 0.002  # seconds: containers round timestamps to 1 ms
@@ -40,7 +40,7 @@ def overlay(
 
     Args:
         frame: RGB [height, width, 3], of the size in which the face was found.
-        observation: of the face; where its `face` is None, the whole picture was taken as one.
+        observation: of the face; where its `face` is None, the whole picture was taken as a face.
         scores: [h, w], cells of the aligned face, none below 0.
         peak: the score that gets the full colour; 0 leaves the picture without heat.
 
@@ -64,14 +64,14 @@ def overlay(
 
 
 def frames_at(media: str | Path, times: Sequence[float]) -> Iterator[VideoFrame]:
-    """The pictures that a video shows at given times, in one decode that holds two of them.
+    """The pictures that a video shows at given times; one decode, two pictures held at a time.
 
     Args:
         media: a video or an image; pictures have the size in which `predict` looks for faces.
         times: seconds from the start of the media, not decreasing.
 
     Returns:
-        One picture for each time, with that time: the last that began by then, or the first of all.
+        One picture for each time, with that time: the last that began by then, else the first.
 
     Raises:
         AvtError: the file cannot be decoded or has no pictures.

@@ -1,8 +1,9 @@
-"""How much each modality counted: bars with numbers, each measure under its own name."""
+"""How much each modality counted: bars with numbers, for one utterance and for a dialogue."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,13 +12,7 @@ from matplotlib.patches import Patch
 
 from avt_memocmt.emotions import COLOURS
 from avt_memocmt.explainability.explanation import UtteranceExplanation
-from avt_memocmt.report.figures.common import (
-    ABSENT,
-    HATCHES,
-    MODALITY_COLOURS,
-    NORMAL,
-    SMALL,
-)
+from avt_memocmt.report.figures.common import ABSENT, HATCHES, MODALITY_COLOURS, NORMAL, SMALL
 from avt_memocmt.wording import MODALITY_NAMES, percent, signed
 
 MEASURES = (
@@ -30,22 +25,23 @@ MEASURES = (
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _ROOM = 0.28  # of a bar's length, for its number
 
+# Of the dialogue's figure, in inches.
+_COLUMN, _NARROWEST, _WIDEST, _HEIGHT = 0.8, 7.0, 24.0, 6.0
+_LEAST_NUMBERED = 0.08  # share whose bar is high enough for its number
+_MOST_NAMES = 40  # utterances that can be named in the widest figure
+_WHITE_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
+_NUMBER: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "bbox": _WHITE_BOX}
+
 
 def draw_modalities(panels: Sequence[Axes], explanation: UtteranceExplanation) -> None:
-    """Draw attention rollout, gate and leave-one-out effect of each modality, a panel each.
-
-    Args:
-        panels: three.
-        explanation: of one utterance.
-    """
+    """Draw attention rollout, gate and leave-one-out effect of each modality into three panels."""
     attention = explanation.attention
     shares = (attention.contributions, attention.gate)
-    for panel, title, values in zip(panels, MEASURES, shares, strict=False):
+    for panel, title, values in zip(panels[:2], MEASURES[:2], shares, strict=True):
         _bars(panel, title, values, {m: percent(value) for m, value in values.items()})
         panel.set_xlim(0, 1 + _ROOM)
         panel.set_xticks(_SHARES, [percent(share) for share in _SHARES])
-    effects = explanation.leave_one_out
-    last = panels[len(shares)]
+    last, effects = panels[2], explanation.leave_one_out
     _bars(last, MEASURES[-1], effects, {m: signed(value) for m, value in effects.items()})
     reach = max((abs(value) for value in effects.values()), default=0.0) or 1.0
     last.set_xlim(-reach * (1 + 2 * _ROOM), reach * (1 + 2 * _ROOM))
@@ -62,36 +58,19 @@ def _bars(panel: Axes, title: str, values: Mapping[str, float], numbers: Mapping
         panel.barh(
             row, value, 0.7, color=MODALITY_COLOURS[modality], hatch=HATCHES[modality], alpha=0.85
         )
-        side = "left" if value >= 0 else "right"
-        padded = f" {numbers[modality]} "
-        panel.text(value, row, padded, va="center", ha=side, fontsize=SMALL)
+        side, number = "left" if value >= 0 else "right", f" {numbers[modality]} "
+        panel.text(value, row, number, va="center", ha=side, fontsize=SMALL)
     panel.set_yticks(range(len(ABSENT)), [MODALITY_NAMES[m] for m in ABSENT], fontsize=SMALL)
     panel.set_ylim(len(ABSENT) - 0.5, -0.5)
     panel.tick_params(axis="x", labelsize=SMALL)
     panel.set_title(title, fontsize=NORMAL, loc="left")
 
 
-# Inches.
-_COLUMN = 0.8
-
-
-_NARROWEST, _WIDEST = 7.0, 24.0
-
-
-_HEIGHT = 6.0
-
-
-_LEAST_NUMBERED = 0.08  # share whose bar is high enough for its number
-
-
-_MOST_NAMES = 40  # names that stand side by side in the widest figure
-
-
 def dialogue_strip(explanations: Sequence[UtteranceExplanation]) -> Figure:
-    """For each utterance its contributions by attention rollout, and leave-one-out effects below.
+    """The contributions of each utterance by attention rollout, over its leave-one-out effects.
 
-    The axis between names the emotion that is explained and the number of the utterance. What an
-    utterance lacks has no bar.
+    The axis between them has the number of each utterance and the emotion that is explained. What
+    an utterance lacks has no bar.
 
     Args:
         explanations: of utterances of one dialogue, in order; at least one.
@@ -119,16 +98,12 @@ def _stack_contributions(panel: Axes, explanations: Sequence[UtteranceExplanatio
         panel.bar(places, shares, 0.8, base, color=MODALITY_COLOURS[m], hatch=HATCHES[m])
         if len(explanations) <= _MOST_NAMES:
             for place in np.flatnonzero(shares >= _LEAST_NUMBERED).tolist():
-                _number(panel, place, base[place] + shares[place] / 2, percent(shares[place]))
+                middle = base[place] + shares[place] / 2
+                panel.text(place, middle, percent(shares[place]), **_NUMBER)
         base += shares
     panel.set_ylim(0, 1)
     panel.set_ylabel("share", fontsize=SMALL)
     panel.set_title(MEASURES[0], fontsize=NORMAL, loc="left")
-
-
-def _number(panel: Axes, x: float, y: float, text: str) -> None:
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
-    panel.text(x, y, text, ha="center", va="center", fontsize=SMALL, bbox=box)
 
 
 def _draw_effects(panel: Axes, explanations: Sequence[UtteranceExplanation]) -> None:

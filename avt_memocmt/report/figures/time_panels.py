@@ -1,8 +1,9 @@
-"""The sound of an utterance with what speaks for a class in it, over time and frequency."""
+"""Sound and words of an utterance over its time, with what speaks for a class in each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -23,6 +24,12 @@ ROWS = 80
 FLOOR_DB = -60.0
 """Below the loudest point; quieter ones are drawn white."""
 
+LANE = 0.34
+"""Inches between two rows of words."""
+
+_CHARACTER = 0.64  # mean width, as a share of the font size
+_MOST_LANES = 8
+_STRIP = 0.5  # height of the strip of word times, in lanes
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 _DARKEST = 0.8  # opacity of the strongest score over the spectrogram
 
@@ -30,28 +37,22 @@ Array = NDArray[np.float64]
 
 
 def draw_sound(panel: Axes, samples: NDArray[np.float32], scores: Array) -> AxesImage:
-    """A spectrogram in grey, the scores of its stretches and bands in colour over it.
+    """Draw a spectrogram in grey, and over it the scores of its stretches and bands in colour.
 
     The stronger a score, the less of the grey shows through.
 
     Args:
         panel: whose x axis is seconds in the utterance.
         samples: float32 mono 16 kHz.
-        scores: [bands, steps of `SOUND_STEP`], low bands first; [1, steps] where the sound was not
-            divided into bands.
+        scores: [bands, steps of `SOUND_STEP`], low bands first; one band where the sound was not
+            divided.
 
     Returns:
         The picture of the scores, for a colour bar.
     """
-    panel.imshow(
-        spectrogram(samples),
-        "Greys",
-        vmin=FLOOR_DB,
-        vmax=0,
-        aspect="auto",
-        origin="lower",
-        extent=(0, len(samples) / SAMPLE_RATE, 0, 1),
-    )
+    upwards: dict[str, Any] = {"aspect": "auto", "origin": "lower"}
+    extent = (0, len(samples) / SAMPLE_RATE, 0, 1)
+    panel.imshow(spectrogram(samples), "Greys", vmin=FLOOR_DB, vmax=0, extent=extent, **upwards)
     peak = float(np.abs(scores).max(initial=0.0)) or 1.0
     image = panel.imshow(
         scores,
@@ -59,10 +60,9 @@ def draw_sound(panel: Axes, samples: NDArray[np.float32], scores: Array) -> Axes
         vmin=-peak,
         vmax=peak,
         alpha=_DARKEST * np.abs(scores) / peak,
-        aspect="auto",
-        origin="lower",
         extent=(0, scores.shape[1] * SOUND_STEP, 0, 1),
         interpolation="nearest",
+        **upwards,
     )
     heights = mel(_TICKS) / mel(SAMPLE_RATE / 2)
     panel.set_yticks(heights, [f"{hertz / 1000:g}" for hertz in _TICKS], fontsize=SMALL)
@@ -71,7 +71,7 @@ def draw_sound(panel: Axes, samples: NDArray[np.float32], scores: Array) -> Axes
 
 
 def draw_sound_scores(panel: Axes, scores: Array) -> None:
-    """Bars of the scores [bands, steps], summed over the bands: up for the class, down against."""
+    """Draw the scores [bands, steps], summed over the bands, as bars: up speaks for the class."""
     sums = scores.sum(axis=0)
     edges = np.arange(len(sums)) * SOUND_STEP
     colours = np.where(sums >= 0, "#B35806", "#542788")  # the ends of `SIGNED`
@@ -96,25 +96,11 @@ def spectrogram(samples: NDArray[np.float32]) -> Array:
 def mel(hertz: ArrayLike) -> Array:
     """The mel scale of Slaney's Auditory Toolbox (1998), which Whisper's filters follow.
 
-    Linear up to 1 kHz (mel 15), then 27 steps for each factor of 6.4; evenly spaced bands of the
-    spectrogram so have equal heights in a panel.
+    Linear up to 1 kHz (mel 15), then 27 steps for each factor of 6.4.
     """
     values = np.asarray(hertz, dtype=np.float64)
     high = 15 + 27 * np.log(np.maximum(values, 1000) / 1000) / np.log(6.4)
     return np.where(values < 1000, values * 15 / 1000, high)
-
-
-LANE = 0.34
-"""Inches between two rows of words."""
-
-
-_CHARACTER = 0.64  # mean width, of the size of type
-
-
-_MOST_LANES = 8
-
-
-_STRIP = 0.5  # height of the strip of word times, in lanes
 
 
 def word_colours(scores: Array) -> list[tuple[str, str]]:
@@ -128,7 +114,7 @@ def word_colours(scores: Array) -> list[tuple[str, str]]:
 
 
 def word_lanes(words: Sequence[str], spans: Array, seconds_per_inch: float) -> list[int]:
-    """The row of each word such that labels centred on their times do not overlap.
+    """Choose a row for each word so that labels centred on their times do not overlap.
 
     Args:
         words: in order of time.
@@ -136,13 +122,14 @@ def word_lanes(words: Sequence[str], spans: Array, seconds_per_inch: float) -> l
         seconds_per_inch: of the panel.
 
     Returns:
-        Rows from 0, the lowest that is free; where more than `_MOST_LANES` would be needed, the
-        one that is free soonest.
+        The lowest free row of each word, from 0; once all `_MOST_LANES` are taken, the row that
+        becomes free first.
     """
     ends: list[float] = []
     lanes = []
     for word, middle in zip(words, spans.mean(axis=1), strict=True):
-        half = _label_inches(word) * seconds_per_inch / 2
+        characters = max(len(word), len("+0.000")) * _CHARACTER + 0.8
+        half = characters * SMALL / POINTS_PER_INCH * seconds_per_inch / 2
         lane = next((i for i, end in enumerate(ends) if end <= middle - half), len(ends))
         if lane == _MOST_LANES:
             lane = int(np.argmin(ends))
@@ -156,7 +143,7 @@ def word_lanes(words: Sequence[str], spans: Array, seconds_per_inch: float) -> l
 def draw_words(
     panel: Axes, words: Sequence[str], spans: Array, scores: Array, lanes: Sequence[int]
 ) -> None:
-    """Each word as a box with its signed score, joined to the stretch in which it is said.
+    """Draw each word as a box with its signed score, joined to the stretch in which it is said.
 
     Args:
         panel: whose x axis is seconds in the utterance.
@@ -185,7 +172,3 @@ def draw_words(
             parse_math=False,
             bbox={"boxstyle": "round,pad=0.2", "facecolor": shade, "linewidth": 0.4},
         )
-
-
-def _label_inches(word: str) -> float:
-    return (max(len(word), len("+0.000")) * _CHARACTER + 0.8) * SMALL / POINTS_PER_INCH
