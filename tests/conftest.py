@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import footage
 import pytest
 import torch
+from footage import Spoken
 from model_factory import SHAPES, SMALL
+from PIL import Image
 from torch import nn
 
 from avt_memocmt import EmotionRecognizer
@@ -15,12 +18,44 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 
 @pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """Folder of the real corpora; tests that need it skip, and say so, where it is not given."""
+def corpora() -> Path | None:
+    """Folder of the real corpora, where it is given."""
     folder = os.environ.get("AVT_MEMOCMT_DATA")
-    if not folder:
+    return Path(folder) if folder else None
+
+
+@pytest.fixture(scope="session")
+def data_dir(corpora: Path | None) -> Path:
+    """The same; a test that measures a corpus skips, and says so, where it is not given."""
+    if corpora is None:
         pytest.skip("set AVT_MEMOCMT_DATA to the folder with the corpora to run this test")
-    return Path(folder)
+    return corpora
+
+
+@pytest.fixture(scope="session")
+def talking_clips(corpora: Path | None, tmp_path_factory: pytest.TempPathFactory) -> list[Spoken]:
+    """Films of 3 s, 360 x 288, in each of which one face says six words; at least two people."""
+    return footage.talking_clips(corpora, tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def talking_clip(talking_clips: list[Spoken]) -> Spoken:
+    """The first of these films."""
+    return talking_clips[0]
+
+
+@pytest.fixture(scope="session")
+def sentences(corpora: Path | None, tmp_path_factory: pytest.TempPathFactory) -> list[Spoken]:
+    """Recordings of one sentence each."""
+    return footage.sentences(corpora, tmp_path_factory.mktemp("sentences"))
+
+
+@pytest.fixture(scope="session")
+def small_face(corpora: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grey picture of 48 x 48 pixels that is filled by a face."""
+    path = tmp_path_factory.mktemp("face") / "face.png"
+    Image.fromarray(footage.small_faces(corpora, 1)[0]).save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

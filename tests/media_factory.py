@@ -17,13 +17,13 @@ TIME_BASE = Fraction(1, 1000)
 def tone(
     seconds: float, frequency: float = 440.0, rate: int = 16_000, level: float = 0.5
 ) -> NDArray[np.float32]:
-    """float32 [n]: a sine."""
+    """Return a sine, float32 [n]."""
     time = np.arange(round(seconds * rate)) / rate
     return (level * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
 
 
 def speech_like(seconds: float, rate: int = 16_000, level: float = 0.3) -> NDArray[np.float32]:
-    """float32 [n]: a voiced buzz with formants and syllables, which WebRTC VAD takes for speech."""
+    """Return float32 [n]: a buzz with formants and syllables, which WebRTC VAD takes for speech."""
     time = np.arange(round(seconds * rate)) / rate
     pitch = 120 * (1 + 0.05 * np.sin(2 * np.pi * 3 * time))
     phase = 2 * np.pi * np.cumsum(pitch) / rate
@@ -37,7 +37,7 @@ def speech_like(seconds: float, rate: int = 16_000, level: float = 0.3) -> NDArr
 
 
 def picture(width: int, height: int, shade: int) -> NDArray[np.uint8]:
-    """uint8 [height, width, 3]: a grey plane whose top-left quarter is red."""
+    """Return uint8 [height, width, 3]: a grey plane whose top-left quarter is red."""
     image = np.full((height, width, 3), shade, dtype=np.uint8)
     image[: height // 2, : width // 2] = (255, 0, 0)
     return image
@@ -53,6 +53,7 @@ def write_media(
     sound_start: float = 0.0,
     size: tuple[int, int] = (64, 48),
     shades: Iterable[int] | None = None,
+    images: Sequence[NDArray[np.uint8]] | None = None,
     video_codec: str = "libx264",
     audio_codec: str = "aac",
     options: dict[str, str] | None = None,
@@ -60,7 +61,8 @@ def write_media(
 ) -> Path:
     """Mux pictures at the given times (seconds) and sound float32 [channels, n] or [n].
 
-    The stream order in time is kept, as a recorder would write it.
+    The pictures are `images` [height, width, 3], or planes of `shades`. Packets of both streams
+    are written in the order of their times, as a recorder writes them.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         streams = []
@@ -71,7 +73,9 @@ def write_media(
             video.codec_context.time_base = TIME_BASE
             if video_codec == "libx264":
                 video.options = video_options or {"preset": "ultrafast", "bf": "0", "g": "12"}
-            streams.append(_pictures(video, picture_times, size, shades))
+            if images is None:
+                images = _planes(len(picture_times), size, shades)
+            streams.append(_pictures(video, picture_times, images))
         if sound is not None:
             audio = container.add_stream(audio_codec, rate=rate, layout=layout)
             streams.append(_sound(audio, np.atleast_2d(sound), rate, layout, sound_start))
@@ -84,10 +88,14 @@ def _time(item):
     return item[0]
 
 
-def _pictures(stream, times, size, shades):
-    shades = list(shades) if shades is not None else [(37 * i) % 200 for i in range(len(times))]
-    for time, shade in zip(times, shades, strict=True):
-        frame = av.VideoFrame.from_ndarray(picture(*size, shade), format="rgb24")
+def _planes(count, size, shades):
+    shades = list(shades) if shades is not None else [(37 * i) % 200 for i in range(count)]
+    return [picture(*size, shade) for shade in shades]
+
+
+def _pictures(stream, times, images):
+    for time, image in zip(times, images, strict=True):
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
         for packet in stream.encode(frame):
             yield time, packet
@@ -109,7 +117,7 @@ def _sound(stream, samples, rate, layout, start):
 
 
 def write_wav(path: Path, sound: NDArray[np.float32], rate: int = 16_000) -> Path:
-    """16-bit WAV of float32 [n] or [channels, n]; more than two channels have no layout."""
+    """Write a 16-bit WAV file of float32 [n] or [channels, n]."""
     channels = np.atleast_2d(sound)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(len(channels))

@@ -59,7 +59,7 @@ class Row:
 
 
 def write_table(path: Path, rows: Iterable[Row], header: Iterable[str] = HEADER) -> Path:
-    """A `*_sent_emo.csv` as the release has it: UTF-8, quotes where they are needed."""
+    """Write a `*_sent_emo.csv` as the release has it: UTF-8, quotes where they are needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -69,14 +69,14 @@ def write_table(path: Path, rows: Iterable[Row], header: Iterable[str] = HEADER)
 
 
 def write_clip(path: Path, seconds: float = 1.0) -> Path:
-    """A clip as in the release: H.264 at 25 frames a second, 48 kHz AAC in 5.1."""
+    """Write a clip as in the release: H.264 at 25 frames a second, 48 kHz AAC in 5.1."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_clip(seconds))
     return path
 
 
 def small_meld(root: Path, layout: str = "official") -> Path:
-    """Three splits without a fault, two dialogues of two turns each; clips of one second."""
+    """Write three splits without a fault, of two dialogues of two turns; clips last one second."""
     for number, (split, (table, clips)) in enumerate(LAYOUTS[layout].items()):
         rows = [
             Row(0, 0, "You bought a new sofa?", "Monica", "surprise", 3 * number, 0, 1),
@@ -91,7 +91,7 @@ def small_meld(root: Path, layout: str = "official") -> Path:
 
 
 def faulty_meld(root: Path, layout: str = "official") -> Path:
-    """A release with every fault in `FAULTS` and no other."""
+    """Write a release with every fault in `FAULTS` and no other."""
     for split, (table, folder) in LAYOUTS[layout].items():
         write_table(root / table, _ROWS[split])
         for row in _ROWS[split]:

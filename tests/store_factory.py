@@ -15,7 +15,7 @@ NAMES = ("pitch", "level", "rate")
 
 
 def make_store(folder: Path, dialogues: int = 12) -> FeatureStore:
-    """Turns whose emotion shows in the text token and, weakly, in one named value."""
+    """Write a store whose emotions show in the text tokens and, weakly, in the value `pitch`."""
     manifest = StoreManifest(
         package_version="0",
         modalities={

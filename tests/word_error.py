@@ -28,12 +28,12 @@ HOMOPHONES = {
 
 
 def grid_words(name: str) -> list[str]:
-    """bbaf2n -> bin blue at f two now."""
+    """Return the words of a GRID clip by its name: "bbaf2n" is "bin blue at f two now"."""
     return [words.get(letter, letter) for letter, words in zip(name, GRID_WORDS, strict=True)]
 
 
 def normalized(text: str) -> list[str]:
-    """Lower-case words, digits one by one and in words, letter names as letters."""
+    """Split a text into lower-case words; digits become words, names of letters become letters."""
     spaced = re.sub(r"(\d)", r" \1 ", text.lower())
     words = re.sub(r"[^a-z0-9']", " ", spaced).split()
     words = [DIGITS[int(word)] if word.isdigit() else word for word in words]
@@ -41,7 +41,7 @@ def normalized(text: str) -> list[str]:
 
 
 def word_errors(wanted: Sequence[str], found: Sequence[str]) -> int:
-    """Levenshtein distance: words substituted, left out or invented."""
+    """Return the Levenshtein distance: words substituted, left out or invented."""
     row = list(range(len(found) + 1))
     for i, a in enumerate(wanted, 1):
         previous, row[0] = row[0], i

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
+from footage import Spoken
 from media_factory import speech_like, write_media, write_wav
 
 from avt_memocmt import EmotionRecognizer
@@ -174,9 +175,9 @@ def test_the_report_as_json_markdown_and_chart(tmp_path: Path) -> None:
 
 
 def test_watching_leaves_everything_as_it_was(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     before = MediaReader.events, recognizer.model.fuse, recognizer.listen
     expected = to_json(recognizer.predict(clip))
     timer = StageTimer()
@@ -194,8 +195,8 @@ def loaded(recognizer: EmotionRecognizer) -> Loaded:
     return Loaded(recognizer, "embedded", Setting(1))
 
 
-def test_clip_and_streaming_cases_on_a_real_clip(loaded: Loaded, data_dir: Path) -> None:
-    clips = read_clips([data_dir / "grid" / "bbaf2n.mpg"])
+def test_clip_and_streaming_cases_on_a_real_clip(loaded: Loaded, talking_clip: Spoken) -> None:
+    clips = read_clips([talking_clip.path])
     whole = clip_case(loaded, clips, 1)
     decision = streaming_case(loaded, clips, 1)
     for case in (whole, decision):
@@ -214,8 +215,8 @@ def test_clip_and_streaming_cases_on_a_real_clip(loaded: Loaded, data_dir: Path)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the memory")
-def test_memory_is_that_of_a_new_process(loaded: Loaded, data_dir: Path) -> None:
-    (clip,) = read_clips([data_dir / "grid" / "bbaf2n.mpg"])
+def test_memory_is_that_of_a_new_process(loaded: Loaded, talking_clip: Spoken) -> None:
+    (clip,) = read_clips([talking_clip.path])
     case = memory_case(loaded, clip, minutes=0.1)
     assert case.value is not None
     assert 200 < case.value < 4000
@@ -223,10 +224,10 @@ def test_memory_is_that_of_a_new_process(loaded: Loaded, data_dir: Path) -> None
 
 
 def test_the_start_is_that_of_the_command(
-    loaded: Loaded, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    loaded: Loaded, talking_clip: Spoken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fresh_process, "STARTS", 1)
-    (clip,) = read_clips([data_dir / "grid" / "bbaf2n.mpg"])
+    (clip,) = read_clips([talking_clip.path])
     case = start_up_case(loaded, clip)
     assert case.value is not None
     assert case.value > 0.3, "no process imports PyTorch and predicts in so little time"
@@ -251,12 +252,11 @@ def test_the_naive_whisper_is_ours_on_thirty_seconds(recognizer: EmotionRecogniz
 
 
 def test_the_naive_pipeline_judges_a_real_clip(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
     timer = StageTimer()
     naive = NaivePipeline(recognizer, timer)
-    clip = data_dir / "grid" / "bbaf2n.mpg"
-    found, stages = timer.measure(lambda: naive.predict(clip, "bin blue at f two now"))
+    found, stages = timer.measure(lambda: naive.predict(talking_clip.path, talking_clip.words))
     assert sum(found.probabilities) == pytest.approx(1, abs=1e-4)
     assert all(found.modalities[name].present for name in ("audio", "visual", "text"))
     assert {"decode", "face detection", "face encoder", "audio encoder"} <= set(stages.own)

@@ -129,9 +129,11 @@ def test_lengths_are_compared_with_the_table(
     assert [fault.kind.value for fault in faults] == flags
 
 
-def test_tables_alone_make_an_index_of_words(data_dir: Path) -> None:
-    index = index_meld(data_dir / "meld", "dev")
-    assert len(index.records) == 1109
+def test_tables_alone_make_an_index_of_words(corpora: Path | None, tmp_path: Path) -> None:
+    rows = [Row(0, 0, "Hi!", start=50, end=51), Row(0, 1, "Oh, hi.", "Ross", start=51, end=52)]
+    write_table(tmp_path / "dev_sent_emo.csv", rows)
+    index = index_meld(corpora / "meld" if corpora else tmp_path, "dev")
+    assert len(index.records) == (1109 if corpora else 2)
     assert all(record.path is None and "missing" not in record.flags for record in index.records)
     assert [fault.where for fault in index.faults if fault.kind is FaultKind.NO_CLIPS] == ["dev"]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
+from footage import Spoken
 from media_factory import speech_like, write_wav
 
 from avt_memocmt import EmotionRecognizer
@@ -26,9 +27,9 @@ def reduced() -> EmotionRecognizer:
 
 
 def test_it_decides_alike_on_a_clip(
-    reduced: EmotionRecognizer, recognizer: EmotionRecognizer, data_dir: Path
+    reduced: EmotionRecognizer, recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     cues = load_transcript("I hate you!")
     found = reduced.predict(clip, cues).utterances[0]
     expected = recognizer.predict(clip, cues).utterances[0]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
+from footage import Spoken
 from media_factory import speech_like, write_wav
 from torch import Tensor
 
@@ -60,10 +61,10 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     assert {tensor.device for tensor in found} == {ELSEWHERE}
 
 
-def test_only_the_networks_move(recognizer: EmotionRecognizer, data_dir: Path) -> None:
+def test_only_the_networks_move(recognizer: EmotionRecognizer, talking_clip: Spoken) -> None:
     wrapped = EmotionRecognizer.from_pretrained("embedded")
     move_networks(wrapped.model, wrapped.encoders, torch.device("cpu"))
-    clip, cues = data_dir / "grid" / "bbaf2n.mpg", load_transcript("I hate you!")
+    clip, cues = talking_clip.path, load_transcript("I hate you!")
     expected = recognizer.predict(clip, cues).utterances
     assert wrapped.predict(clip, cues).utterances == expected
     move_networks(wrapped.model, wrapped.encoders, ELSEWHERE)
@@ -84,8 +85,8 @@ def test_a_machine_without_a_gpu_is_told(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_decides_alike(recognizer: EmotionRecognizer, data_dir: Path) -> None:
-    clip, cues = data_dir / "grid" / "bbaf2n.mpg", load_transcript("I hate you!")
+def test_a_gpu_decides_alike(recognizer: EmotionRecognizer, talking_clip: Spoken) -> None:
+    clip, cues = talking_clip.path, load_transcript("I hate you!")
     found = EmotionRecognizer.from_pretrained("embedded", "torch-cuda").predict(clip, cues)
     expected = recognizer.predict(clip, cues).utterances[0]
     np.testing.assert_allclose(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
+from footage import Spoken
 from media_factory import speech_like, write_wav
 from numpy.typing import NDArray
 
@@ -134,11 +135,10 @@ def test_encoders_read_inputs_of_unequal_length_alike(
 
 
 def test_a_clip_with_the_recogniser_is_predicted_alike(
-    exact: EmotionRecognizer, recognizer: EmotionRecognizer, data_dir: Path
+    exact: EmotionRecognizer, recognizer: EmotionRecognizer, talking_clips: list[Spoken]
 ) -> None:
-    for name in ("bbaf2n", "swiz3n"):
-        clip = data_dir / "grid" / f"{name}.mpg"
-        found, expected = exact.predict(clip), recognizer.predict(clip)
+    for clip in (talking_clips[0], talking_clips[-1]):
+        found, expected = exact.predict(clip.path), recognizer.predict(clip.path)
         assert [u.text for u in found.utterances] == [u.text for u in expected.utterances]
         for ours, theirs in zip(found.utterances, expected.utterances, strict=True):
             assert_alike(ours, theirs)

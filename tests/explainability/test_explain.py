@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -10,10 +9,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pyarrow.parquet as parquet
 import pytest
 import torch
 from command_line import run
+from footage import Spoken
 from media_factory import speech_like, write_wav
 from page_reader import Page
 from PIL import Image
@@ -35,20 +34,22 @@ from avt_memocmt.report.explanation_folder import write_explanation
 
 CAPTIONS = """1
 00:00:00,000 --> 00:00:01,400
-ANN: bin blue
+ANN: {}
 
 2
 00:00:01,400 --> 00:00:03,000
-BOB: at f two now
+BOB: {}
 """
 
 
 @pytest.fixture(scope="module")
-def folder(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(talking_clip: Spoken, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of one run, on the second of two utterances, beside its transcript."""
     folder = tmp_path_factory.mktemp("explained")
-    (folder / "words.srt").write_text(CAPTIONS, encoding="utf-8")
-    clip, words = str(data_dir / "grid" / "bbaf2n.mpg"), str(folder / "words.srt")
+    said = talking_clip.words.split()
+    captions = CAPTIONS.format(" ".join(said[:2]), " ".join(said[2:]))
+    (folder / "words.srt").write_text(captions, encoding="utf-8")
+    clip, words = str(talking_clip.path), str(folder / "words.srt")
     options = ["--out", str(folder), "--transcript", words, "--utterances", "2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["avt-memocmt", "explain", clip, *options])
@@ -59,17 +60,18 @@ def folder(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_predictions_are_those_of_predict(
-    folder: Path, recognizer: EmotionRecognizer, data_dir: Path
+    folder: Path, recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
-    plain = recognizer.predict(clip, load_transcript(str(folder / "words.srt")))
+    plain = recognizer.predict(talking_clip.path, load_transcript(str(folder / "words.srt")))
     assert json.loads((folder / "predictions.json").read_text()) == [to_json(plain)]
 
 
-def test_only_the_utterance_asked_for_is_explained_with_all_its_numbers(folder: Path) -> None:
+def test_only_the_utterance_asked_for_is_explained_with_all_its_numbers(
+    folder: Path, talking_clip: Spoken
+) -> None:
     (item,) = json.loads((folder / "explanation.json").read_text())["utterances"]
     assert item["number"] == 2
-    assert item["words"] == ["at", "f", "two", "now"]
+    assert item["words"] == talking_clip.words.split()[2:]
     assert item["explained"] == item["likeliest"]
     assert set(item["attributions"]) == {"audio", "visual", "text"}
     assert len(item["attributions"]["visual"]["scores"]) == len(item["faces"])
@@ -113,16 +115,14 @@ def test_sound_alone_is_explained_alone(recognizer: EmotionRecognizer, tmp_path:
 
 
 def test_a_still_picture_is_explained_for_the_emotion_asked_for(
-    data_dir: Path,
+    small_face: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    png = parquet.read_table(data_dir / "ferplus" / "valid.parquet", columns=["png"])["png"][0]
-    face, out = tmp_path / "face.png", tmp_path / "out"
-    Image.open(io.BytesIO(png.as_py())).save(face)
+    out = tmp_path / "out"
     options = ["--out", str(out), "--emotion", "angry", "--plus-plus", "--utterances", "1,3"]
-    code, stdout, stderr = run(["explain", str(face), *options], monkeypatch, capsys)
+    code, stdout, stderr = run(["explain", str(small_face), *options], monkeypatch, capsys)
     assert (code, stdout) == (1, "")
     assert "has 1 utterance, so there is no utterance 3" in stderr
     (item,) = json.loads((out / "explanation.json").read_text())["utterances"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from footage import Spoken
 from media_factory import speech_like, write_wav
 from torch import Tensor, nn
 
@@ -180,11 +181,13 @@ def test_groups_sum_over_keys_and_average_over_queries() -> None:
 
 
 @pytest.fixture(scope="module")
-def explained(recognizer: EmotionRecognizer, data_dir: Path) -> list[UtteranceExplanation]:
+def explained(recognizer: EmotionRecognizer, talking_clip: Spoken) -> list[UtteranceExplanation]:
     """Two turns of a dialogue, with every modality."""
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     made = ExplainingRecognizer(recognizer, ExplainSettings())
-    cues = [Cue("bin blue at", 0.0, 1.4, "Ann"), Cue("f two now", 1.4, 3.0, "Bob")]
+    said = talking_clip.words.split()
+    first, second = " ".join(said[:3]), " ".join(said[3:])
+    cues = [Cue(first, 0.0, 1.4, "Ann"), Cue(second, 1.4, 3.0, "Bob")]
     plain, with_reasons = recognizer.predict(clip, cues), made.predict(clip, cues)
     assert with_reasons == plain  # bit for bit
     return made.reader.explanations
@@ -284,9 +287,9 @@ def test_what_is_absent_is_attributed_nothing(
 
 
 def test_only_the_utterances_asked_for_are_explained(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     lines = [("bin blue", "Ann"), ("at f", "Bob"), ("two now", "Ann")]
     cues = [Cue(text, float(i), i + 1.0, speaker) for i, (text, speaker) in enumerate(lines)]
     made = ExplainingRecognizer(recognizer, ExplainSettings(utterances={1}))

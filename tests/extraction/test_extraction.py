@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from footage import Spoken
 from manifest_factory import write_manifest
 from media_factory import picture, speech_like, tone, write_media, write_wav
 from PIL import Image
@@ -41,9 +42,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def grid_clip(data_dir: Path) -> ClipSpec:
-    path = str(data_dir / "grid" / "bbaf2n.mpg")
-    return ClipSpec(UtteranceRecord("dev", 3, 1, "A", "bin blue at f two now", 0, path))
+def film(talking_clip: Spoken) -> ClipSpec:
+    path = str(talking_clip.path)
+    return ClipSpec(UtteranceRecord("dev", 3, 1, "A", talking_clip.words, 0, path))
 
 
 def embedded(*overrides: str) -> Config:
@@ -63,23 +64,23 @@ def audio_of(row: FeatureRow) -> Tokens:
 
 
 def test_a_real_clip_gives_the_tokens_that_prediction_reads(
-    grid_clip: ClipSpec, recognizer: EmotionRecognizer
+    film: ClipSpec, recognizer: EmotionRecognizer
 ) -> None:
-    row = extract_clip(grid_clip, embedded(), EMBEDDED)
+    row = extract_clip(film, embedded(), EMBEDDED)
     assert (row.key, row.speaker, row.emotion) == (UtteranceKey("dev", 3, 1), "A", 0)
     assert row.duration == pytest.approx(2.98, abs=0.03)
     assert len(audio_of(row)) == -(-round(row.duration * 16_000) // 320)
     assert len(row.tokens["visual"]) == 12
     assert len(row.tokens["text"]) == 6
     assert row.tokens["text"].spans[-1, 1] == pytest.approx(row.duration)
-    utterance = recognizer.read_whole(grid_clip.record.path or "")
+    utterance = recognizer.read_whole(film.record.path or "")
     assert utterance.samples is not None
     (expected,) = recognizer.encoders.audio.encode([utterance.samples])
     assert np.array_equal(audio_of(row).values, expected.values)
 
 
-def test_what_is_decoded_of_a_long_clip_is_capped(grid_clip: ClipSpec) -> None:
-    row = extract_clip(grid_clip, embedded("audio.max_seconds=1"), EMBEDDED)
+def test_what_is_decoded_of_a_long_clip_is_capped(film: ClipSpec) -> None:
+    row = extract_clip(film, embedded("audio.max_seconds=1"), EMBEDDED)
     assert row.duration == 1.0
     assert "audio_cut" in row.warnings
     assert len(audio_of(row)) == 50
@@ -137,9 +138,9 @@ def test_without_any_speech_the_whole_clip_is_encoded_and_said_so(
     assert np.array_equal(audio_of(row).values, audio_of(plain).values)
 
 
-def test_aligned_words_lie_where_they_are_said(grid_clip: ClipSpec) -> None:
+def test_aligned_words_lie_where_they_are_said(film: ClipSpec) -> None:
     config = embedded("text.align_words=true", "model.modalities=[audio, text]")
-    row = extract_clip(grid_clip, config, EMBEDDED)
+    row = extract_clip(film, config, EMBEDDED)
     spans = row.tokens["text"].spans
     assert "transcript_mismatch" not in row.warnings
     assert np.all(spans[1:, 0] >= spans[:-1, 1] - 1e-3)
@@ -149,9 +150,9 @@ def test_aligned_words_lie_where_they_are_said(grid_clip: ClipSpec) -> None:
     assert loud[0, 0] <= spans[0, 0] < spans[-1, 1] <= loud[-1, 1]
 
 
-def test_words_that_are_not_said_divide_the_clip_evenly_with_a_warning(grid_clip: ClipSpec) -> None:
+def test_words_that_are_not_said_divide_the_clip_evenly_with_a_warning(film: ClipSpec) -> None:
     text = "Nobody ever told my grandmother about those horrible vegetable smoothies, right?" * 4
-    other = replace(grid_clip, record=replace(grid_clip.record, text=text))
+    other = replace(film, record=replace(film.record, text=text))
     config = embedded("text.align_words=true", "model.modalities=[audio, text]")
     row = extract_clip(other, config, EMBEDDED)
     assert "transcript_mismatch" in row.warnings
@@ -184,9 +185,9 @@ def test_silence_is_an_absent_modality_but_nothing_at_all_is_a_failure(
         extract_clip(clip(None), paper(tiny))
 
 
-def test_only_the_modalities_asked_for_are_extracted(grid_clip: ClipSpec, tmp_path: Path) -> None:
+def test_only_the_modalities_asked_for_are_extracted(film: ClipSpec, tmp_path: Path) -> None:
     for name in ("audio", "visual", "text"):
-        row = extract_clip(grid_clip, embedded(f"model.modalities=[{name}]"), EMBEDDED)
+        row = extract_clip(film, embedded(f"model.modalities=[{name}]"), EMBEDDED)
         assert list(row.tokens) == [name]
         assert row.duration == pytest.approx(2.98, abs=0.03)
 

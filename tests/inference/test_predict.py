@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import run
+from footage import Spoken
 from media_factory import (
     flip_bytes,
     picture,
@@ -20,7 +21,7 @@ from media_factory import (
     write_wav,
 )
 from PIL import Image
-from word_error import grid_words, normalized, word_errors
+from word_error import normalized, word_errors
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.emotions import EMOTIONS
@@ -51,12 +52,12 @@ def check_contract(item: dict) -> None:
 
 
 def test_real_clips_give_one_utterance_with_face_voice_and_words(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clips: list[Spoken]
 ) -> None:
-    clips = sorted((data_dir / "grid").glob("*.mpg"))
-    assert len(clips) == 11
+    assert len(talking_clips) >= 10
     errors = 0
-    for clip in clips:
+    for spoken in talking_clips:
+        clip = spoken.path
         item = to_json(recognizer.predict(clip))
         check_contract(item)
         assert item["duration"] == pytest.approx(3.0, abs=0.1)
@@ -66,8 +67,8 @@ def test_real_clips_give_one_utterance_with_face_voice_and_words(
         assert turn["text_source"] == "asr", clip.name
         assert 1.0 < turn["end"] - turn["start"] <= 3.0
         assert turn["warnings"] == []
-        errors += word_errors(grid_words(clip.stem.split("_")[-1]), normalized(turn["text"]))
-    assert errors / (6 * len(clips)) <= 0.25
+        errors += word_errors(spoken.words.split(), normalized(turn["text"]))
+    assert errors / (6 * len(talking_clips)) <= 0.25
 
 
 def make_inputs(folder: Path) -> dict[str, Path]:
@@ -288,42 +289,33 @@ def test_the_past_matters_but_the_future_does_not(
 
 
 def test_an_untimed_transcript_is_divided_by_alignment(
-    recognizer: EmotionRecognizer, data_dir: Path, tmp_path: Path
+    recognizer: EmotionRecognizer, sentences: list[Spoken], tmp_path: Path
 ) -> None:
-    kids = load_audio(data_dir / "ravdess" / "03-01-05-01-01-01-01.flac")
-    dogs = load_audio(data_dir / "ravdess" / "03-01-05-01-02-01-01.flac")
+    first, second = sentences[0], next(one for one in sentences if one.words != sentences[0].words)
     quiet = np.zeros(16_000, dtype=np.float32)
-    path = write_wav(tmp_path / "two.wav", np.concatenate([kids, quiet, dogs]))
-    text = "Kids are talking by the door. Dogs are sitting by the door."
-    turns = recognizer.predict(path, [Cue(text)]).utterances
-    assert [turn.text for turn in turns] == [
-        "Kids are talking by the door.",
-        "Dogs are sitting by the door.",
-    ]
+    sound = np.concatenate([load_audio(first.path), quiet, load_audio(second.path)])
+    path = write_wav(tmp_path / "two.wav", sound)
+    texts = [first.sentence, second.sentence]
+    turns = recognizer.predict(path, [Cue(" ".join(texts))]).utterances
+    assert [turn.text for turn in turns] == texts
     assert not any("transcript_mismatch" in turn.warnings for turn in turns)
 
 
 def test_a_transcript_of_something_else_is_noticed(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     wrong = "Yesterday the committee unanimously rejected our proposal about parking."
     (turn,) = recognizer.predict(clip, [Cue(wrong)]).utterances
     assert "transcript_mismatch" in turn.warnings
-    (turn,) = recognizer.predict(clip, [Cue("bin blue at f two now")]).utterances
+    (turn,) = recognizer.predict(clip, [Cue(talking_clip.words)]).utterances
     assert "transcript_mismatch" not in turn.warnings
 
 
 def test_a_small_picture_of_a_face_is_taken_as_one(
-    recognizer: EmotionRecognizer, data_dir: Path, tmp_path: Path
+    recognizer: EmotionRecognizer, small_face: Path, tmp_path: Path
 ) -> None:
-    import io
-
-    import pyarrow.parquet as parquet
-
-    png = parquet.read_table(data_dir / "ferplus" / "valid.parquet", columns=["png"])["png"][0]
-    Image.open(io.BytesIO(png.as_py())).save(tmp_path / "face.png")
-    item = to_json(recognizer.predict(tmp_path / "face.png"))
+    item = to_json(recognizer.predict(small_face))
     check_contract(item)
     (turn,) = item["utterances"]
     assert item["duration"] == 0.0

@@ -16,6 +16,7 @@ import av
 import numpy as np
 import pytest
 from command_line import run
+from footage import Spoken
 from media_factory import speech_like, write_wav
 from numpy.typing import NDArray
 
@@ -68,25 +69,25 @@ def aligning(recognizer: EmotionRecognizer) -> tuple[EmotionRecognizer, Recordin
     return EmotionRecognizer(recognizer.model, config, encoders), recording
 
 
-SAID = [Cue("Bin blue at F two now.", 0.2, 2.6)]
 NOT_SAID = [Cue("Yesterday the committee unanimously rejected it.", 0.3, 2.4)]
 
 
 @pytest.mark.parametrize(
-    ("cues", "warning"),
-    [(None, False), (SAID, False), (NOT_SAID, True)],
+    ("said", "warning"),
+    [(None, False), (True, False), (False, True)],
     ids=["no captions", "said", "not said"],
 )
 @pytest.mark.parametrize("align_words", [False, True], ids=["plain", "aligned"])
 def test_a_file_gives_the_decisions_of_predict(
     recognizer: EmotionRecognizer,
-    data_dir: Path,
-    cues: list[Cue] | None,
+    talking_clip: Spoken,
+    said: bool | None,
     warning: bool,
     align_words: bool,
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
-    recording = None
+    clip, recording = talking_clip.path, None
+    given = [Cue(talking_clip.sentence, 0.2, 2.6)] if said else NOT_SAID
+    cues = None if said is None else given
     if align_words:
         recognizer, recording = aligning(recognizer)
     events = list(recognizer.stream(str(clip), captions=cues, hop=0.0, as_fast_as_possible=True))
@@ -101,9 +102,9 @@ def test_a_file_gives_the_decisions_of_predict(
 
 
 def test_provisional_decisions_come_while_somebody_speaks(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     events = list(recognizer.stream(str(clip), as_fast_as_possible=True))
     predicted = [utterance_json(u) for u in recognizer.predict(clip).utterances]
     assert decisions(events) == predicted
@@ -166,9 +167,9 @@ def test_captions_without_times_or_of_a_camera_are_refused(
 
 
 def test_words_that_come_late_revise_the_decision(
-    recognizer: EmotionRecognizer, data_dir: Path
+    recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     found: list[StreamEvent] = []
     with MediaReader(clip, recognizer.config.visual.frames_per_second) as reader:
         stream = LiveRecognizer(recognizer, has_audio=True, has_video=True, hop=0)

@@ -440,9 +440,9 @@ def test_find_media(tmp_path):
         find_media(tmp_path / "empty")
 
 
-def test_grid_clips(data_dir):
-    for path in sorted((data_dir / "grid").glob("*.mpg")):
-        reader, sound, pictures = read(path)
+def test_clips_of_talking_faces(talking_clips):
+    for clip in talking_clips:
+        reader, sound, pictures = read(clip.path)
         assert reader.warnings == []
         assert joined(sound).size == pytest.approx(3 * SAMPLE_RATE, rel=0.02)
         assert len(pictures) == 12

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from footage import Spoken
 from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
@@ -18,16 +19,6 @@ from avt_memocmt.preprocessing.audio_forced_alignment import (
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 
 ALPHABET = "_abcdefghijklmnopqrstuvwxyz|"
-RAVDESS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
-GRID = (
-    {"b": "bin", "l": "lay", "p": "place", "s": "set"},
-    {"b": "blue", "g": "green", "r": "red", "w": "white"},
-    {"a": "at", "b": "by", "i": "in", "w": "with"},
-)
-DIGITS = {"z": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five"} | {
-    **{"6": "six", "7": "seven", "8": "eight", "9": "nine"}
-}
-GRID_END = {"a": "again", "n": "now", "p": "please", "s": "soon"}
 
 
 class LevelModel(AcousticModel):
@@ -56,12 +47,6 @@ def _sound(frames: str) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def packaged() -> PackagedAligner:
     return PackagedAligner()
-
-
-def _grid_text(path: Path) -> str:
-    code = path.stem.split("_")[-1]
-    start = [table[letter] for table, letter in zip(GRID, code, strict=False)]
-    return " ".join([*start, code[3].upper(), DIGITS[code[4]], GRID_END[code[5]]])
 
 
 def _voiced(path: Path) -> NDArray[np.float32]:
@@ -142,40 +127,48 @@ def test_mismatch_is_about_the_mean_log_score() -> None:
     assert not mismatch([])
 
 
-def test_grid_sentences_are_covered_in_order(packaged: PackagedAligner, data_dir: Path) -> None:
-    paths = sorted((data_dir / "grid").glob("*.mpg"))
-    assert len(paths) == 11
+def test_sentences_are_covered_in_order(
+    packaged: PackagedAligner, talking_clips: list[Spoken]
+) -> None:
     wrong = []
-    for path in paths[::2]:
-        samples = load_audio(path)
-        text = _grid_text(path)
+    for clip in talking_clips[::2]:
+        samples = load_audio(clip.path)
+        text = clip.sentence
         words = packaged.align(samples, text)
         times = [time for word in words for time in (word.start, word.end)]
         assert [word.word for word in words] == text.split()
         assert times == sorted(times)
         assert 0.0 <= times[0] < 1.5
         assert 1.5 < times[-1] <= len(samples) / SAMPLE_RATE
-        assert all(0.05 <= word.end - word.start <= 1.0 for word in words), path.stem
+        assert all(0.05 <= word.end - word.start <= 1.0 for word in words), clip.path.stem
         wrong.append(mismatch(words))
     assert not any(wrong)
 
 
-def test_spliced_clips_are_found_at_their_times(packaged: PackagedAligner, data_dir: Path) -> None:
+def _ten_recordings(
+    corpora: Path | None, sentences: list[Spoken], draw: random.Random
+) -> list[Spoken]:
+    if corpora is None:
+        return draw.sample(sentences, 10)
+    paths = draw.sample(sorted((corpora / "speech" / "tess").rglob("*.flac")), 5)
+    tess = [Spoken(path, f"say the word {path.stem.split('_')[1]}") for path in paths]
+    ravdess = draw.sample(sentences, 5)
+    return [spoken for pair in zip(tess, ravdess, strict=True) for spoken in pair]
+
+
+def test_spliced_clips_are_found_at_their_times(
+    packaged: PackagedAligner, corpora: Path | None, sentences: list[Spoken]
+) -> None:
     draw = random.Random(5)
-    tess = draw.sample(sorted((data_dir / "speech" / "tess").rglob("*.flac")), 5)
-    ravdess = draw.sample(sorted((data_dir / "ravdess").glob("*.flac")), 5)
     pieces, bounds, texts, time = [], [], [], 0.0
-    for path in (path for pair in zip(tess, ravdess, strict=True) for path in pair):
+    for spoken in _ten_recordings(corpora, sentences, draw):
         silence = np.zeros(round(draw.uniform(0.2, 0.8) * SAMPLE_RATE), dtype=np.float32)
-        voiced = _voiced(path)
+        voiced = _voiced(spoken.path)
         start = time + len(silence) / SAMPLE_RATE
         time = start + len(voiced) / SAMPLE_RATE
         pieces += [silence, voiced]
         bounds.append((start, time))
-        name = path.stem
-        texts.append(
-            RAVDESS[name.split("-")[4]] if "-" in name else f"Say the word {name.split('_')[1]}."
-        )
+        texts.append(spoken.sentence)
     samples = np.concatenate(pieces)
     assert len(samples) > 20 * SAMPLE_RATE  # more than one window
     spans = packaged.align(samples, " ".join(texts))
@@ -191,16 +184,16 @@ def test_spliced_clips_are_found_at_their_times(packaged: PackagedAligner, data_
     assert np.mean(inside) > 0.98
 
 
-def test_wrong_transcripts_are_noticed(packaged: PackagedAligner, data_dir: Path) -> None:
+def test_wrong_transcripts_are_noticed(packaged: PackagedAligner, sentences: list[Spoken]) -> None:
     draw = random.Random(1)
     wrong_texts = ["I really do not know what you mean, Joey.", "We had pizza for lunch today."]
     flagged = {True: 0, False: 0}
-    paths = draw.sample(sorted((data_dir / "ravdess").glob("*.flac")), 3)
-    for path in paths:
-        samples = load_audio(path)
-        flagged[True] += mismatch(packaged.align(samples, RAVDESS[path.stem.split("-")[4]]))
+    drawn = draw.sample(sentences, 3)
+    for spoken in drawn:
+        samples = load_audio(spoken.path)
+        flagged[True] += mismatch(packaged.align(samples, spoken.words))
         flagged[False] += mismatch(packaged.align(samples, draw.choice(wrong_texts)))
-    assert flagged == {True: 0, False: len(paths)}
+    assert flagged == {True: 0, False: len(drawn)}
 
 
 def test_presets_name_their_aligner(packaged: PackagedAligner) -> None:

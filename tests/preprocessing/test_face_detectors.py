@@ -1,11 +1,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from footage import Spoken
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.face_boxes import (
@@ -29,17 +29,17 @@ def detectors() -> dict[str, FaceDetector]:
     return {name: make_detector(name) for name in NAMES}
 
 
-def grid_frames(folder: Path, step: int) -> Iterator[np.ndarray]:
-    for clip in sorted((folder / "grid").glob("*.mpg")):
-        with av.open(str(clip)) as container:
+def frames_of(clips: list[Spoken], step: int) -> Iterator[np.ndarray]:
+    for clip in clips:
+        with av.open(str(clip.path)) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 if index % step == 0:
                     yield frame.to_ndarray(format="rgb24")
 
 
 @pytest.fixture(scope="module")
-def talking_faces(data_dir: Path) -> list[np.ndarray]:
-    return list(grid_frames(data_dir, 40))
+def talking_faces(talking_clips: list[Spoken]) -> list[np.ndarray]:
+    return list(frames_of(talking_clips, 40))
 
 
 def square(x: float, y: float, side: float, score: float = 0.9) -> Face:

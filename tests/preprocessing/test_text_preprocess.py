@@ -29,12 +29,32 @@ FRAGMENTS = (
 )
 
 
+LINES = (
+    "Oh my God\u2026 You\u2019re here!",
+    "I\u2019m fine\u2014really, I\u2019m fine.",
+    "\u201cWe were here first,\u201d he said.",
+    "So, caf\u00e9 or no caf\u00e9?",
+    "She owes me $50 and a half\u2013eaten pie!",
+    "No. 7, at 10:30, that\u2019s 1,000 \u20ac!",
+    "Well--no... and/or   yes",
+    "[She laughs] What?!",
+    "HEY! Don't you \u2018Joey\u2019 me!",
+    "Nooooo...",
+    "Yes.",
+    " ",
+)
+"""Lines with the signs that those of MELD have, for where the corpus is not given."""
+
+
 @pytest.fixture(scope="module")
-def utterances(data_dir: Path) -> list[str]:
+def utterances(corpora: Path | None) -> list[str]:
+    if corpora is None:
+        return list(LINES)
     rows: list[str] = []
     for split in ("train", "dev"):
-        with (data_dir / "meld" / f"{split}_sent_emo.csv").open(encoding="utf-8") as file:
+        with (corpora / "meld" / f"{split}_sent_emo.csv").open(encoding="utf-8") as file:
             rows += [row["Utterance"] for row in csv.DictReader(file)]
+    assert len(rows) == 9989 + 1109
     return rows
 
 
@@ -94,7 +114,6 @@ def test_long_unclosed_markup_stays_and_costs_linear_time(unit: str) -> None:
 
 
 def test_meld_rows_keep_their_words(utterances: list[str]) -> None:
-    assert len(utterances) == 9989 + 1109
     for raw in utterances:
         clean = clean_text(raw)
         assert clean or not raw.strip(), raw
@@ -113,7 +132,7 @@ def test_old_and_new_copies_of_meld_clean_to_the_same(utterances: list[str]) -> 
         old = raw.encode("cp1252").decode("latin-1")  # what the older copies hold
         assert clean_text(old) == clean_text(raw), raw
         changed += old != raw
-    assert changed > 3000
+    assert changed / len(utterances) > 3000 / (9989 + 1109)
 
 
 def test_words_keep_every_sign(utterances: list[str]) -> None:

@@ -6,6 +6,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from footage import Spoken, small_faces
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import VideoFrame
@@ -65,11 +66,11 @@ def first_frame(clip: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def two_people(data_dir: Path, yunet: FaceDetector) -> list[np.ndarray]:
-    """Head and shoulders of two GRID talkers, square."""
+def two_people(talking_clips: list[Spoken], yunet: FaceDetector) -> list[np.ndarray]:
+    """Head and shoulders of two talkers, square."""
     people = []
-    for name in ("bbaf2n", "brbk7n"):
-        picture = first_frame(data_dir / "grid" / f"{name}.mpg")
+    for clip in talking_clips[:2]:
+        picture = first_frame(clip.path)
         x, y = (int(value) for value in yunet.detect(picture)[0].centre)
         people.append(picture[y - 110 : y + 110, x - 110 : x + 110])
     return people
@@ -146,14 +147,12 @@ def test_still_without_a_face_is_a_face_only_if_small(yunet: FaceDetector) -> No
 
 
 @pytest.mark.parametrize("side", [48, 640])
-def test_faces_are_found_in_nearly_every_ferplus_picture(
-    side: int, data_dir: Path, yunet: FaceDetector
+def test_faces_are_found_in_nearly_every_small_grey_picture(
+    side: int, corpora: Path | None, yunet: FaceDetector
 ) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    column = parquet.read_table(data_dir / "ferplus" / "valid.parquet", columns=["png"])["png"]
     found = []
-    for png in column.slice(0, 30).to_pylist():
-        picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    for grey in small_faces(corpora, 30):
+        picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         enlarged = cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
         found.append(crop_still(enlarged, yunet)[1] == [])
     assert np.mean(found) > 0.9

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from footage import Spoken
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.text import Text
@@ -41,10 +42,10 @@ SIDE = 96
 
 
 @pytest.fixture(scope="module")
-def explained(recognizer: EmotionRecognizer, data_dir: Path) -> UtteranceExplanation:
+def explained(recognizer: EmotionRecognizer, talking_clip: Spoken) -> UtteranceExplanation:
     """A real clip with sound, face and words."""
     made = ExplainingRecognizer(recognizer, ExplainSettings())
-    made.predict(data_dir / "grid" / "bbaf2n.mpg", [Cue("bin blue at f two now")])
+    made.predict(talking_clip.path, [Cue(talking_clip.words)])
     return made.reader.explanations[0]
 
 
@@ -119,10 +120,10 @@ def test_a_still_that_is_a_face_is_heated_as_a_whole() -> None:
 
 
 def test_overlays_of_a_clip_lie_on_its_faces(
-    explained: UtteranceExplanation, data_dir: Path
+    explained: UtteranceExplanation, talking_clip: Spoken
 ) -> None:
     faces = explained.turn.utterance.faces
-    clip = data_dir / "grid" / "bbaf2n.mpg"
+    clip = talking_clip.path
     frames = list(frames_at(clip, [face.time for face in faces]))
     assert [frame.time for frame in frames] == [face.time for face in faces]
     for frame, seen in zip(frames, faces, strict=True):
