@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 1280, 720
 
 
 def enlarge(source: Path, target: Path) -> None:
-    """Write one film."""
+    """Write one film at 1280 x 720."""
     with av.open(str(source)) as film, av.open(str(target), "w") as out:
         pictures, sound = film.streams.video[0], film.streams.audio[0]
         rate = pictures.average_rate or Fraction(25)
@@ -43,7 +43,7 @@ def enlarge(source: Path, target: Path) -> None:
 
 
 def framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB [height, width, 3] -> [720, 1280, 3]."""
+    """Enlarge an RGB picture [height, width, 3] to [720, 1280, 3], black at both sides."""
     scale = min(WIDTH / image.shape[1], HEIGHT / image.shape[0])
     width, height = (round(side * scale) for side in image.shape[1::-1])
     canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)

@@ -22,7 +22,7 @@ from avt_memocmt.preprocessing.transcripts import load_transcript
 
 
 def median_seconds(call: Callable[[], object], repeats: int) -> float:
-    """Median wall time of a call."""
+    """Return the median wall time of a call, in seconds, after one warm-up."""
     call()
     times = []
     for _ in range(repeats):

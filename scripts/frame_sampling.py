@@ -34,12 +34,12 @@ CHOICES: dict[str, dict[str, float]] = {
 
 
 def with_choice(config: Config, choice: dict[str, float]) -> Config:
-    """The config with other visual settings."""
+    """Return the config with other visual settings."""
     return config.model_copy(update={"visual": config.visual.model_copy(update=choice)})
 
 
 def judge(recognizer: EmotionRecognizer, path: Path) -> tuple[UtterancePrediction, int, float]:
-    """The decision, the faces it saw, and the seconds it took."""
+    """Return the decision, how many faces it saw, and the seconds it took."""
     began = time.perf_counter()
     utterance = recognizer.read_whole(path)
     found = recognizer.new_dialogue().read(utterance, "none")
@@ -47,7 +47,7 @@ def judge(recognizer: EmotionRecognizer, path: Path) -> tuple[UtterancePredictio
 
 
 def main(manifest: Path, repeats: int) -> None:
-    """Print the table."""
+    """Measure every choice on every file and print the table."""
     with manifest.open(encoding="utf-8", newline="") as file:
         rows = [(manifest.parent / row["path"], row["emotion"]) for row in csv.DictReader(file)]
     recognizer = EmotionRecognizer.from_pretrained("embedded")

@@ -39,24 +39,24 @@ EMOTIONS_OF_RAVDESS = dict(
 
 
 def run(*arguments: str | Path) -> str:
-    """What `avt-memocmt` prints; its log goes where this script's does."""
+    """Run `avt-memocmt` and return what it prints; its log goes to the stderr of this script."""
     command = [sys.executable, "-m", "avt_memocmt", *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return done.stdout.decode()
 
 
 def lines(printed: str, root: Path) -> list[Any]:
-    """JSON Lines, with the paths of `root` made relative."""
+    """Parse JSON Lines; paths below `root` become relative."""
     return [json.loads(line.replace(f"{root}/", "")) for line in printed.splitlines()]
 
 
 def spread(items: list[Any], count: int) -> list[Any]:
-    """`count` of the items, evenly spread."""
+    """Return `count` of the items, evenly spread."""
     return [items[number * len(items) // count] for number in range(count)]
 
 
 def manifest_rows(data: Path, folder: Path) -> list[tuple[str, ...]]:
-    """Rows of path, text, emotion, dialogue_id, utterance_id, speaker; faces are written as PNG."""
+    """Return rows of the manifest, whose columns `measured` names; write the faces as PNG files."""
     rows: list[tuple[str, ...]] = []
     for clip in spread(sorted((data / "ravdess").glob("*.flac")), SPEECH):
         rows.append((str(clip), "", EMOTIONS_OF_RAVDESS[clip.name.split("-")[2]], "", "", ""))
@@ -74,7 +74,7 @@ def manifest_rows(data: Path, folder: Path) -> list[tuple[str, ...]]:
 
 
 def measured(data: Path, folder: Path) -> dict[str, Any]:
-    """Figures of `evaluate` on speech, faces and dialogues together."""
+    """Return the figures of `evaluate` on speech, faces and dialogues together."""
     rows = manifest_rows(data, folder)
     manifest = folder / "manifest.csv"
     with manifest.open("w", encoding="utf-8", newline="") as file:
@@ -91,7 +91,7 @@ def measured(data: Path, folder: Path) -> dict[str, Any]:
 
 
 def main(data: Path, demo: Path, out: Path) -> None:
-    """Write everything to one file."""
+    """Predict all inputs and write the answers to one file."""
     grid = data / "grid"
     with TemporaryDirectory() as name:
         folder = Path(name)
