@@ -46,7 +46,7 @@ def predict(
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
     from avt_memocmt.inference.results import to_json
-    from avt_memocmt.media.reader import find_media
+    from avt_memocmt.media.discovery import find_media
     from avt_memocmt.preprocessing.transcripts import load_transcript
     from avt_memocmt.report.prediction_page import write_report
 

@@ -19,31 +19,13 @@ TIMESTAMP_JITTER = 0.05
 MAX_GAP = 60.0
 """Seconds; a longer jump forward is taken for a damaged timestamp, not for missing sound."""
 
-_MINUS_3_DB = 2**-0.5
-# Left and right average to one channel; the centre and the surrounds enter both sides at -3 dB
-# (ITU-R BS.775); the low-frequency channel is dropped, as that recommendation allows.
-_GAINS = {
-    "FC": _MINUS_3_DB,
-    "BL": 0.5 * _MINUS_3_DB,
-    "BR": 0.5 * _MINUS_3_DB,
-    "BC": 0.5 * _MINUS_3_DB,
-    "SL": 0.5 * _MINUS_3_DB,
-    "SR": 0.5 * _MINUS_3_DB,
-    "LFE": 0.0,
-    "LFE2": 0.0,
-}
-_USUAL_LAYOUTS = {
-    6: ["FL", "FR", "FC", "LFE", "BL", "BR"],
-    8: ["FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"],
-}
-
 
 class AudioConverter:
-    """Mixes down, resamples and places decoded sound on the media clock.
+    """Mixes decoded sound to mono, resamples it and places it on the media clock.
 
-    Chunks never overlap and never run backwards. A hole in the timestamps, or a late first one,
-    shows as a jump of `AudioChunk.start`; jitter and timestamps that run backwards are ignored:
-    the sound goes on where it was.
+    Chunks never overlap and never run backwards. Missing sound in the middle, or a late start,
+    shows as a jump of `AudioChunk.start`. Jitter and timestamps that run backwards are ignored: the
+    next chunk follows the last one.
 
     Args:
         origin: the timestamp, in seconds, at which the media starts.
@@ -68,7 +50,7 @@ class AudioConverter:
         yield from self._pull()
 
     def flush(self) -> Iterator[AudioChunk]:
-        """The few samples that the resampler still holds."""
+        """Yield the few samples that the resampler still holds."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._pull()
@@ -100,27 +82,24 @@ class AudioConverter:
         return self._start + self._count / SAMPLE_RATE
 
 
-def channel_gains(layout: AudioLayout) -> list[float]:
-    """Gain of every channel in the mix to mono.
+def _mono_filter(layout: AudioLayout) -> tuple[str, str]:
+    """FFmpeg's filter, and its options, that mixes a layout to mono.
 
-    Stereo becomes the mean of both sides. With a centre, which carries the dialogue of film and
-    television, the mix is the ITU-R BS.775 stereo down-mix followed by that mean. Six or eight
-    channels without names, as in a plain WAV file, are taken for 5.1 and 7.1; other channels
-    without a known place are averaged.
+    Stereo becomes the mean of both sides. Other layouts become the stereo mix of ITU-R BS.775
+    (centre, which carries the dialogue of film and television, and surrounds at -3 dB, no
+    low-frequency channel), then that mean. Six or eight channels without names, as in a plain WAV
+    file, are taken for 5.1 and 7.1; the mean of all is taken of other channels without left and
+    right.
     """
-    names = [channel.name for channel in layout.channels]
-    if len(names) == 1:
-        return [1.0]
-    if "FL" not in names and len(names) in _USUAL_LAYOUTS:
-        names = _USUAL_LAYOUTS[len(names)]
-    if not {"FL", "FR"} <= set(names):
-        return [1.0 / len(names)] * len(names)
-    return [_GAINS.get(name, 0.5) for name in names]
+    names = {channel.name for channel in layout.channels}
+    count = len(layout.channels)
+    if {"FL", "FR"} <= names or count in (6, 8):
+        # swresample's own gains are 3 dB higher and would clip loud stereo.
+        return "aresample", f"out_chlayout=mono:rematrix_volume={0.5**0.5!r}"
+    return "pan", "mono|c0=" + "+".join(f"{1 / count:.6f}*c{index}" for index in range(count))
 
 
 def _conversion_graph(frame: AudioFrame) -> Graph:
-    gains = channel_gains(frame.layout)
-    mix = "+".join(f"{gain:.6f}*c{index}" for index, gain in enumerate(gains))
     time_base = frame.time_base or f"1/{frame.sample_rate}"
     graph = Graph()
     steps = [
@@ -133,7 +112,7 @@ def _conversion_graph(frame: AudioFrame) -> Graph:
         ),
         # Float before the mix, or integer formats would clip inside it.
         graph.add("aformat", "sample_fmts=fltp"),
-        graph.add("pan", f"mono|c0={mix}"),
+        graph.add(*_mono_filter(frame.layout)),
         graph.add("aresample", str(SAMPLE_RATE)),
         graph.add("aformat", "sample_fmts=flt"),
         graph.add("abuffersink"),

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -24,46 +23,22 @@ from av.video.stream import VideoStream
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
-from avt_memocmt.media.discovery import MEDIA_SUFFIXES, find_media
 from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
 from avt_memocmt.media.types import AudioChunk, VideoFrame
-
-Item = TypeVar("Item")
-
-
-_END = object()
-
-
-def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
-    """The same items in the same order, taken from the iterator in a thread of its own.
-
-    Closing the generator waits for that thread.
-
-    Args:
-        items: what it raises is raised here, in its place.
-        most: items that may be ready before they are asked for.
-    """
-    with ThreadPoolExecutor(1, "decoder") as thread:
-        coming = deque(thread.submit(next, items, _END) for _ in range(most))
-        while True:
-            item = coming.popleft().result()
-            if item is _END:
-                return
-            coming.append(thread.submit(next, items, _END))
-            yield item  # type: ignore[misc]
-
-
-__all__ = ["MEDIA_SUFFIXES", "MediaReader", "find_media"]
 
 # Formats whose header states the length; elsewhere FFmpeg only estimates it.
 _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _MAX_READ_FAILURES = 50
-_AHEAD = 24  # events: bounds what decoded pictures of a film without sound may take
+_AHEAD = 24  # events: bounds the memory of decoded pictures
+_END = object()
+Item = TypeVar("Item")
 
 
 class MediaReader:
     """Decodes the sound and the sampled pictures of one file in one pass, with bounded memory.
+
+    No library reads both in the order of the file with a bound on what waits for the other.
 
     Attributes:
         info: what the header says the file holds.
@@ -80,7 +55,7 @@ class MediaReader:
             here on is.
         end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
             once both kinds have passed it.
-        container: what is read, where it is open already; the path is then but a name.
+        container: an open source to read; the path is then only its name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
@@ -144,7 +119,7 @@ class MediaReader:
         self._container.close()
 
     def events_ahead(self) -> Iterator[AudioChunk | VideoFrame]:
-        """`events`, decoded some way ahead in a thread of its own; ends when the reader closes."""
+        """Yield `events`, decoded ahead in a thread of its own; ends when the reader closes."""
         self._ahead = read_ahead(self.events(), _AHEAD)
         return self._ahead
 
@@ -236,9 +211,9 @@ class MediaReader:
             self._warn("corrupt_audio" if stream is self._audio else "corrupt_frames")
 
     def _pass_over(self, packet: Packet[Stream] | None) -> None:
-        """Let the decoder drop the packet's picture if it will not be kept and no other needs it.
+        """Let the decoder drop the packet's picture if neither we nor another picture need it.
 
-        Only the decoder knows the latter; half of the pictures of usual H.264 are such.
+        Only the decoder knows which pictures others need; half of those of usual H.264 are not.
         """
         if self._video is None or packet is None or packet.pts is None:
             return
@@ -267,7 +242,9 @@ class MediaReader:
         time = self._next_picture
         if frame.pts is not None and unit is not None:
             time = max(0.0, float(frame.pts * unit) - self._origin)
-        self._next_picture = time + self._length(frame, unit)
+        rate = float(self._video.guessed_rate or 25)
+        length = float(frame.duration * unit) if frame.duration and unit else 1.0 / rate
+        self._next_picture = time + length
         self._picture_end = max(self._picture_end or 0.0, self._next_picture)
         if not self._start <= time < self._end or not self._sampler.wants(time):
             return None
@@ -276,12 +253,6 @@ class MediaReader:
         except (av.FFmpegError, ValueError):
             self._warn("corrupt_frames")
             return None
-
-    def _length(self, frame: DecodedFrame, unit: Fraction | None) -> float:
-        if frame.duration and unit:
-            return float(frame.duration * unit)
-        rate = self._video.guessed_rate if self._video is not None else None
-        return 1.0 / float(rate or 25)
 
     def _is_past_end(self) -> bool:
         sound_done = self._audio is None or (self._sound_end or 0.0) >= self._end
@@ -307,3 +278,23 @@ class MediaReader:
     def _warn(self, name: str) -> None:
         if name not in self.warnings:
             self.warnings.append(name)
+
+
+def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
+    """Yield the items of an iterator, which runs ahead in a thread of its own.
+
+    Closing the generator waits for that thread. An error of the iterator is raised here, after the
+    items before it.
+
+    Args:
+        items: the iterator.
+        most: items that may be ready before they are asked for.
+    """
+    with ThreadPoolExecutor(1, "decoder") as thread:
+        coming = deque(thread.submit(next, items, _END) for _ in range(most))
+        while True:
+            item = coming.popleft().result()
+            if item is _END:
+                return
+            coming.append(thread.submit(next, items, _END))
+            yield item  # type: ignore[misc]

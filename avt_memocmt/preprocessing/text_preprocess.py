@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
+
+from ftfy import TextFixerConfig, fix_text
 
 _MAX_PASSES = 8
 """Repairs can uncover one another ("&amp;lt;b&amp;gt;"); markup nested deeper than this stays."""
@@ -13,16 +14,10 @@ _QUOTES = str.maketrans(
     {**dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032", "'"), "\u00b4": "'", "`": "'"}
     | {**dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'), "\u2026": "..."}
 )
-# What UTF-8 bytes look like after a cp1252 or Latin-1 reading. Only pairs that real prose does not
-# contain: an e-acute before two closing quotes is also valid UTF-8 (of a Chinese character).
-_MOJIBAKE = re.compile(
-    "\u00e2[\u20ac\u201a\u201e\u2122\x80\x82\x84\x99]."  # U+2000-213F, U+2640-267F
-    "|\u00c2[\u00a0-\u00bf]"  # U+00A0-00BF
-    "|\u00c3[\u00a0-\u00bf\u20ac\u2021\u2030\u0153\x80\x87\x89\x9c]"  # most accented letters
-    "|\u00f0[\u0178\x9f].."  # emoji
+# Letters of every language stay as they are written: no ligature and no wide form is rewritten.
+_REPAIRS = TextFixerConfig(
+    unescape_html=True, uncurl_quotes=False, fix_latin_ligatures=False, fix_character_width=False
 )
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_AMPERSANDS = re.compile(r"&(?:amp;)+")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[0-9:.]+>|\{\\[^{}]*\}|\{[A-Za-z]:[^{}]*\}")
 _LINE_BREAK = re.compile(r"\\[Nh]|<[bB][rR]\s*/?>")
 _URL = re.compile(r"\b(?:https?://|www\.(?=\w))\S*[^\s.,!?;:\"')\]]", re.IGNORECASE)
@@ -58,10 +53,10 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 def clean_text(text: str, lowercase: bool = False) -> str:
     """One line of plain text with the words that are said and their punctuation.
 
-    Repairs cp1252 text that was read as Latin-1 (U+0080 to U+009F, MELD's older copies) and common
-    UTF-8 text that was read as cp1252; unfolds HTML entities; straightens quotes; writes the
-    ellipsis as three dots; drops control and zero-width characters, HTML, WebVTT and SSA tags,
-    URLs, music signs, captions in square brackets, and captions in parentheses that name a sound.
+    Repairs text that was read in a wrong encoding (ftfy), such as cp1252 read as Latin-1 (U+0080 to
+    U+009F, MELD's older copies); unfolds HTML entities; straightens quotes; writes the ellipsis as
+    three dots; drops control and zero-width characters, HTML, WebVTT and SSA tags, URLs, music
+    signs, captions in square brackets, and captions in parentheses that name a sound.
     Words in other parentheses, dashes, numbers, emoji (they carry emotion) and letters of every
     language stay, in NFC form. Cleaning a clean text changes nothing.
 
@@ -111,11 +106,7 @@ def spoken_words(word: str) -> list[str]:
 
 
 def _clean_once(text: str) -> str:
-    text = _MOJIBAKE.sub(_repair_mojibake, text)
-    text = "".join(_from_cp1252(char) for char in text)
-    text = _AMPERSANDS.sub("&", text)
-    text = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
-    text = text.translate(_QUOTES)
+    text = fix_text(text, _REPAIRS).translate(_QUOTES)
     text = _LINE_BREAK.sub(" ", text)
     text = " ".join(text.split())
     text = "".join(char for char in text if unicodedata.category(char) not in _DROPPED_CATEGORIES)
@@ -129,25 +120,6 @@ def _clean_once(text: str) -> str:
 def _is_caption(inside: str) -> bool:
     """Whether a parenthesis names a sound: few words, one of them such a word."""
     return not inside.strip() or (len(inside.split()) <= 4 and bool(_SOUND.search(inside)))
-
-
-def _repair_mojibake(match: re.Match[str]) -> str:
-    try:
-        return b"".join(_single_byte(char) for char in match.group()).decode("utf-8")
-    except UnicodeError:
-        return match.group()
-
-
-def _single_byte(char: str) -> bytes:
-    """The byte that a cp1252 reader showed as `char`; bytes without a meaning there pass as C1."""
-    return char.encode("latin-1") if ord(char) < 0x100 else char.encode("cp1252")
-
-
-def _from_cp1252(char: str) -> str:
-    """A C1 control character as the cp1252 character with the same byte, if there is one."""
-    if not "\x80" <= char <= "\x9f" or char == "\x85":
-        return "..." if char == "\x85" else char
-    return char.encode("latin-1").decode("cp1252", errors="ignore")
 
 
 def _spoken_letters(letters: str) -> str:

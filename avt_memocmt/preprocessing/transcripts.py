@@ -131,7 +131,11 @@ def _read(path: Path) -> str:
 
 
 def _captions(path: Path, lines: list[str]) -> list[Cue]:
-    """Cues of SubRip or WebVTT lines, with raw text in one or more lines."""
+    """Cues of SubRip or WebVTT lines, with raw text in one or more lines.
+
+    pysubs2 and webvtt-py pass over a cue whose times they cannot read; here that is an error with
+    its line, for a transcript without some of its words would be aligned wrongly.
+    """
     webvtt = path.suffix.lower() == ".vtt"
     cues: list[Cue] = []
     for first, block in _blocks(lines):

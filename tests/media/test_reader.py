@@ -25,7 +25,8 @@ from media_factory import (
 from PIL import Image, ImageCms
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.media.reader import MediaReader, find_media, read_ahead
+from avt_memocmt.media.discovery import find_media
+from avt_memocmt.media.reader import MediaReader, read_ahead
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
 THREE_SECONDS = np.arange(75) / 25
