@@ -1,7 +1,7 @@
 """The feature store: Parquet shards of encoder tokens, and a manifest that says what made them.
 
-One row per utterance. Shards appear by atomic rename, so whatever is in the folder is whole; which
-shard holds which utterance is up to the writer, so that an interrupted run can go on.
+One row per utterance. Shards appear by atomic rename, so every file in the folder is whole. The
+writer decides which shard holds which utterance, so that an interrupted run can go on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,11 @@ class FeatureRow:
     Attributes:
         key: (split, dialogue_id, utterance_id).
         speaker: or None.
-        text: its words, "" where there are none.
+        text: the words, "" where there are none.
         emotion: index into `EMOTIONS`, or `index.UNLABELLED`.
         duration: seconds of the utterance.
         tokens: per modality that is present; float16 on disk.
-        warnings: what was noticed while extracting ("no_face", "silent_audio", ...).
+        warnings: what the extraction met ("no_face", "silent_audio", ...).
     """
 
     key: UtteranceKey
@@ -132,9 +132,9 @@ class FeatureStore:
         return cls(folder, manifest)
 
     def encoder_sha256(self, modality: str) -> str | None:
-        """SHA-256 of what is said of the encoder of a modality and of its preprocessing.
+        """SHA-256 of what the manifest says of a modality's encoder and its preprocessing.
 
-        None where the tokens were imported: another file of the same pack is no other encoder.
+        None where the tokens were imported: two files of one pack are not two encoders.
         """
         made = self.manifest.extractor.get(modality, {})  # type: ignore[call-overload]
         if "name" not in made:
@@ -150,7 +150,9 @@ class FeatureStore:
         Raises:
             AvtError: it was not; the differing keys are named.
         """
-        ours, theirs = (flatten(json.loads(m.model_dump_json())) for m in (self.manifest, manifest))
+        ours, theirs = (
+            _flatten(json.loads(m.model_dump_json())) for m in (self.manifest, manifest)
+        )
         different = sorted(
             key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)
         )
@@ -191,17 +193,18 @@ class FeatureStore:
         """Read rows in the order of writing, one shard in memory at a time.
 
         Args:
-            split: only this one.
-            modalities: only these tokens are read.
+            split: read the rows of this split alone.
+            modalities: read the tokens of these modalities alone.
 
         Raises:
             AvtError: a shard is damaged.
         """
         names = [m for m in self.manifest.modalities if modalities is None or m in modalities]
+        lists = [f"{name}_{part}" for name in names for part in ("values", "spans")]
         wanted = None if split is None else [("split", "==", split)]
         for path in self.shards():
             try:
-                table = pq.read_table(path, columns=_columns(names), filters=wanted)
+                table = pq.read_table(path, columns=[*_PLAIN, *lists], filters=wanted)
             except (OSError, pa.ArrowException) as error:
                 raise AvtError(
                     f"{path} is damaged; delete it and run the extraction again."
@@ -238,14 +241,11 @@ class FeatureStore:
 
     def _table(self, rows: Sequence[FeatureRow]) -> pa.Table:
         columns: dict[str, Any] = {
-            "split": pa.array([row.key.split for row in rows], pa.string()),
-            "dialogue_id": pa.array([row.key.dialogue_id for row in rows], pa.int64()),
-            "utterance_id": pa.array([row.key.utterance_id for row in rows], pa.int64()),
-            "speaker": pa.array([row.speaker for row in rows], pa.string()),
-            "text": pa.array([row.text for row in rows], pa.string()),
-            "emotion": pa.array([row.emotion for row in rows], pa.int8()),
-            "duration": pa.array([row.duration for row in rows], pa.float64()),
-            "warnings": pa.array([list(row.warnings) for row in rows], pa.list_(pa.string())),
+            name: pa.array(
+                [getattr(row.key if name in UtteranceKey._fields else row, name) for row in rows],
+                kind,
+            )
+            for name, kind in _PLAIN.items()
         }
         for name in self.manifest.modalities:
             found = [row.tokens.get(name) for row in rows]
@@ -256,13 +256,13 @@ class FeatureStore:
         return pa.table(columns)
 
     def _read(self, table: pa.Table, names: Sequence[str]) -> Iterator[FeatureRow]:
-        plain = {name: table[name].to_pylist() for name in _PLAIN}
+        plain = zip(*(table[name].to_pylist() for name in _PLAIN), strict=True)
         lists = {
             name: table[name].combine_chunks()
             for modality in names
             for name in (f"{modality}_values", f"{modality}_spans")
         }
-        for i in range(len(table)):
+        for i, (*key, speaker, text, emotion, duration, warnings) in enumerate(plain):
             tokens = {}
             for name in names:
                 values, spans = (lists[f"{name}_{part}"][i] for part in ("values", "spans"))
@@ -274,26 +274,21 @@ class FeatureStore:
                         spans.values.to_numpy(zero_copy_only=False).reshape(-1, 2),
                     )
             yield FeatureRow(
-                UtteranceKey(plain["split"][i], plain["dialogue_id"][i], plain["utterance_id"][i]),
-                plain["speaker"][i],
-                plain["text"][i],
-                plain["emotion"][i],
-                plain["duration"][i],
-                tokens,
-                tuple(plain["warnings"][i]),
+                UtteranceKey(*key), speaker, text, emotion, duration, tokens, tuple(warnings)
             )
 
 
-_PLAIN = (
-    "split",
-    "dialogue_id",
-    "utterance_id",
-    "speaker",
-    "text",
-    "emotion",
-    "duration",
-    "warnings",
-)
+_PLAIN = {
+    "split": pa.string(),
+    "dialogue_id": pa.int64(),
+    "utterance_id": pa.int64(),
+    "speaker": pa.string(),
+    "text": pa.string(),
+    "emotion": pa.int8(),
+    "duration": pa.float64(),
+    "warnings": pa.list_(pa.string()),
+}
+"""Columns beside the tokens, and their types."""
 
 
 def _half(values: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
@@ -301,16 +296,10 @@ def _half(values: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
         return values.astype(np.float16)
 
 
-def _columns(names: Iterable[str]) -> list[str]:
-    return [*_PLAIN, *(f"{name}_{part}" for name in names for part in ("values", "spans"))]
-
-
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"a": {"b": 1}} -> {"a.b": 1}."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
+        is_nested = isinstance(value, dict)
+        flat |= _flatten(value, f"{prefix}{key}.") if is_nested else {f"{prefix}{key}": value}
     return flat

@@ -45,8 +45,13 @@ class ManifestRow:
 
     @property
     def duration(self) -> float:
-        """Nominal seconds of the words alone."""
-        return SECONDS_PER_WORD * max(1, len(self.text.split()))
+        """Nominal seconds; see `nominal_seconds`."""
+        return nominal_seconds(self.text)
+
+
+def nominal_seconds(text: str) -> float:
+    """How long it takes to say a text of which there is no recording."""
+    return SECONDS_PER_WORD * max(1, len(text.split()))
 
 
 def read_manifest(path: str | Path) -> list[list[ManifestRow]]:
@@ -61,30 +66,45 @@ def read_manifest(path: str | Path) -> list[list[ManifestRow]]:
             or a time that is no number; the message names the line.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_columns(path, reader.fieldnames or [])
-            rows = [_row(path, number, raw) for number, raw in enumerate(reader, start=2)]
-    except OSError as error:
-        raise AvtError(f"cannot read the manifest {path}: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise AvtError(f"{path} is not a CSV file in UTF-8: {error}.") from error
-    if not rows:
-        raise AvtError(f"{path} has no rows; give one row per utterance.")
+    hint = f"the columns are {', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
+    table = read_table(path, REQUIRED, hint)
+    rows = [_row(path, number, raw) for number, (_, raw) in enumerate(table, start=2)]
     dialogues: dict[str, list[ManifestRow]] = {}
     for row in rows:
         dialogues.setdefault(row.dialogue, []).append(row)
     return [sorted(turns, key=lambda row: row.utterance) for turns in dialogues.values()]
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    missing = [name for name in REQUIRED if name not in columns]
-    if missing:
-        raise AvtError(
-            f"{path} lacks the column {', '.join(missing)}; the columns are "
-            f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}."
-        )
+def read_table(
+    path: Path, columns: Sequence[str], hint: str
+) -> list[tuple[int, dict[str, str | None]]]:
+    """Read a CSV file in UTF-8 with a header.
+
+    Args:
+        path: the file.
+        columns: the names that the header must have.
+        hint: for the message where one is missing: what to give.
+
+    Returns:
+        The number of the last line of each row, and its cells by column.
+
+    Raises:
+        AvtError: the file cannot be read, is no CSV in UTF-8, lacks a column, or has no rows.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or [])]
+            if missing:
+                raise AvtError(f"{path} lacks the column {', '.join(missing)}; {hint}.")
+            rows = [(reader.line_num, raw) for raw in reader]
+    except OSError as error:
+        raise AvtError(f"cannot read {path}: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise AvtError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+    if not rows:
+        raise AvtError(f"{path} has no rows; give one row per utterance.")
+    return rows
 
 
 def _row(manifest: Path, line: int, raw: dict[str, str | None]) -> ManifestRow:

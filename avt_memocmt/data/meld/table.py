@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.manifest import read_table
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_preprocess import clean_text
@@ -70,27 +69,17 @@ def read_meld_table(path: Path, split: str) -> list[MeldRow]:
             an unknown emotion, a bad id or a bad time, or two rows are one utterance; the message
             names the line.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_columns(path, reader.fieldnames or [])
-            rows = [(reader.line_num, raw) for raw in reader]
-    except FileNotFoundError as error:
-        raise AvtError(f"{path} is missing; give a folder with the MELD transcripts.") from error
-    except OSError as error:
-        raise AvtError(f"cannot read {path}: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise AvtError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+    if not path.exists():
+        raise AvtError(f"{path} is missing; give a folder with the MELD transcripts.")
+    hint = f"give MELD's own table with the columns {', '.join(COLUMNS)}"
     found: dict[UtteranceKey, MeldRow] = {}
-    for line, raw in rows:
+    for line, raw in read_table(path, COLUMNS, hint):
         row = _row(f"{path}, line {line}", split, raw)
         if row.key in found:
             raise AvtError(
                 f"{path}, line {line}: {row.key} is there twice; remove one of the rows."
             )
         found[row.key] = row
-    if not found:
-        raise AvtError(f"{path} has no rows; give one row per utterance.")
     return [found[key] for key in sorted(found)]
 
 
@@ -103,15 +92,6 @@ def parse_time(text: str) -> float | None:
     if match is None or int(match[2]) > 59 or int(match[3]) > 59:
         return None
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(f"{match[3]}.{match[4] or 0}")
-
-
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    missing = [name for name in COLUMNS if name not in columns]
-    if missing:
-        raise AvtError(
-            f"{path} lacks the column {', '.join(missing)}; give MELD's own table with the columns "
-            f"{', '.join(COLUMNS)}."
-        )
 
 
 def _row(where: str, split: str, raw: dict[str, str | None]) -> MeldRow:

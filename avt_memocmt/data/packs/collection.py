@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avt_memocmt.config import Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey, UtteranceRecord, group_dialogues
-from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.data.manifest import nominal_seconds
 from avt_memocmt.data.packs.layouts import PackedUtterance, Turns, find_utterances
 from avt_memocmt.data.packs.lookup import Pack, shown
 from avt_memocmt.data.packs.mapping import FeatureSource, PackMapping
@@ -177,7 +177,7 @@ def _duration(record: UtteranceRecord, measured: float | None) -> float:
         return measured
     if record.end is not None and record.end > record.start:
         return record.end - record.start
-    return SECONDS_PER_WORD * max(1, len(record.text.split()))
+    return nominal_seconds(record.text)
 
 
 MAX_VALUES = 1 << 22
