@@ -150,16 +150,11 @@ class FeatureStore:
         Raises:
             AvtError: it was not; the differing keys are named.
         """
-        ours, theirs = (
-            _flatten(json.loads(m.model_dump_json())) for m in (self.manifest, manifest)
-        )
-        different = sorted(
-            key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)
-        )
+        ours, theirs = (_flatten(m.model_dump(mode="json")) for m in (self.manifest, manifest))
+        different = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
         if different:
             shown = "; ".join(
-                f"{key} is {ours.get(key)!r} there and {theirs.get(key)!r} here"
-                for key in different[:5]
+                f"{k} is {ours.get(k)!r} there and {theirs.get(k)!r} here" for k in different[:5]
             )
             raise AvtError(
                 f"{self.folder} was made by another extractor: {shown}. Give another folder, or "

@@ -67,7 +67,7 @@ def read_manifest(path: str | Path) -> list[list[ManifestRow]]:
     """
     path = Path(path)
     hint = f"the columns are {', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
-    table = read_table(path, REQUIRED, hint)
+    table = read_table(path, REQUIRED, hint, "the manifest ")
     rows = [_row(path, number, raw) for number, (_, raw) in enumerate(table, start=2)]
     dialogues: dict[str, list[ManifestRow]] = {}
     for row in rows:
@@ -76,7 +76,7 @@ def read_manifest(path: str | Path) -> list[list[ManifestRow]]:
 
 
 def read_table(
-    path: Path, columns: Sequence[str], hint: str
+    path: Path, columns: Sequence[str], hint: str, kind: str = ""
 ) -> list[tuple[int, dict[str, str | None]]]:
     """Read a CSV file in UTF-8 with a header.
 
@@ -84,6 +84,7 @@ def read_table(
         path: the file.
         columns: the names that the header must have.
         hint: for the message where one is missing: what to give.
+        kind: for the message where the file cannot be read, such as "the manifest ".
 
     Returns:
         The number of the last line of each row, and its cells by column.
@@ -99,7 +100,7 @@ def read_table(
                 raise AvtError(f"{path} lacks the column {', '.join(missing)}; {hint}.")
             rows = [(reader.line_num, raw) for raw in reader]
     except OSError as error:
-        raise AvtError(f"cannot read {path}: {error.strerror}.") from error
+        raise AvtError(f"cannot read {kind}{path}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise AvtError(f"{path} is not a CSV file in UTF-8: {error}.") from error
     if not rows:
