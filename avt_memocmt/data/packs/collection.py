@@ -21,11 +21,14 @@ from avt_memocmt.data.packs.read import array_of_tensor
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 
-MAX_VALUES = 1 << 30
-"""Values of all utterances, which lie in memory (2 GiB) until the store is written."""
+MAX_VALUES = 1 << 22
+"""Values of one modality of one utterance: 80 s of 50 tokens a second that are 1024 wide."""
+
+MAX_TOTAL_VALUES = 1 << 30
+"""Values of all utterances, which are in memory (2 GiB) until the store is written."""
 
 MAX_UNKNOWN = 1 << 20
-"""Utterances that the index lacks, after which a pack is taken for another corpus."""
+"""More utterances than this that the index lacks mean that the pack is of another corpus."""
 
 
 @dataclass
@@ -36,9 +39,9 @@ class ImportReport:
         rows: utterances of the index in the splits that the packs cover; each has a row.
         present: rows with tokens, per modality.
         not_measured: named values that are NaN in those rows, per modality.
-        missing: rows that the packs lack; they have no tokens.
-        unknown: utterances of the packs that the index lacks; they are left out.
-        disagreeing: labels of the packs that differ from the index, whose labels stand.
+        missing: rows without tokens, because the packs do not have the utterance.
+        unknown: utterances of the packs that are left out, because the index lacks them.
+        disagreeing: labels of the packs that differ from the index; the index is followed.
     """
 
     rows: int = 0
@@ -49,14 +52,8 @@ class ImportReport:
     disagreeing: int = 0
 
 
-@dataclass(frozen=True)
-class _Imported:
-    values: dict[Modality, NDArray[np.float16]]
-    duration: float | None
-
-
 class PackCollection:
-    """The values of all packs by utterance, while they are read.
+    """Gathers the features of packs by utterance, and makes the rows of a store of them.
 
     Args:
         mapping: how the packs are laid out.
@@ -71,16 +68,17 @@ class PackCollection:
             (turns[0].split, turns[0].dialogue_id): [turn.utterance_id for turn in turns]
             for turns in group_dialogues(records)
         }
-        self._found: dict[UtteranceKey, _Imported] = {}
+        self._found: dict[UtteranceKey, tuple[dict[Modality, NDArray[np.float16]], float]] = {}
         self._widths: dict[Modality, int] = {}
         self._size = 0
 
     def add(self, pack: Pack) -> None:
-        """Take the utterances of one pack that the index has.
+        """Add the utterances of one pack that the index has.
 
         Raises:
-            AvtError: it is unfit (see `pack_layouts` and `pack_features`), repeats an utterance,
-                has none of the index, or its vectors differ in width from the ones before.
+            AvtError: it does not fit the mapping (see `find_utterances`), a feature cannot be used
+                (see `utterance_values`), an utterance is there twice, none is in the index, or
+                vectors differ in width from those before.
         """
         unknown: UtteranceKey | None = None
         matched = False
@@ -114,9 +112,9 @@ class PackCollection:
                 if found is not None:
                     self._check(modality, found, what)
                     values[modality] = found
-        self._found[item.key] = _Imported(values, item.duration)
-        label = self._records[item.key].emotion
-        if item.emotion is not None and label not in (UNLABELLED, item.emotion):
+        record = self._records[item.key]
+        self._found[item.key] = values, _duration(record, item.duration)
+        if item.emotion is not None and record.emotion not in (UNLABELLED, item.emotion):
             self.report.disagreeing += 1
 
     def _check(self, modality: Modality, values: NDArray[np.float16], what: str) -> None:
@@ -127,8 +125,10 @@ class PackCollection:
                 "the same."
             )
         self._size += values.size
-        if self._size > MAX_VALUES:
-            raise AvtError(f"{what}: over {MAX_VALUES} values so far; import fewer files at once.")
+        if self._size > MAX_TOTAL_VALUES:
+            raise AvtError(
+                f"{what}: over {MAX_TOTAL_VALUES} values so far; import fewer files at once."
+            )
 
     def shapes(self) -> dict[Modality, TokenShape]:
         """What the tokens of each modality are."""
@@ -155,16 +155,15 @@ class PackCollection:
         return rows
 
     def _row(self, record: UtteranceRecord) -> FeatureRow:
-        found = self._found.get(record.key, _Imported({}, None))
-        duration = _duration(record, found.duration)
+        found, duration = self._found.get(record.key) or ({}, _duration(record, None))
         row = FeatureRow(record.key, record.speaker, record.text, record.emotion, duration)
-        for modality, values in found.values.items():
+        for modality, values in found.items():
             spans = self._spans(modality, len(values), duration)
             row.tokens[modality] = Tokens(values, spans)  # type: ignore[arg-type]
         return row
 
     def _spans(self, modality: Modality, count: int, duration: float) -> NDArray[np.float32]:
-        """[tokens, 2] seconds: named values hold for all of the utterance, others divide it."""
+        """[tokens, 2] seconds: all of the utterance for named values, equal parts for others."""
         if self._mapping.modalities[modality].named:
             return np.tile(np.array([0.0, duration], dtype=np.float32), (count, 1))
         edges = np.linspace(0.0, duration, count + 1, dtype=np.float32)
@@ -172,16 +171,12 @@ class PackCollection:
 
 
 def _duration(record: UtteranceRecord, measured: float | None) -> float:
-    """Seconds as the pack tells, else as the index does, else nominal for the words."""
+    """Seconds by the pack, else by the index, else nominal seconds of the words."""
     if measured is not None and 0 < measured < float("inf"):
         return measured
     if record.end is not None and record.end > record.start:
         return record.end - record.start
     return nominal_seconds(record.text)
-
-
-MAX_VALUES = 1 << 22
-"""Values of one modality of one utterance: 80 s of 50 tokens a second that are 1024 wide."""
 
 
 def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray[np.float16] | None:
@@ -196,11 +191,10 @@ def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray
         [names, 1] for named values, else [tokens, dim]; None where nothing was measured.
 
     Raises:
-        AvtError: it is no such thing, is too large, or holds a value that is not finite (NaN may
-            stand for a named value); or half precision cannot tell its values from infinity, or any
-            of them from 0.
+        AvtError: it is not numbers of that shape, too large, or holds a value that is not finite
+            (a named value may be NaN) or does not fit into half precision.
     """
-    values = _matrix(features, what)
+    values = np.atleast_2d(_array(features, what, dimensions=2))
     if source.named:
         values = values.reshape(-1, 1)
         if len(values) != len(source.columns or ()):
@@ -227,14 +221,8 @@ def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray
     return half
 
 
-def _matrix(value: Any, what: str) -> NDArray[Any]:
-    """float [tokens, dim] of a vector or a matrix."""
-    array = _array(value, what, dimensions=2)
-    return array if array.ndim == 2 else array.reshape(1, -1)
-
-
 def _array(value: Any, what: str, dimensions: int) -> NDArray[Any]:
-    """Sizes are checked before anything is copied: a list may hold another one many times."""
+    """Floats [dim] or [tokens, dim]; a list may hold another many times, so sizes are checked."""
     if isinstance(value, torch.Tensor):
         value = array_of_tensor(value, what)
     if isinstance(value, np.ndarray):
@@ -250,14 +238,10 @@ def _array(value: Any, what: str, dimensions: int) -> NDArray[Any]:
         return np.array(value, dtype=np.float64)
     if dimensions == 1:
         raise AvtError(f"{what}: a list holds more than numbers.")
-    return _stack(value, what)
-
-
-def _stack(rows: list[Any] | tuple[Any, ...], what: str) -> NDArray[np.float64]:
     vectors: list[NDArray[Any]] = []
-    for row in rows:
+    for row in value:
         vectors.append(_array(row, what, dimensions=1))
-        _check_size(len(vectors[0]) * len(rows), what)
+        _check_size(len(vectors[0]) * len(value), what)
         if len(vectors[-1]) != len(vectors[0]):
             raise AvtError(
                 f"{what}: its vectors have {len(vectors[0])} and {len(vectors[-1])} values; give "

@@ -22,7 +22,7 @@ from avt_memocmt.version import __version__
 
 ROWS_PER_SHARD = 2048
 VALUES_PER_SHARD = 1 << 25
-"""A shard is closed by whichever comes first."""
+"""A shard ends at this many rows or values, whichever comes first."""
 
 
 def import_packs(
@@ -38,17 +38,16 @@ def import_packs(
     Every utterance of the index in a split that the packs cover has a row, in the index's order.
 
     Args:
-        files: packs that `mapping` describes.
-        mapping: how they are laid out.
-        records: the index; gives words, speakers and labels.
+        files: the packs.
+        mapping: the layout of the packs.
+        records: the index, which gives words, speakers and labels.
         folder: the store; must not exist, and appears whole or not at all.
-        split: of the packs, where neither they nor their names tell it.
+        split: split of the packs, where neither their contents nor their names tell it.
         progress: called after each pack.
 
     Raises:
-        AvtError: a pack is unfit (see `feature_packs`, `pack_layouts` and `pack_features`), two of
-            its vectors differ in width, none of its utterances is in the index, or the store
-            cannot be written.
+        AvtError: a pack cannot be read (see `read_pack`) or used (see `PackCollection.add`), or
+            the store cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AvtError(f"{folder} exists already; delete it, or give another folder.")

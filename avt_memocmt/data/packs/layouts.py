@@ -26,7 +26,7 @@ Turns = Mapping[tuple[str, int], Sequence[int]]
 """Utterance ids of an index in order, by (split, dialogue id)."""
 
 MAX_CELLS = 1 << 27
-"""Numbers of one table that lie in memory at once (1 GiB)."""
+"""Most numbers of one table in memory at once (1 GiB)."""
 
 _LABELS = "labels"
 
@@ -36,10 +36,10 @@ class PackedUtterance:
     """One utterance of a pack.
 
     Attributes:
-        key: may name an utterance that the index lacks.
-        features: per modality, as the pack holds them; one that is absent is not here.
+        key: the utterance; the index may not have it.
+        features: the features of each modality that is present, as the pack holds them.
         duration: seconds, or None where the pack does not say.
-        emotion: index into `EMOTIONS`, or None where the pack has no such label.
+        emotion: index into `EMOTIONS`, or None where the pack has no known label.
     """
 
     key: UtteranceKey
@@ -52,9 +52,9 @@ def find_utterances(pack: Pack, mapping: PackMapping, turns: Turns) -> Iterator[
     """Go through the utterances of a pack in its order.
 
     Args:
-        pack: one file; its `split` is what the user says, if anything.
-        mapping: how it is laid out.
-        turns: of the index, for packs that do not name their turns or rows.
+        pack: one file; its `split` is what the user gave, or None.
+        mapping: the layout of the pack.
+        turns: utterance ids of the index, for packs that do not name their turns or rows.
 
     Raises:
         AvtError: the mapping does not fit the pack, parts disagree in length with one another or
@@ -122,7 +122,7 @@ def _dialogue_key(pack: Pack, mapping: DialoguePack, dialogue: Any) -> tuple[str
 def _utterance_ids(
     pack: Pack, mapping: DialoguePack, dialogue: Any, indexed: Sequence[int] | None
 ) -> Sequence[int] | None:
-    """Of a dialogue's turns, by the pack or else by the index."""
+    """Utterance ids of a dialogue's turns, from the pack or else from the index."""
     if mapping.utterance_ids is not None:
         named = pack.table(mapping.utterance_ids).get(dialogue)
         ids = pack.sequence(named, f"the list of utterance ids of dialogue {dialogue}")

@@ -28,7 +28,7 @@ _NOT_MEASURED = frozenset({"", "nan", "na"})
 _LARGEST_ID = 10**9
 
 MAX_ITEMS = 1 << 22
-"""Rows of a part, turns of a dialogue."""
+"""Most rows of a part, and most turns of a dialogue."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Pack:
 
     Attributes:
         path: the file.
-        contents: as `feature_packs.read_pack` returns it.
-        split: of its utterances, None where they tell it themselves.
+        contents: what `read_pack` returns.
+        split: split of its utterances; None where their names or a column say it.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Pack:
     split: str | None = None
 
     def part(self, entry: Entry | None) -> Any:
-        """One part; None is the whole.
+        """Return one part of the pack, or the whole for None.
 
         Raises:
             AvtError: the pack has no such part.
@@ -67,10 +67,10 @@ class Pack:
         )
 
     def table(self, entry: Entry | None) -> dict[Any, Any]:
-        """A part that maps keys to values.
+        """Return a part that is a dictionary.
 
         Raises:
-            AvtError: it does not.
+            AvtError: it is none.
         """
         part = self.part(entry)
         if isinstance(part, dict):
@@ -81,10 +81,10 @@ class Pack:
         )
 
     def columns(self, patterns: Sequence[str]) -> list[str]:
-        """Names of the columns that fit each pattern, in the order of the patterns.
+        """Return the names of the columns that match each pattern, in the order of the patterns.
 
         Raises:
-            AvtError: none fits.
+            AvtError: a pattern matches none.
         """
         names = [name for name in self.table(None) if isinstance(name, str)]
         found = []
@@ -98,10 +98,10 @@ class Pack:
         return found
 
     def numbers(self, entry: Entry) -> NDArray[np.float64]:
-        """A column of numbers [rows]; NaN where a cell is empty.
+        """Return a column of numbers [rows]; NaN where a cell is empty.
 
         Raises:
-            AvtError: it is none; the row is named.
+            AvtError: a cell is no number; the message names the row.
         """
         values = self.values(entry)
         if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
@@ -109,10 +109,10 @@ class Pack:
         return np.array([self._cell(entry, row, value) for row, value in enumerate(values, 1)])
 
     def values(self, entry: Entry) -> Any:
-        """A column with one number or text per row, as a list or array [rows].
+        """Return a column with one number or text per row, as a list or array [rows].
 
         Raises:
-            AvtError: it is none.
+            AvtError: it has more than one value per row, or is no column.
         """
         column = self.column(entry)
         if isinstance(column, np.ndarray) and column.ndim != 1:
@@ -120,14 +120,14 @@ class Pack:
         return column
 
     def column(self, entry: Entry) -> Any:
-        """A part with one item per row; see `sequence`."""
+        """Return a part with one item per row; see `sequence`."""
         return self.sequence(self.part(entry), f"part {entry}")
 
     def sequence(self, value: Any, what: str) -> Any:
-        """A list, tuple or array with one item per turn or row; a tensor becomes an array.
+        """Return `value` as a list, tuple or array with one item per turn or row.
 
         Raises:
-            AvtError: `value`, which the message calls `what`, is no such thing.
+            AvtError: it is none of these, nor a tensor; the message calls it `what`.
         """
         if isinstance(value, torch.Tensor):
             value = array_of_tensor(value, f"{self.path}: {what}")
@@ -140,10 +140,10 @@ class Pack:
         return value
 
     def check_length(self, what: str, there: int, here: int, place: str) -> None:
-        """Check that two parts have as many items.
+        """Check that two parts have equally many items.
 
         Raises:
-            AvtError: they have not; the message is "`what` has `there`, but `here` `place`".
+            AvtError: they do not; the message is "`what` has `there`, but `here` `place`".
         """
         if there != here:
             raise AvtError(
@@ -152,7 +152,7 @@ class Pack:
             )
 
     def identifier(self, value: Any, what: str) -> int:
-        """A dialogue or utterance id.
+        """Return a dialogue or utterance id as a number.
 
         Raises:
             AvtError: it is no whole number of 0 or more.
@@ -166,10 +166,10 @@ class Pack:
         raise AvtError(f"{self.path}: the {what} {shown(value)} is no whole number of 0 or more.")
 
     def known_split(self, split: Any = None) -> str:
-        """The split that an utterance or else the pack tells.
+        """Return the split of an utterance: its own, else that of the pack.
 
         Raises:
-            AvtError: neither does.
+            AvtError: neither is known.
         """
         found = self.split if split is None else str(split)
         if found is None:
@@ -177,7 +177,7 @@ class Pack:
         return "dev" if found in _DEV_NAMES else found
 
     def key(self, name: Any) -> UtteranceKey:
-        """The utterance that "train_dia0_utt1", "0_1" or ("train", 0, 1) names.
+        """Return the key of the utterance that "train_dia0_utt1", "0_1" or ("train", 0, 1) names.
 
         Raises:
             AvtError: it names none.
@@ -228,7 +228,7 @@ def emotion_of(label: Any) -> int | None:
 
 
 def shown(value: Any) -> str:
-    """A key or cell of a pack as a message shows it."""
+    """Return a key or cell of a pack in the form that messages show."""
     return repr(value)[:60] if isinstance(value, str | int | float) else _kind(value)
 
 

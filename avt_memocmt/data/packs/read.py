@@ -1,7 +1,7 @@
 """Reading the files in which researchers exchange features: .pkl, .pt, .npz and .csv.
 
 What a file holds is returned as it is: dictionaries, lists and tuples of arrays, tensors, numbers
-and text. No reader runs code of the file, and none reserves more memory than the file accounts for.
+and text. No reader runs code from the file, and none takes more memory than fits its size.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import csv
 import math
 import pickle
 import re
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,28 +26,14 @@ MAX_BYTES = 4 << 30
 """Largest pack that is read, unpacked."""
 
 MAX_RATIO = 100
-"""Most bytes that one byte of a compressed pack may stand for; features are far below it."""
+"""Largest ratio of the unpacked to the packed size; that of features is far below."""
 
 _SMALL = 16 << 20
-"""Bytes up to which the ratio does not matter."""
+"""Unpacked bytes up to which any ratio is accepted."""
 
 _NOT_IN_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 _ZIP_MAGIC = b"PK\x03\x04"
-_DAMAGED_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    tokenize.TokenError,
-    SyntaxError,
-    EOFError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    KeyError,
-    TypeError,
-    MemoryError,
-)
 
 
 def read_pack(path: Path) -> Any:
@@ -88,11 +71,11 @@ def read_pack(path: Path) -> Any:
 
 
 def array_of_tensor(tensor: torch.Tensor, what: str) -> NDArray[Any]:
-    """A tensor as an array that shares its memory where NumPy has its type.
+    """Return a tensor as an array, which shares its memory where NumPy has the type.
 
     Raises:
-        AvtError: it is sparse, quantised, on no CPU or of a type without numbers, or repeats values
-            that are stored once, so that a small file would fill the memory.
+        AvtError: it is sparse, quantised, not on the CPU or not of numbers, or repeats values that
+            are stored once, so that a small file would fill the memory.
     """
     is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not is_plain or tensor.is_quantized:
@@ -108,11 +91,11 @@ def array_of_tensor(tensor: torch.Tensor, what: str) -> NDArray[Any]:
 
 def _read_torch(path: Path) -> Any:
     """Tensors in containers, in either of torch's formats."""
-    with path.open("rb") as file:
-        is_zip = file.read(4) == _ZIP_MAGIC
-    if is_zip:
-        _check_stored(path)
     try:
+        with path.open("rb") as file:
+            is_zip = file.read(4) == _ZIP_MAGIC
+        if is_zip:
+            _check_stored(path)
         return load_tensors(path)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -121,19 +104,16 @@ def _read_torch(path: Path) -> Any:
             f"{path} is refused or damaged: {what}; save a dictionary of tensors, or arrays as "
             ".npz or .pkl."
         ) from error
-    except OSError:
+    except (AvtError, OSError):
         raise
     except Exception as error:  # whatever damaged bytes lead torch's reader to
         raise AvtError(f"{path} is damaged or no torch file; get it again.") from error
 
 
 def _check_stored(path: Path) -> None:
-    """torch never compresses; a file that unpacks to more than itself was made to do harm."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-    except _DAMAGED_ZIP as error:
-        raise AvtError(f"{path} is damaged or no torch file; get it again.") from error
+    """Refuse a compressed archive, which torch never writes: it was made to fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > path.stat().st_size:
         raise AvtError(
             f"{path} is refused: it unpacks to {unpacked} bytes, more than it has; save it with "
@@ -154,7 +134,9 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
                 _check_member(path, archive, member)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except _DAMAGED_ZIP as error:
+    except (AvtError, OSError):
+        raise
+    except Exception as error:  # whatever damaged bytes lead NumPy's reader to
         raise AvtError(f"{path} is damaged or no .npz file; get it again.") from error
 
 
