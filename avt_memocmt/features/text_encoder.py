@@ -1,11 +1,15 @@
-"""Words in dialogue to tokens: tokenizer, batches and the encoder they go through."""
+"""Text encoders: from the words of a dialogue to one token per word piece of an utterance.
+
+The encoder reads ``[CLS] past turns [SEP] utterance [SEP]``; only the word pieces of the utterance
+itself become tokens, so that fusion and explanations speak of the words that were said.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +22,8 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
 
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
-
-
-_POOLER = "pooler."
-"""BERT's head for pairs of sentences, which some checkpoints hold and nothing uses."""
-
+POOLER = "pooler."
+"""Prefix of BERT's head for pairs of sentences, which some checkpoints hold and nothing uses."""
 
 _SPEAKER_TAGS = {True: "me:", False: "you:", None: "-"}
 
@@ -126,19 +127,30 @@ class TextBatch:
         return TextBatch(ids, types, mask, starts, counts, [self.words[i] for i in indices])
 
 
-class TextTokenizer(Protocol):
-    """What a text encoder asks of a tokenizer: ids of special pieces, and the pieces of words."""
+class TextTokenizer:
+    """Splits words into word pieces.
 
-    cls_token_id: int
-    sep_token_id: int
-    pad_token_id: int | None
-    mask_token_id: int | None
+    Args:
+        tokenizer: a `tokenizers.Tokenizer`.
+        special: ids of the pieces that begin, end, pad and hide: [CLS], [SEP], [PAD] and [MASK].
+    """
+
+    def __init__(self, tokenizer: Any, special: Sequence[int | None]) -> None:
+        self._tokenizer = tokenizer
+        # Some files ask for padding and truncation, as for embeddings of whole sentences.
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        begin, end, self.pad_token_id, self.mask_token_id = special
+        self.cls_token_id, self.sep_token_id = int(begin or 0), int(end or 0)
 
     def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         """Ids of the word pieces of some words, and the index of each one's word."""
+        found = self._tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
+        return list(found.ids), [word for word in found.word_ids if word is not None]
 
     def ids(self, text: str) -> list[int]:
         """Ids of the word pieces of a text, without special ones."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 class TextEncoder(nn.Module):
@@ -191,7 +203,7 @@ class TextEncoder(nn.Module):
     def tuned_tensors(self) -> dict[str, Tensor]:
         """All weights but the word embeddings, which are never trained: what a checkpoint keeps."""
         weights = self.model.state_dict().items()
-        return {k: v for k, v in weights if k != WORD_EMBEDDINGS and not k.startswith(_POOLER)}
+        return {k: v for k, v in weights if k != WORD_EMBEDDINGS and not k.startswith(POOLER)}
 
     def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
         """Tokenize; utterances and contexts that are too long lose their far ends."""

