@@ -1,4 +1,4 @@
-"""The one place with emotion names, their order, their colours and other corpora's labels."""
+"""Names, order and colours of the emotions, and the labels that corpora use for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMOTIONS: tuple[str, ...] = (
 NUM_EMOTIONS = len(EMOTIONS)
 
 UNCERTAIN = "uncertain"
-"""What is said instead of an emotion whose probability is below the least that was asked for."""
+"""Stands in place of an emotion whose probability is below the least that the user asks for."""
 
 # Okabe & Ito (2008): distinguishable with every common form of colour blindness.
 COLOURS: dict[str, str] = {

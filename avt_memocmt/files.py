@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writes files whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what writers that were killed left behind; nobody may be writing there."""
+    """Remove the temporary files of killed writers; no writer may be at work in the folder."""
     for pattern in (".*.part", ".write-test-*"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)

@@ -56,13 +56,13 @@ class Evaluation:
     """Truth and answer of every labelled utterance, in the order of reading.
 
     Attributes:
-        keys: name of each utterance.
+        keys: names of the utterances.
         truth: int64 [n], indices into `EMOTIONS`.
         probabilities: float [n, 7]; NaN where the utterance could not be predicted.
         groups: the dialogue of each utterance.
         present: its modalities, joined by "+"; "" where it could not be predicted.
-        unlabelled: utterances without a label, which were context and nothing else.
-        failures: what could not be predicted.
+        unlabelled: number of utterances without a label, which served as context alone.
+        failures: the utterances that could not be predicted.
         alone: per modality float [n, 7], the probabilities from that modality alone; NaN where it
             is absent. Empty for networks without such heads.
     """
@@ -117,7 +117,7 @@ class Evaluation:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """[7, 8] as of `metrics.outcome_counts`."""
+        """Counts int64 [7, 8] of (truth, prediction); see `metrics.outcome_counts`."""
         return outcome_counts(self.truth, self.predicted)
 
     @property
@@ -240,7 +240,7 @@ class Evaluation:
 
 
 def dialogue_name(key: UtteranceKey) -> str:
-    """What the turns of one dialogue share."""
+    """Name of the dialogue that an utterance belongs to: "dev dia3"."""
     return f"{key.split} dia{key.dialogue_id}"
 
 

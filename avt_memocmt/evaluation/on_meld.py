@@ -26,14 +26,14 @@ def evaluate_records(
     workers: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Evaluation, Provenance]:
-    """Extract what a checkpoint hears, then measure it; an extraction that was stopped goes on.
+    """Extract the features that a checkpoint needs, then measure it; extraction can be resumed.
 
     A clip that cannot be extracted counts as an error and is listed. Where no utterance has a clip,
     the network gets the words alone.
 
     Args:
         folder: of the checkpoint.
-        config: of the checkpoint, or the same with its encoders elsewhere.
+        config: of the checkpoint, perhaps with other paths to its encoders.
         records: one split, all labelled, as of `meld_records`.
         work: folder of the feature store.
         workers: processes of the extraction.

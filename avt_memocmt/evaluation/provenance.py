@@ -82,7 +82,7 @@ def data_sha256(evaluation: Evaluation, sources: Iterable[str]) -> str:
     """SHA-256 of the keys and labels of what was measured, and of the sources' descriptions.
 
     Args:
-        evaluation: its keys and truth count.
+        evaluation: its keys and labels are hashed.
         sources: what made the input: manifests of feature stores, or a file's SHA-256.
     """
     content = [evaluation.keys, evaluation.truth.tolist(), list(sources)]
@@ -104,7 +104,7 @@ def code_version(package: Path = Path(__file__).parents[1]) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git answers, without taking its locks; None where it is not installed or refuses."""
+    """Output of a git command that takes no locks; None where git is missing or fails."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True)

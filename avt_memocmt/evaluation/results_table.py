@@ -1,4 +1,4 @@
-"""The table of results: a row per network, seed and split in results.csv, and its Markdown form."""
+"""Writes and reads results.csv, a row per network, seed and split, and its summary results.md."""
 
 from __future__ import annotations
 
@@ -126,9 +126,10 @@ def record_result(folder: Path, evaluation: Evaluation, provenance: Provenance) 
 
 
 def markdown_table(rows: Sequence[ResultRow]) -> str:
-    """The rows summed up over seeds: mean ± standard deviation, the latest row of a seed counting.
+    """Mean ± standard deviation over seeds for each network, split and context, as Markdown.
 
-    A single seed has its 95 % interval over dialogues instead.
+    Of several rows with one seed the latest counts. A single seed has its 95 % interval over
+    dialogues instead of a deviation.
     """
     groups: dict[tuple[str, ...], dict[str, ResultRow]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""The one interface of every encoder: a batch of utterances in, token sequences with times out."""
+"""What every encoder returns for an utterance: a sequence of tokens with their times."""
 
 from __future__ import annotations
 

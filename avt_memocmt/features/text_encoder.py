@@ -120,7 +120,7 @@ class TextBatch:
         return self.mask.sum(dim=1)
 
     def rows(self, indices: Sequence[int]) -> TextBatch:
-        """Some of the rows, padded no further than they need."""
+        """A batch of some of the rows, padded to the longest of them."""
         longest = int(self.lengths[indices].max())
         ids, types, mask = (part[indices, :longest] for part in (self.ids, self.types, self.mask))
         starts, counts = ([part[i] for i in indices] for part in (self.starts, self.counts))
@@ -206,7 +206,7 @@ class TextEncoder(nn.Module):
         return {k: v for k, v in weights if k != WORD_EMBEDDINGS and not k.startswith(POOLER)}
 
     def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
-        """Tokenize; utterances and contexts that are too long lose their far ends."""
+        """Tokenize; a context that is too long loses its start, an utterance its end."""
         rows = [self._row(item) for item in inputs]
         length = max((len(ids) for ids, *_ in rows), default=1)
         ids = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)

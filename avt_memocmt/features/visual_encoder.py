@@ -1,4 +1,4 @@
-"""The protocol of face encoders, and the time spans of their tokens."""
+"""The base class of face encoders, and the time spans of their tokens."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class VisualEncoder(nn.Module, ABC):
 
     @abstractmethod
     def feature_map(self, pixels: Tensor) -> Tensor:
-        """The last spatial stage [n, dim, h, w] of what `prepare` made."""
+        """The last feature map [n, dim, h, w] of faces that `prepare` returned."""
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """One token [n, dim] per face of what `prepare` made; gradients flow to the pixels."""
+        """One token [n, dim] per face that `prepare` returned; gradients flow to the pixels."""
         return self.feature_map(pixels).mean(dim=(2, 3))
 
     def prepare(self, crops: Sequence[NDArray[np.uint8]]) -> Tensor:

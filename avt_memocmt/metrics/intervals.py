@@ -49,7 +49,7 @@ def bootstrap_intervals(
         truth: indices into `EMOTIONS`, not empty.
         predicted: the same, or `metrics.FAILED`.
         groups: the dialogue of each row.
-        samples: bootstrap replicates.
+        samples: number of bootstrap replicates.
         seed: of the draws.
     """
     (drawn,) = _draws([_group_counts(truth, predicted, groups)], samples, seed)
@@ -59,13 +59,9 @@ def bootstrap_intervals(
 def mean_interval(
     values: ArrayLike, groups: Sequence[Hashable], samples: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % percentile interval of a mean over draws of whole groups (dialogues).
+    """95 % percentile interval of the mean of some values, one a row.
 
-    Args:
-        values: one a row, not empty.
-        groups: the dialogue of each row.
-        samples: bootstrap replicates.
-        seed: of the draws.
+    Arguments as of `bootstrap_intervals`.
     """
     rows: dict[Hashable, list[float]] = {}
     for value, group in zip(np.asarray(values, np.float64).tolist(), groups, strict=True):
@@ -85,13 +81,7 @@ def paired_differences(
 ) -> dict[str, Difference]:
     """Each score of `first` minus that of `second`, both on the same draws of dialogues.
 
-    Args:
-        truth: indices into `EMOTIONS`, not empty.
-        first: predictions, or `metrics.FAILED`.
-        second: predictions of the same rows.
-        groups: the dialogue of each row.
-        samples: bootstrap replicates.
-        seed: of the draws.
+    Arguments as of `bootstrap_intervals`; `first` and `second` are predictions of the same rows.
     """
     tables = [_group_counts(truth, predicted, groups) for predicted in (first, second)]
     drawn_first, drawn_second = map(_scores, _draws(tables, samples, seed))
@@ -112,7 +102,7 @@ def paired_differences(
 def _group_counts(
     truth: ArrayLike, predicted: ArrayLike, groups: Sequence[Hashable]
 ) -> NDArray[np.float64]:
-    """[groups, 7 * 8], groups in the order of their names; float, so that BLAS adds them up."""
+    """Counts [groups, 7 * 8], groups in the order of their names; float for a fast product."""
     _, owner = np.unique([str(group) for group in groups], return_inverse=True)
     cells = np.asarray(truth) * (NUM_EMOTIONS + 1) + np.asarray(predicted)
     table = np.zeros((owner.max() + 1, _CELLS))

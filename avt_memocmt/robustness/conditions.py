@@ -76,7 +76,7 @@ class Trial:
     failures: Failures
 
     def damaged(self, condition: Condition) -> list[Sample]:
-        """The samples under a condition; the noise of each depends on its place alone."""
+        """The samples under a condition; the noise of each depends on its position alone."""
         return [
             condition.damage(sample, np.random.default_rng([SEED, place]))
             for place, sample in enumerate(self.samples)
@@ -160,7 +160,7 @@ def face_conditions() -> list[Condition]:
 
 
 def removals() -> list[Condition]:
-    """One modality removed, then two."""
+    """Conditions with one modality removed, then with two."""
     kept = {
         "without sound": ("picture", "words"),
         "without face": ("sound", "words"),

@@ -1,6 +1,6 @@
-"""How much worse a checkpoint gets when sound and pictures are damaged, or missing.
+"""Measures how much worse a checkpoint gets when sound and pictures are damaged or missing.
 
-The answers under each condition are kept in a small file, so a stopped run goes on where it was.
+The answers under each condition are kept in a small file, so that a stopped run can be resumed.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from avt_memocmt.version import __version__
 
 @dataclass(frozen=True)
 class Answers:
-    """What a checkpoint said under one condition.
+    """What a checkpoint answered under one condition.
 
     Attributes:
         predicted: index into `EMOTIONS`, or `metrics.FAILED`, per sample.
         faces_not_found: small pictures that were taken as a face because none was found in them.
-        seconds: of computing.
+        seconds: computing time.
         version: of the package.
         checkpoint_sha256: of the checkpoint.
         data_sha256: of the samples in the state in which they were recognised.
@@ -60,7 +60,8 @@ class Measurement:
         answers: what the scores were computed from.
         scores: as of `metrics.scores`.
         intervals: 95 % bootstrap over samples.
-        changes: from the trial's first condition, on the same samples; none for that one.
+        changes: differences from the trial's first condition, on the same samples; empty for the
+            first condition itself.
     """
 
     condition: str

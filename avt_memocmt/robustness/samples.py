@@ -1,6 +1,6 @@
-"""What robustness is measured on: labelled sounds, faces, and meetings of the two with words.
+"""The samples that robustness is measured on: sounds, faces, and both combined with words.
 
-All come from the `report` parts of `data.corpora`, which trained and selected nothing.
+All come from the `test` parts of `data.corpora`, on which nothing was trained or selected.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from avt_memocmt.inference.clips import read_clip
 from avt_memocmt.robustness.corruptions import Picture, Samples
 
 SEED = 0
-"""Of every draw: subsets, meetings, damage."""
+"""Seed of every random choice: subsets, combinations, damage."""
 VOICES = 60
-"""RAVDESS clips of other speakers that babble is mixed from."""
+"""How many RAVDESS clips of other speakers babble is mixed from."""
 
 Failures = list[tuple[str, str]]
 """(name, reason) of samples that cannot be read."""
@@ -71,7 +71,7 @@ def sound_samples(data: Path, config: Config, limit: int) -> tuple[list[Sample],
     Raises:
         AvtError: none can be read.
     """
-    clips = _ravdess(data, report=True)
+    clips = _ravdess(data, test=True)
     chosen = [clips[i] for i in _subset(len(clips), limit)]
     samples, failures = _read(chosen, config)
     if len(failures) == len(samples):
@@ -81,7 +81,7 @@ def sound_samples(data: Path, config: Config, limit: int) -> tuple[list[Sample],
 
 def babble_voices(data: Path, config: Config) -> list[Samples]:
     """At most `VOICES` RAVDESS clips of speakers that are not measured."""
-    clips = _ravdess(data, report=False)
+    clips = _ravdess(data, test=False)
     samples, _ = _read([clips[i] for i in _subset(len(clips), VOICES)], config)
     return [sample.sound for sample in samples if sample.sound is not None]
 
@@ -121,10 +121,10 @@ def line_samples(data: Path) -> list[Sample]:
 def meetings(
     sounds: Sequence[Sample], faces: Sequence[Sample], lines: Sequence[Sample]
 ) -> list[Sample]:
-    """Each sound with a random face and a random line of the same label.
+    """Combine each sound with a random face and a random line of the same label.
 
-    No corpus at hand has the three of one moment together, so these are three different people.
-    Sounds that cannot be read, and those without a face or line of their label, are left out.
+    No corpus at hand records all three at once, so they come from three different people. Sounds
+    that cannot be read, and those without a face or line of their label, are left out.
     """
     generator = np.random.default_rng(SEED)
     by_label = [
@@ -141,11 +141,11 @@ def meetings(
     return met
 
 
-def _ravdess(data: Path, *, report: bool) -> list[SpeechClip]:
+def _ravdess(data: Path, *, test: bool) -> list[SpeechClip]:
     return [
         clip
         for clip in speech_clips(data)
-        if clip.corpus == "ravdess" and (clip.part == "test") == report
+        if clip.corpus == "ravdess" and (clip.part == "test") == test
     ]
 
 
@@ -166,5 +166,5 @@ def _read(clips: Sequence[SpeechClip], config: Config) -> tuple[list[Sample], Fa
 
 
 def _subset(count: int, limit: int) -> NDArray[np.int64]:
-    """Positions of at most `limit` of `count` things, in order; the same for the same numbers."""
+    """At most `limit` positions out of `count`, in order; always the same for the same numbers."""
     return np.sort(np.random.default_rng(SEED).permutation(count)[:limit])
