@@ -7,15 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from avt_memocmt.emotions import emotion_index
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.encoding import load_encoders
+from avt_memocmt.inference.engine import load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.utterance_stream import Progress
-from avt_memocmt.models.checkpoint import checkpoint_folder, load_media_model
+from avt_memocmt.models.checkpoint import checkpoint_folder
 from avt_memocmt.preprocessing.transcripts import Cue
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ class EmotionRecognizer(Recognizer):
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path = "embedded", engine: Engine = "torch"
+        cls, name_or_path: str | Path = "embedded", engine: EngineName = "torch"
     ) -> EmotionRecognizer:
         """Load a checkpoint and the encoders it was trained with.
 
@@ -48,22 +46,20 @@ class EmotionRecognizer(Recognizer):
                 cannot read media, or the engine is not installed or not for this machine.
         """
         if engine in ("onnx", "openvino"):
-            from avt_memocmt.engines.onnx_networks import load_onnx
+            from avt_memocmt.engines.onnx_engine import load_onnx
             from avt_memocmt.engines.sessions import GRAPH_TYPES
 
             return cls(*load_onnx(Path(name_or_path), GRAPH_TYPES[engine]))
-        folder = checkpoint_folder(name_or_path)
-        model, config = load_media_model(folder)
-        encoders = load_encoders(config, folder, model.modalities)
+        loaded, config = load_torch(checkpoint_folder(name_or_path))
         if engine == "torch-bf16":
-            from avt_memocmt.engines.bfloat16 import use_bfloat16
+            from avt_memocmt.engines.bfloat16 import in_bfloat16
 
-            use_bfloat16(model, encoders)
-        elif engine == "torch-cuda":
-            from avt_memocmt.engines.cuda import use_gpu
+            return cls(in_bfloat16(loaded), config)
+        if engine == "torch-cuda":
+            from avt_memocmt.engines.cuda import on_gpu
 
-            use_gpu(model, encoders)
-        return cls(model, config, encoders)
+            return cls(on_gpu(loaded), config)
+        return cls(loaded, config)
 
     def stream(
         self,
@@ -127,14 +123,7 @@ class EmotionRecognizer(Recognizer):
             AvtError: as in `predict`; the emotion is unknown; the extra is not installed; the
                 engine is not torch.
         """
-        if any(
-            weight.device.type != "cpu" or weight.dtype != torch.float32
-            for weight in self.model.parameters()
-        ):
-            raise AvtError(
-                "explanations need gradients in full precision, which this engine lacks; use the "
-                "torch engine."
-            )
+        with_gradients(self.engine)
         require_captum()
         from avt_memocmt.explainability.explanation import ExplainSettings, explain_media
 

@@ -166,6 +166,11 @@ class ModelConfig(Section):
     temperatures: TemperatureConfig = TemperatureConfig()
     """Temperatures of the proposed network."""
 
+    @property
+    def reach(self) -> int:
+        """Turns, itself included, that can influence a turn in causal mode."""
+        return self.temporal_layers * (self.temporal_window - 1) + 1
+
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> ModelConfig:
         if self.dim % self.heads:

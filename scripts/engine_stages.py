@@ -20,7 +20,7 @@ import torch
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 from avt_memocmt.features.base import Tokens
 
 WARM_UP = 3
@@ -35,7 +35,8 @@ Stages = dict[str, Callable[[], object]]
 def stages(recognizer: EmotionRecognizer) -> Stages:
     """The networks by name, each on its input for one utterance."""
     generator = torch.Generator().manual_seed(0)
-    encoders, model = recognizer.encoders, recognizer.model
+    engine = recognizer.engine
+    encoders = engine.encoders
     whisper = encoders.audio.encoder
     mel = torch.randn(1, 80, 100 * SECONDS, generator=generator)
     stem = torch.randn(1, 50 * SECONDS, whisper.dim, generator=generator)
@@ -47,10 +48,10 @@ def stages(recognizer: EmotionRecognizer) -> Stages:
         "token_type_ids": torch.zeros_like(ids),
     }
     counts = {"audio": 50 * SECONDS, "visual": FACES, "text": WORD_PIECES}
-    tokens = {name: _tokens(count, model.widths[name]) for name, count in counts.items()}
-    batch = collate([[TurnFeatures(tokens)]], model.widths)
+    tokens = {name: _tokens(count, encoders.widths[name]) for name, count in counts.items()}
+    batch = collate([[TurnFeatures(tokens)]], encoders.widths)
     parts = {name: part.flatten_turns() for name, part in batch.modalities.items()}
-    turns = torch.randn(1, PAST_TURNS, model.dim, generator=generator)
+    turns = torch.randn(1, PAST_TURNS, recognizer.config.model.dim, generator=generator)
     everyone = torch.ones(1, PAST_TURNS, dtype=torch.bool)
     changes = torch.zeros(1, PAST_TURNS, dtype=torch.long)
     return {
@@ -58,8 +59,8 @@ def stages(recognizer: EmotionRecognizer) -> Stages:
         "audio blocks": lambda: whisper.hidden_states(stem, None),
         f"{FACES} faces": lambda: encoders.visual(pixels),
         f"{WORD_PIECES} word pieces": lambda: encoders.text.model(**text),
-        "fusion": lambda: model.fuse(parts),
-        f"{PAST_TURNS} turns": lambda: model.classify(turns, everyone, changes),
+        "fusion": lambda: engine.fuse(parts),
+        f"{PAST_TURNS} turns": lambda: engine.classify(turns, everyone, changes),
     }
 
 
@@ -100,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{platform.processor() or platform.machine()}, {options.threads} threads, ms")
-    engines: list[Engine] = ["torch", "torch-bf16"] if options.bf16 else ["torch"]
+    engines: list[EngineName] = ["torch", "torch-bf16"] if options.bf16 else ["torch"]
     for name in engines:
         show(name, stages(EmotionRecognizer.from_pretrained("embedded", name)), options.repeats)
     for folder in options.folders:

@@ -19,7 +19,7 @@ from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip
 from avt_memocmt.bench.stages import Stages, StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 from avt_memocmt.inference.live import HOP, LiveRecognizer
 from avt_memocmt.inference.results import StreamEvent, to_json
 from avt_memocmt.media.live_source import Event
@@ -173,7 +173,7 @@ def _is_final(found: Sequence[StreamEvent]) -> bool:
 def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:
     """Many clips, one process of one thread for each processor."""
     what = "many clips without recogniser, a process for each processor: seconds of film a second"
-    engine = cast(Engine, loaded.setting.engine)
+    engine = cast(EngineName, loaded.setting.engine)
     if engine not in ("torch", "torch-bf16"):
         return not_measured(
             "batch", what, "x real time", BATCH, "the engine has threads of its own"
@@ -198,12 +198,12 @@ def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:
     )
 
 
-def _predict_one(task: tuple[str, Engine, Path]) -> None:
+def _predict_one(task: tuple[str, EngineName, Path]) -> None:
     """In a worker, which loads its recogniser with its first clip."""
     source, engine, path = task
     _recognizer(source, engine).predict(path, transcribe=False)
 
 
 @cache
-def _recognizer(source: str, engine: Engine) -> EmotionRecognizer:
+def _recognizer(source: str, engine: EngineName) -> EmotionRecognizer:
     return EmotionRecognizer.from_pretrained(source, engine)

@@ -59,12 +59,10 @@ class NaivePipeline:
     def __init__(self, recognizer: Recognizer, timer: StageTimer) -> None:
         from transformers import WhisperFeatureExtractor
 
-        audio, visual, text = (
-            recognizer.encoders.audio,
-            recognizer.encoders.visual,
-            recognizer.encoders.text,
-        )
+        encoders = recognizer.engine.encoders
+        audio, visual, text = encoders.audio, encoders.visual, encoders.text
         assert isinstance(audio, WhisperAudioEncoder)
+        assert isinstance(audio.encoder, WhisperTinyEncoder)
         assert visual is not None
         assert text is not None
         self._recognizer = recognizer
@@ -99,7 +97,7 @@ class NaivePipeline:
                 (tokens["text"],) = self._text.encode([TextInput(words)])
         end = len(samples) / SAMPLE_RATE
         utterance = Utterance(0.0, end, samples, tuple(faces), words)
-        none = torch.zeros(0, self._recognizer.model.dim)
+        none = torch.zeros(0, self._recognizer.config.model.dim)
         change = speaker_changes([None, None])[1]
         past = torch.zeros(0, dtype=torch.long)
         turn = PreparedTurn(utterance, "given", (), tokens, change, none, past, ())

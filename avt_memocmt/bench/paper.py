@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.config import ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import SPEAKER_UNKNOWN, ModalityBatch
-from avt_memocmt.engines.network_graphs import export_graph
+from avt_memocmt.engines.network_graphs import NetworkGraph
 from avt_memocmt.engines.sessions import OpenVinoGraph
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -194,7 +194,8 @@ def _exported_engines(
     if any(find_spec(name) is None for name in ("onnx", "onnxscript")):
         return {}
     exact, small = folder / "paper.onnx", folder / "paper-int8.onnx"
-    export_graph(network, list(inputs), [{}, {}, {}], INPUTS, ("probabilities",), exact)
+    fixed = {name: (tensor, ()) for name, tensor in zip(INPUTS, inputs, strict=True)}
+    NetworkGraph(network, network, fixed, ("probabilities",)).write(exact)
     feed = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}
     _quantize(exact, small, feed)
     engines = {

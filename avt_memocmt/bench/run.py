@@ -27,8 +27,8 @@ from avt_memocmt.bench.paper import gpu_case, paper_case
 from avt_memocmt.bench.report import Report, describe_machine
 from avt_memocmt.bench.stages import StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
-from avt_memocmt.engines.names import Engine
-from avt_memocmt.engines.onnx_networks import read_manifest
+from avt_memocmt.engines.names import EngineName
+from avt_memocmt.engines.onnx_engine import read_manifest
 from avt_memocmt.engines.sessions import GRAPH_TYPES
 
 CASES = (
@@ -49,7 +49,7 @@ NAIVE_CLIPS = 3
 def run_benchmark(
     paths: Sequence[Path],
     checkpoint: str,
-    engine: Engine,
+    engine: EngineName,
     *,
     only: Sequence[str] = CASES,
     runs: int = 3,
@@ -83,7 +83,7 @@ def run_benchmark(
     return Report(describe_machine(), names, tuple(cases))
 
 
-def _setting(engine: Engine, checkpoint: str) -> Setting:
+def _setting(engine: EngineName, checkpoint: str) -> Setting:
     dtype = "float32"
     if engine == "torch-bf16":
         dtype = "bfloat16"

@@ -19,7 +19,7 @@ _MISSING = object()
 @contextmanager
 def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
     """Count the recogniser's stages inside the block; afterwards everything is as it was."""
-    encoders, model = recognizer.encoders, recognizer.model
+    engine, encoders = type(recognizer.engine), recognizer.engine.encoders
     parts: list[tuple[str, Any, str]] = [
         ("voice activity", CausalSegmenter, "push"),
         ("face detection", FaceTracker, "push"),
@@ -27,8 +27,8 @@ def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
         ("audio encoder", encoders.audio, "encode"),
         ("recogniser", recognizer, "listen"),
         ("text encoder", encoders.text, "encode"),
-        ("fusion", model, "fuse"),
-        ("temporal", model, "classify"),
+        ("fusion", engine, "fuse"),
+        ("temporal", engine, "classify"),
     ]
     if isinstance(encoders.audio, WhisperAudioEncoder):
         # The recogniser's pass through the shared encoder.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, EngineName, JsonFile, log
+from avt_memocmt.commands.console import Checkpoint, EngineOption, JsonFile, log
 from avt_memocmt.errors import AvtError
 
 
@@ -27,7 +27,7 @@ def bench(
     minutes: Annotated[
         float, typer.Option(min=0.1, help="Length of the film whose peak memory is measured.")
     ] = 5.0,
-    engine: EngineName = "torch",
+    engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Measure latency, throughput, start-up and memory, beside a naive pipeline."""

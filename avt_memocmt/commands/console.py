@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
@@ -50,8 +50,8 @@ Checkpoint = Annotated[
 
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
-EngineName = Annotated[
-    Engine,
+EngineOption = Annotated[
+    EngineName,
     typer.Option(
         help="torch-bf16 is faster where the processor has bfloat16 units, torch-cuda needs a GPU; "
         "onnx and openvino run the folder of --checkpoint that export wrote."

@@ -13,7 +13,7 @@ import typer
 
 from avt_memocmt.commands.console import (
     Checkpoint,
-    EngineName,
+    EngineOption,
     JsonFile,
     counted_progress,
     progress_bar,
@@ -28,7 +28,7 @@ from avt_memocmt.commands.settings import (
     resolve_config,
 )
 from avt_memocmt.config import PathsConfig
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def evaluate(
     ] = None,
     work: Work = Path("features"),
     transcribe: Transcribe = False,
-    engine: EngineName = "torch",
+    engine: EngineOption = "torch",
     config: ConfigFile = DEFAULT_CONFIG,
     preset: Preset = None,
     encoders: Encoders = None,
@@ -121,7 +121,7 @@ def evaluate_manifest(
     json_file: JsonFile = None,
     experiments: Experiments = None,
     transcribe: Transcribe = False,
-    engine: EngineName = "torch",
+    engine: EngineOption = "torch",
 ) -> None:
     """Measure a checkpoint on anybody's labelled clips, pictures and words, read turn by turn."""
     from avt_memocmt.api import EmotionRecognizer
@@ -132,7 +132,7 @@ def evaluate_manifest(
 
     dialogues = read_manifest(manifest)
 
-    def measure(folder: Path, engine: Engine = "torch") -> tuple[Evaluation, Provenance]:
+    def measure(folder: Path, engine: EngineName = "torch") -> tuple[Evaluation, Provenance]:
         recognizer = EmotionRecognizer.from_pretrained(folder, engine)
         with progress_bar() as bar:
             task = bar.add_task("evaluating", total=sum(len(rows) for rows in dialogues))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from avt_memocmt.api import EmotionRecognizer
-    from avt_memocmt.engines.names import Engine
+    from avt_memocmt.engines.names import EngineName
 
 
-def load_recognizer(checkpoint: str | Path, engine: Engine = "torch") -> EmotionRecognizer:
+def load_recognizer(checkpoint: str | Path, engine: EngineName = "torch") -> EmotionRecognizer:
     """`EmotionRecognizer.from_pretrained` for a process that does nothing else.
 
     Nothing that importing and loading make is garbage. Looking for it all the same would take a

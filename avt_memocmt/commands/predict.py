@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avt_memocmt.commands.console import Checkpoint, EngineName, log, media_progress
+from avt_memocmt.commands.console import Checkpoint, EngineOption, log, media_progress
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
@@ -41,7 +41,7 @@ def predict(
         float,
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
-    engine: EngineName = "torch",
+    engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""

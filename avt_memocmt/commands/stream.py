@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, EngineName, log
+from avt_memocmt.commands.console import Checkpoint, EngineOption, log
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
@@ -44,7 +44,7 @@ def stream(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so many; Ctrl-C stops at any time.")
     ] = None,
-    engine: EngineName = "torch",
+    engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""

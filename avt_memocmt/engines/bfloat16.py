@@ -1,21 +1,29 @@
-"""PyTorch's networks in bfloat16, on processors that have units for it."""
+"""PyTorch's networks in bfloat16, on processors that have instructions for it.
+
+Linear layers keep their weights in bfloat16: converting them at each call costs as much as is
+gained. The spectrogram and Whisper's convolutions, which are quick, stay in float32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_audio_features import HubAudioEncoder, WhisperAudioEncoder
-from avt_memocmt.inference.encoding import Encoders
+from avt_memocmt.features.audio_encoder import AudioEncoder
+from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.text_encoder import TextEncoder
+from avt_memocmt.features.visual_encoder import VisualEncoder
+from avt_memocmt.features.whisper_encoder import WhisperEncoder
+from avt_memocmt.inference.engine import Engine, TorchEngine
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 
 UNITS = ("avx512_bf16", "amx_bf16", "bf16")
-"""What PyTorch calls such units: of AVX-512, of AMX, of ARM."""
+"""PyTorch's names of such instructions: of AVX-512, of AMX, of ARM."""
 
 
 def has_units() -> bool:
@@ -24,49 +32,103 @@ def has_units() -> bool:
     return any(found.get(unit) for unit in UNITS)
 
 
-def use_bfloat16(model: AvtMemoCmt, encoders: Encoders) -> None:
-    """Let the networks compute in bfloat16 from now on; what they give stays float32.
+@dataclass
+class Bfloat16Engine(Engine):
+    """PyTorch on the processor in bfloat16.
 
-    Linear layers keep their weights in bfloat16: cast anew at each call, that costs as much as is
-    gained. The spectrogram and Whisper's convolutions, which are quick, stay in float32.
+    Attributes:
+        model: the fusion network, whose linear layers are in bfloat16.
+    """
+
+    model: AvtMemoCmt
+
+    def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
+        """See `Engine.fuse`."""
+        with _autocast():
+            return self.model.fuse(parts).map(Tensor.float)
+
+    def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
+        """See `Engine.classify`."""
+        with _autocast():
+            return self.model.classify(utterances, turn_mask, speaker_change).float()
+
+
+def in_bfloat16(engine: TorchEngine) -> Bfloat16Engine:
+    """Convert an engine's networks, which cannot be used in single precision afterwards.
 
     Raises:
-        AvtError: the processor has no such units, and would be slower for it.
+        AvtError: the processor has no instructions for bfloat16, and would be slower for it.
     """
     if not has_units():
         raise AvtError("this processor has no units for bfloat16; use --engine torch instead.")
-    calls: list[tuple[nn.Module | None, str]] = [
-        (encoders.visual, "forward"),
-        (None if encoders.text is None else encoders.text.model, "forward"),
-        (model, "fuse"),
-        (model, "classify"),
-    ]
-    if isinstance(encoders.audio, WhisperAudioEncoder):
-        calls.append((encoders.audio.encoder, "hidden_states"))
-    elif isinstance(encoders.audio, HubAudioEncoder):
-        calls.append((encoders.audio.model, "forward"))
-    for network, name in calls:
-        if network is None:
-            continue
-        for module in network.modules():
+    audio, visual, text = engine.encoders.audio, engine.encoders.visual, engine.encoders.text
+    for network in (engine.model, audio, visual, text):
+        for module in () if network is None else network.modules():
             if isinstance(module, nn.Linear):
                 module.to(torch.bfloat16)
-        setattr(network, name, _in_bfloat16(getattr(network, name)))
+    if isinstance(audio, WhisperAudioEncoder):
+        audio = WhisperAudioEncoder(_Whisper(audio.encoder))
+    elif audio is not None:
+        audio = _AudioEncoder(audio)
+    if visual is not None:
+        visual = _VisualEncoder(visual)
+    if text is not None:
+        text = TextEncoder(_TextModel(text.model), text.tokenizer, text.config, text.identity)
+    encoders = replace(engine.encoders, audio=audio, visual=visual, text=text)
+    return Bfloat16Engine(encoders, engine.model)
 
 
-def _in_bfloat16(call: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(call)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with torch.autocast("cpu", torch.bfloat16):
-            return _in_single_precision(call(*args, **kwargs))
+class _Whisper(WhisperEncoder):
+    def __init__(self, encoder: WhisperEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
 
-    return run
+    def stem(self, mel: Tensor) -> Tensor:
+        return self.encoder.stem(mel)
+
+    def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
+        with _autocast():
+            return self.encoder.hidden_states(stem, keys).float()
 
 
-def _in_single_precision(found: Any) -> Any:
-    if isinstance(found, Tensor):
-        return found.float()
-    if isinstance(found, Fused):
-        return found.map(Tensor.float)
-    found.last_hidden_state = found.last_hidden_state.float()
-    return found
+class _AudioEncoder(AudioEncoder):
+    def __init__(self, encoder: AudioEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dim, self.layers, self.rate = encoder.dim, encoder.layers, encoder.rate
+        self.identity = encoder.identity
+
+    def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        with _autocast():
+            tokens, mask = self.encoder.tokens_for(waveforms, lengths)
+        return tokens.float(), mask
+
+
+class _VisualEncoder(VisualEncoder):
+    def __init__(self, encoder: VisualEncoder) -> None:
+        super().__init__(encoder.mean.flatten().tolist(), encoder.std.flatten().tolist())
+        self.encoder = encoder
+        self.dim, self.side, self.identity = encoder.dim, encoder.side, encoder.identity
+
+    def feature_map(self, pixels: Tensor) -> Tensor:
+        return self.encoder.feature_map(pixels)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        with _autocast():
+            return super().forward(pixels).float()
+
+
+class _TextModel(nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model, self.config = model, model.config
+
+    def forward(self, **inputs: Tensor) -> Any:
+        with _autocast():
+            found = self.model(**inputs)
+        found.last_hidden_state = found.last_hidden_state.float()
+        return found
+
+
+def _autocast() -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from avt_memocmt.engines.bfloat16 import has_units
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
@@ -91,7 +91,7 @@ def _processor() -> list[Fact]:
 
 
 def _engines() -> Fact:
-    usable: dict[Engine, bool] = {
+    usable: dict[EngineName, bool] = {
         "torch": True,
         "torch-bf16": has_units(),
         "torch-cuda": torch.cuda.is_available(),

@@ -8,19 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avt_memocmt.engines.network_graphs import (
-    export_audio,
-    export_dialogue,
-    export_faces,
-    export_fusion,
-    export_text,
+    NetworkGraph,
+    audio_graphs,
+    dialogue_graph,
+    face_graph,
+    fusion_graph,
+    text_graph,
 )
-from avt_memocmt.engines.onnx_networks import FORMAT, GRAPHS, MANIFEST_FILE
+from avt_memocmt.engines.onnx_engine import FORMAT, GRAPHS, MANIFEST_FILE
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
 from avt_memocmt.files import writable_folder, write_atomically
-from avt_memocmt.inference.encoding import load_encoders
-from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder, load_media_model
+from avt_memocmt.inference.engine import TorchEngine, load_torch
+from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
 from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.version import __version__
 
@@ -48,27 +49,30 @@ def export_checkpoint(
     """
     writable_folder(folder)
     source = checkpoint_folder(checkpoint)
-    model, config = load_media_model(source)
-    encoders = load_encoders(config, source, model.modalities)
-    audio, visual, text = encoders.audio, encoders.visual, encoders.text
-    if not isinstance(audio, WhisperAudioEncoder) or not isinstance(visual, FaceCnnEncoder):
-        raise AvtError(f"{checkpoint} is not of the embedded preset, which alone can be exported.")
-    assert text is not None
-    paths = {name: folder / f"{name}.onnx" for name in GRAPHS}
-    progress("audio")
-    export_audio(audio.encoder, paths["audio_stem"], paths["audio_blocks"])
-    progress("face")
-    export_faces(visual, paths["face"])
-    progress("text")
-    export_text(text, paths["text"])
-    progress("fusion")
-    export_fusion(model, model.widths, paths["fusion"])
-    progress("dialogue")
-    export_dialogue(model, model.dim, paths["dialogue"])
+    engine, _ = load_torch(source)
+    for name, graph in _graphs(engine, checkpoint).items():
+        progress(name)
+        graph.write(folder / f"{name}.onnx")
     shutil.copyfile(source / CONFIG_FILE, folder / CONFIG_FILE)
     _write_manifest(folder, str(checkpoint), ())
     if quantize:
         quantize_export(folder, progress)
+
+
+def _graphs(engine: TorchEngine, checkpoint: str | Path) -> dict[str, NetworkGraph]:
+    """The networks in the order of `GRAPHS`."""
+    audio, visual, text = engine.encoders.audio, engine.encoders.visual, engine.encoders.text
+    if not isinstance(audio, WhisperAudioEncoder) or not isinstance(visual, FaceCnnEncoder):
+        raise AvtError(f"{checkpoint} is not of the embedded preset, which alone can be exported.")
+    assert text is not None
+    graphs = (
+        *audio_graphs(audio.encoder),
+        face_graph(visual),
+        text_graph(text),
+        fusion_graph(engine.model),
+        dialogue_graph(engine.model),
+    )
+    return dict(zip(GRAPHS, graphs, strict=True))
 
 
 def quantize_export(folder: Path, progress: Callable[[str], None] = lambda name: None) -> None:

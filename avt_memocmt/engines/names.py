@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal
 
-Engine = Literal["torch", "torch-bf16", "torch-cuda", "onnx", "openvino"]
+EngineName = Literal["torch", "torch-bf16", "torch-cuda", "onnx", "openvino"]
 """Those of PyTorch run a checkpoint, the others what `avt-memocmt export` wrote of one."""

@@ -1,8 +1,11 @@
-"""ONNX graphs of the fusion network: token level and dialogue level, with dynamic axes."""
+"""The networks of a checkpoint as ONNX graphs with dynamic axes: what each takes and returns."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,64 +14,70 @@ from torch.export import Dim
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
 from avt_memocmt.features.text_encoder import TextEncoder
-from avt_memocmt.features.whisper_encoder import N_MELS, WhisperTinyEncoder
+from avt_memocmt.features.visual_encoder import VisualEncoder
+from avt_memocmt.features.whisper_encoder import N_MELS, WhisperEncoder
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 FUSION_INPUTS = tuple(f"{m}_{part}" for m in MODALITIES for part in ("values", "spans", "mask"))
-FUSION_OUTPUTS = ("utterances", "weights", "novelty", *(f"{m}_opinion" for m in MODALITIES))
+FUSION_OUTPUTS = (
+    "utterances",
+    "modality_weights",
+    "temperature",
+    *(f"{m}_unimodal_logits" for m in MODALITIES),
+)
 DIALOGUE_INPUTS = ("utterances", "turn_mask", "speaker_change")
-DIALOGUE_OUTPUTS = ("logits",)
+
+Inputs = Mapping[str, tuple[Tensor, tuple[int, ...]]]
+"""By name: a tensor to trace a network with, and the dimensions whose size stays free."""
 
 
-class FusionGraph(nn.Module):
-    """`AvtMemoCmt.fuse` with plain tensors: inputs `FUSION_INPUTS`, outputs `FUSION_OUTPUTS`."""
+@dataclass(frozen=True)
+class NetworkGraph:
+    """One network and how it is exported.
 
-    def __init__(self, model: AvtMemoCmt) -> None:
+    Attributes:
+        network: owns the weights.
+        call: computes the outputs from the inputs, given in order.
+        inputs: see `Inputs`.
+        outputs: their names.
+    """
+
+    network: nn.Module
+    call: Callable[..., Any]
+    inputs: Inputs
+    outputs: tuple[str, ...]
+
+    def write(self, path: Path) -> None:
+        """Trace the network and write the graph to a file."""
+        shapes = tuple(dict.fromkeys(free, Dim.DYNAMIC) for _, free in self.inputs.values())
+        torch.onnx.export(
+            _Call(self.network, self.call).eval(),
+            tuple(example for example, _ in self.inputs.values()),
+            str(path),
+            input_names=list(self.inputs),
+            output_names=list(self.outputs),
+            dynamic_shapes=(shapes,),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+class _Call(nn.Module):
+    """A function of a network as the module that the exporter asks for."""
+
+    def __init__(self, network: nn.Module, call: Callable[..., Any]) -> None:
         super().__init__()
-        self.model = model
+        self.network = network
+        self._call = call
 
-    def forward(
-        self,
-        audio_values: Tensor,
-        audio_spans: Tensor,
-        audio_mask: Tensor,
-        visual_values: Tensor,
-        visual_spans: Tensor,
-        visual_mask: Tensor,
-        text_values: Tensor,
-        text_spans: Tensor,
-        text_mask: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """Shapes as in `ModalityBatch`, with the leading dimension [batch]."""
-        parts = {
-            "audio": ModalityBatch(audio_values, audio_spans, audio_mask),
-            "visual": ModalityBatch(visual_values, visual_spans, visual_mask),
-            "text": ModalityBatch(text_values, text_spans, text_mask),
-        }
-        fused = self.model.fuse(parts)
-        unimodal_logits = (fused.unimodal_logits[m] for m in MODALITIES)
-        return (fused.utterances, fused.modality_weights, fused.novelty, *unimodal_logits)
+    def forward(self, *inputs: Tensor) -> Any:
+        return self._call(*inputs)
 
 
-class DialogueGraph(nn.Module):
-    """`AvtMemoCmt.classify`: inputs `DIALOGUE_INPUTS`, output the logits."""
-
-    def __init__(self, model: AvtMemoCmt) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
-        """See `AvtMemoCmt.classify`."""
-        return self.model.classify(utterances, turn_mask, speaker_change)
-
-
-def export_fusion(model: AvtMemoCmt, token_dims: dict[str, int], path: Path) -> None:
-    """Write the token-level graph; batch size and token counts (at least 1) are dynamic.
-
-    Args:
-        token_dims: width of a token of each modality.
+def fusion_graph(model: AvtMemoCmt) -> NetworkGraph:
+    """`AvtMemoCmt.fuse`; batch size and token counts (at least 1) are free.
 
     Raises:
         AvtError: the network was trained without one of the modalities.
@@ -79,140 +88,65 @@ def export_fusion(model: AvtMemoCmt, token_dims: dict[str, int], path: Path) -> 
             f"the network was trained without {' and '.join(unheard)}, and the exported graph has "
             "inputs for all three modalities; export one that hears them."
         )
-    example: list[Tensor] = []
-    axes: list[dict[int, object]] = []
+
+    def fuse(*tensors: Tensor) -> tuple[Tensor, ...]:
+        threes = (tensors[first : first + 3] for first in range(0, len(tensors), 3))
+        parts = (ModalityBatch(values, spans, mask) for values, spans, mask in threes)
+        fused = model.fuse(dict(zip(MODALITIES, parts, strict=True)))
+        unimodal_logits = (fused.unimodal_logits[m] for m in MODALITIES)
+        return (fused.utterances, fused.modality_weights, fused.temperature, *unimodal_logits)
+
+    examples: list[Tensor] = []
     for tokens, m in enumerate(MODALITIES, start=3):
-        example += [
-            torch.zeros(2, tokens, token_dims[m]),
-            torch.zeros(2, tokens, 2),
-            torch.ones(2, tokens, dtype=torch.bool),
-        ]
-        axes += [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3
-    export_graph(FusionGraph(model), example, axes, FUSION_INPUTS, FUSION_OUTPUTS, path)
+        mask = torch.ones(2, tokens, dtype=torch.bool)
+        examples += [torch.zeros(2, tokens, model.widths[m]), torch.zeros(2, tokens, 2), mask]
+    inputs = {n: (x, (0, 1)) for n, x in zip(FUSION_INPUTS, examples, strict=True)}
+    return NetworkGraph(model, fuse, inputs, FUSION_OUTPUTS)
 
 
-def export_dialogue(model: AvtMemoCmt, dim: int, path: Path) -> None:
-    """Write the dialogue-level graph; batch size and number of turns are dynamic."""
-    example = [
-        torch.zeros(2, 5, dim),
-        torch.ones(2, 5, dtype=torch.bool),
-        torch.zeros(2, 5, dtype=torch.long),
-    ]
-    axes: list[dict[int, object]] = [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3
-    export_graph(DialogueGraph(model), example, axes, DIALOGUE_INPUTS, DIALOGUE_OUTPUTS, path)
+def dialogue_graph(model: AvtMemoCmt) -> NetworkGraph:
+    """`AvtMemoCmt.classify`; batch size and number of turns are free."""
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    examples = (torch.zeros(2, 5, model.dim), mask, torch.zeros(2, 5, dtype=torch.long))
+    inputs = {n: (x, (0, 1)) for n, x in zip(DIALOGUE_INPUTS, examples, strict=True)}
+    return NetworkGraph(model, model.classify, inputs, ("logits",))
 
 
-def export_graph(
-    graph: nn.Module,
-    example: list[Tensor],
-    axes: list[dict[int, object]],
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
-    path: Path,
-) -> None:
-    """Write one graph.
+def audio_graphs(encoder: WhisperEncoder) -> tuple[NetworkGraph, NetworkGraph]:
+    """`WhisperEncoder.stem` and `hidden_states`: the latter serves sound and silence in one pass.
 
-    Args:
-        graph: set to evaluation mode.
-        example: inputs that it is traced with.
-        axes: per input, the dimensions that stay free.
-        inputs: their names.
-        outputs: names of the outputs.
-        path: the file.
+    `keys` is bool [batch, 1, tokens, tokens].
     """
-    torch.onnx.export(
-        graph.eval(),
-        tuple(example),
-        str(path),
-        input_names=list(inputs),
-        output_names=list(outputs),
-        dynamic_shapes=tuple(axes),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
 
-
-STEM_INPUTS, STEM_OUTPUTS = ("mel",), ("stem",)
-
-
-BLOCKS_INPUTS, BLOCKS_OUTPUTS = ("stem", "keys"), ("states",)
-
-
-FACE_INPUTS, FACE_OUTPUTS = ("pixels",), ("tokens",)
-
-
-TEXT_INPUTS, TEXT_OUTPUTS = ("input_ids", "attention_mask", "token_type_ids"), ("hidden",)
-
-
-class StemGraph(nn.Module):
-    """Whisper's two convolutions: [batch, 80, 2 * tokens] -> [batch, tokens, 384]."""
-
-    def __init__(self, encoder: WhisperTinyEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, mel: Tensor) -> Tensor:
-        """See `WhisperTinyEncoder.stem`."""
-        return self.encoder.stem(mel)
-
-
-class BlocksGraph(nn.Module):
-    """Whisper's blocks: all hidden states of a stem under a mask."""
-
-    def __init__(self, encoder: WhisperTinyEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, stem: Tensor, keys: Tensor) -> Tensor:
-        """See `WhisperTinyEncoder.hidden_states`; `keys` is bool [batch, 1, tokens, tokens]."""
+    def hidden_states(stem: Tensor, keys: Tensor) -> Tensor:
         # As numbers to add, once: with truth values each block replaces what it cannot attend to.
-        bias = torch.where(keys, 0.0, float("-inf"))
-        return self.encoder.hidden_states(stem, bias)
+        return encoder.hidden_states(stem, torch.where(keys, 0.0, float("-inf")))
 
-
-class TextGraph(nn.Module):
-    """The text model from ids to hidden states."""
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        super().__init__()
-        self.model = encoder.model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        """int64 [batch, length] each -> [batch, length, dim]."""
-        hidden: Tensor = self.model(
-            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-        ).last_hidden_state
-        return hidden
-
-
-def export_audio(encoder: WhisperTinyEncoder, stem: Path, blocks: Path) -> None:
-    """Write Whisper's encoder as two graphs: one pass of the second serves sound and silence."""
-    mel = torch.zeros(2, N_MELS, 2 * 40)
-    export_graph(
-        StemGraph(encoder),
-        [mel],
-        [{0: Dim.DYNAMIC, 2: Dim.DYNAMIC}],
-        STEM_INPUTS,
-        STEM_OUTPUTS,
-        stem,
+    mel: Inputs = {"mel": (torch.zeros(2, N_MELS, 2 * 40), (0, 2))}
+    stem: Inputs = {
+        "stem": (torch.zeros(2, 40, encoder.dim), (0, 1)),
+        "keys": (torch.ones(2, 1, 40, 40, dtype=torch.bool), (0, 2, 3)),
+    }
+    return (
+        NetworkGraph(encoder, encoder.stem, mel, ("stem",)),
+        NetworkGraph(encoder, hidden_states, stem, ("states",)),
     )
-    example = [torch.zeros(2, 40, encoder.dim), torch.ones(2, 1, 40, 40, dtype=torch.bool)]
-    axes: list[dict[int, object]] = [
-        {0: Dim.DYNAMIC, 1: Dim.DYNAMIC},
-        {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},
-    ]
-    export_graph(BlocksGraph(encoder), example, axes, BLOCKS_INPUTS, BLOCKS_OUTPUTS, blocks)
 
 
-def export_faces(encoder: FaceCnnEncoder, path: Path) -> None:
-    """Write the face encoder, RGB pixels to tokens."""
-    example = [torch.zeros(2, 3, encoder.side, encoder.side)]
-    export_graph(encoder, example, [{0: Dim.DYNAMIC}], FACE_INPUTS, FACE_OUTPUTS, path)
+def face_graph(encoder: VisualEncoder) -> NetworkGraph:
+    """The face encoder: RGB pixels to tokens."""
+    pixels = torch.zeros(2, 3, encoder.side, encoder.side)
+    return NetworkGraph(encoder, encoder, {"pixels": (pixels, (0,))}, ("tokens",))
 
 
-def export_text(encoder: TextEncoder, path: Path) -> None:
-    """Write the text model."""
-    example = [torch.ones(2, 12, dtype=torch.long) for _ in TEXT_INPUTS]
-    axes: list[dict[int, object]] = [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3
-    export_graph(TextGraph(encoder), example, axes, TEXT_INPUTS, TEXT_OUTPUTS, path)
+def text_graph(encoder: TextEncoder) -> NetworkGraph:
+    """The text model: ids to hidden states."""
+
+    def hidden(ids: Tensor, mask: Tensor, types: Tensor) -> Tensor:
+        found = encoder.model(input_ids=ids, attention_mask=mask, token_type_ids=types)
+        states: Tensor = found.last_hidden_state
+        return states
+
+    ids = torch.ones(2, 12, dtype=torch.long)
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    return NetworkGraph(encoder, hidden, {n: (ids.clone(), (0, 1)) for n in names}, ("hidden",))

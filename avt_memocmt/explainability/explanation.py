@@ -26,6 +26,7 @@ from avt_memocmt.explainability.forward_function import ForwardFunction, leave_o
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import Attribution, integrated_gradients
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
+from avt_memocmt.inference.engine import with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.inference.transcript_alignment import word_spans
@@ -120,7 +121,8 @@ class ExplainingReader(DialogueReader):
     """
 
     def __init__(self, recognizer: Recognizer, settings: ExplainSettings) -> None:
-        super().__init__(recognizer.model, recognizer.encoders, recognizer.config)
+        super().__init__(recognizer.engine, recognizer.config)
+        self._model = with_gradients(recognizer.engine).model
         self._recognizer = recognizer
         self._settings = settings
         self._index = 0
@@ -138,14 +140,14 @@ class ExplainingReader(DialogueReader):
 
     def _explain(self, index: int, turn: PreparedTurn) -> UtteranceExplanation:
         made_by, settings = self._recognizer, self._settings
-        evidence = gather_evidence(made_by.encoders, made_by.config, turn)
+        evidence = gather_evidence(made_by.engine.encoders, made_by.config, turn)
         words = evidence.get("text")
         words = words if isinstance(words, WordEvidence) else None
-        prediction, attention = decide_with_attention(super().decide, made_by.model, turn, words)
+        prediction, attention = decide_with_attention(super().decide, self._model, turn, words)
         explained = EMOTIONS.index(prediction.likeliest)
         if settings.emotion is not None:
             explained = settings.emotion
-        function = ForwardFunction(made_by.model, turn)
+        function = ForwardFunction(self._model, turn)
 
         def attribute(function: ForwardFunction, item: Evidence) -> Attribution:
             if isinstance(item, FaceEvidence):
@@ -196,7 +198,7 @@ class ExplainingRecognizer(Recognizer):
     """
 
     def __init__(self, recognizer: Recognizer, settings: ExplainSettings) -> None:
-        super().__init__(recognizer.model, recognizer.config, recognizer.encoders)
+        super().__init__(recognizer.engine, recognizer.config)
         self._settings = settings
         self.reader = ExplainingReader(self, settings)
 

@@ -49,9 +49,8 @@ class ForwardFunction:
         Returns:
             [batch, 7].
         """
-        turn = self.turn
-        fused = self.fuse(values)
-        return self.model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
+        dialogue = self.turn.after_past(self.fuse(values).utterances)
+        return self.model.classify(*dialogue)[:, -1]
 
     def fuse(self, values: Mapping[str, Tensor]) -> Fused:
         """The part of the network before the dialogue's past; arguments as of `logits`."""

@@ -35,6 +35,11 @@ class AudioEncoder(nn.Module, ABC):
     rate: float
     identity: dict[str, str]
 
+    @property
+    def device(self) -> torch.device:
+        """Where sound is encoded."""
+        return next(self.parameters()).device
+
     @abstractmethod
     def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode a padded batch; gradients flow back to the waveforms.
@@ -78,12 +83,11 @@ class AudioEncoder(nn.Module, ABC):
     def _values(
         self, part: Sequence[tuple[int, int, NDArray[np.float32]]]
     ) -> Iterator[NDArray[np.float32]]:
-        device = next(self.parameters()).device
         lengths = torch.tensor([len(samples) for *_, samples in part])
         padded = torch.zeros(len(part), int(lengths.max()))
         for row, (*_, samples) in enumerate(part):
             padded[row, : len(samples)] = torch.from_numpy(np.asarray(samples, np.float32))
-        tokens, mask = self.tokens_for(padded.to(device), lengths.to(device))
+        tokens, mask = self.tokens_for(padded.to(self.device), lengths.to(self.device))
         for values, count in zip(tokens.float().cpu(), mask.sum(1).tolist(), strict=True):
             yield values[:count].numpy()
 

@@ -20,6 +20,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
 from avt_memocmt.features.hub import hub_identity, load_hub_config, load_hub_model
 from avt_memocmt.features.whisper_encoder import (
+    WhisperEncoder,
     WhisperTinyEncoder,
     token_count,
     token_counts,
@@ -35,19 +36,24 @@ __all__ = ["AudioEncoder", "HubAudioEncoder", "WhisperAudioEncoder", "make_audio
 class WhisperAudioEncoder(AudioEncoder):
     """The packaged Whisper tiny.en encoder, all five hidden states of each token."""
 
-    def __init__(self, encoder: WhisperTinyEncoder | None = None) -> None:
+    def __init__(self, encoder: WhisperEncoder | None = None) -> None:
         """Wrap an encoder that is already loaded, or load the packaged one.
 
         Raises:
             AvtError: the package with the weights is missing.
         """
         super().__init__()
-        self.encoder = encoder or WhisperTinyEncoder()
+        self.encoder: WhisperEncoder = encoder or WhisperTinyEncoder()
         self.dim, self.layers, self.rate = self.encoder.dim, self.encoder.layers, self.encoder.rate
         self.identity = {
             "name": WHISPER,
             "sha256": file_sha256(packaged_path(WHISPER)),
         }
+
+    @property
+    def device(self) -> torch.device:
+        """See `AudioEncoder`."""
+        return self.encoder.device
 
     def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See `AudioEncoder`.

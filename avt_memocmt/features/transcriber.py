@@ -16,7 +16,7 @@ from torch import Tensor
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import PIECE_SAMPLES, join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WhisperTinyEncoder
+from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WhisperEncoder
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.pretrained import packaged_path, packaged_tokenizer
 
@@ -57,7 +57,7 @@ class Transcription:
 class Transcriber:
     """English speech recognition on top of an encoder that is already loaded."""
 
-    def __init__(self, encoder: WhisperTinyEncoder, compute_type: str = "int8") -> None:
+    def __init__(self, encoder: WhisperEncoder, compute_type: str = "int8") -> None:
         """Load the decoder.
 
         Args:
@@ -89,7 +89,7 @@ class Transcriber:
         return Transcription(" ".join(filter(None, texts)), join_tokens(parts, width))
 
     def _piece(self, samples: NDArray[np.float32], first: int) -> tuple[str, Tokens]:
-        device = self.encoder.positions.device
+        device = self.encoder.device
         waveform = torch.from_numpy(np.asarray(samples, np.float32)).to(device)
         mel = self.encoder.log_mel(waveform[None])
         count, rate = mel.shape[2] // 2, self.encoder.rate

@@ -8,6 +8,7 @@ nothing of a batch's padding reaches a clip's tokens.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import cast
 
@@ -59,8 +60,8 @@ class WhisperBlock(nn.Module):
         return x + cast(Tensor, self.contract(hidden))
 
 
-class WhisperTinyEncoder(nn.Module):
-    """The frozen audio encoder of the embedded preset; gradients still flow to the waveform.
+class WhisperEncoder(nn.Module, ABC):
+    """Whisper's log-mel front end, and what surrounds the two networks that follow it.
 
     Attributes:
         dim: width of one hidden state.
@@ -75,28 +76,31 @@ class WhisperTinyEncoder(nn.Module):
 
     filters: Tensor
     window: Tensor
-    positions: Tensor
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Load the weights.
-
-        Args:
-            path: a CTranslate2 `model.bin` of Whisper tiny; None for the packaged one.
-
-        Raises:
-            AvtError: the package is missing, or the file is not such a model.
-        """
+    def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(N_MELS, self.dim, 3, padding=1)
-        self.conv2 = nn.Conv1d(self.dim, self.dim, 3, stride=2, padding=1)
-        self.blocks = nn.ModuleList(WhisperBlock(self.dim, heads=6) for _ in range(4))
-        self.norm = nn.LayerNorm(self.dim)
-        self.register_buffer("positions", torch.empty(MAX_TOKENS, self.dim))
-        path = path or packaged_path("whisper-tiny.en")
-        self._load(path, read_ctranslate2(path, "encoder/"))
         self.register_buffer("filters", torch.from_numpy(mel_filters()), persistent=False)
         self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
-        self.requires_grad_(False).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where sound is encoded."""
+        return self.window.device
+
+    @abstractmethod
+    def stem(self, mel: Tensor) -> Tensor:
+        """Convolutions: [batch, 80, 2 * tokens] -> [batch, tokens, dim].
+
+        Raises:
+            AvtError: the clip is longer than 30 s.
+        """
+
+    @abstractmethod
+    def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
+        """Transformer: [batch, tokens, dim] -> [batch, tokens, layers, dim].
+
+        `keys` as in `WhisperBlock`.
+        """
 
     def log_mel(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Log-mel spectrogram as Whisper's own front end computes it (section 2.2).
@@ -166,8 +170,33 @@ class WhisperTinyEncoder(nn.Module):
         keys[:tokens, tokens:] = False
         return self.hidden_states(stem, keys)
 
+
+class WhisperTinyEncoder(WhisperEncoder):
+    """The frozen audio encoder of the embedded preset; gradients still flow to the waveform."""
+
+    positions: Tensor
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Load the weights.
+
+        Args:
+            path: a CTranslate2 `model.bin` of Whisper tiny; None for the packaged one.
+
+        Raises:
+            AvtError: the package is missing, or the file is not such a model.
+        """
+        super().__init__()
+        self.conv1 = nn.Conv1d(N_MELS, self.dim, 3, padding=1)
+        self.conv2 = nn.Conv1d(self.dim, self.dim, 3, stride=2, padding=1)
+        self.blocks = nn.ModuleList(WhisperBlock(self.dim, heads=6) for _ in range(4))
+        self.norm = nn.LayerNorm(self.dim)
+        self.register_buffer("positions", torch.empty(MAX_TOKENS, self.dim))
+        path = path or packaged_path("whisper-tiny.en")
+        self._load(path, read_ctranslate2(path, "encoder/"))
+        self.requires_grad_(False).eval()
+
     def stem(self, mel: Tensor) -> Tensor:
-        """[batch, 80, 2 * tokens] -> [batch, tokens, dim].
+        """See `WhisperEncoder.stem`.
 
         Token i sees frames 2i - 2 to 2i + 2, of which `log_mel` makes the one past a clip zero, and
         the first convolution's outputs 2i - 1 to 2i + 1: so no padding reaches a clip's tokens.
@@ -176,7 +205,7 @@ class WhisperTinyEncoder(nn.Module):
         return F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
 
     def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
-        """All hidden states, from [batch, tokens, dim]; `keys` as in `WhisperBlock`."""
+        """See `WhisperEncoder.hidden_states`."""
         states = [stem + self.positions[: stem.shape[1]]]
         for block in self.blocks:
             states.append(block(states[-1], keys))

@@ -9,17 +9,14 @@ import torch
 from torch import Tensor
 
 from avt_memocmt.config import MODALITIES, Config
-from avt_memocmt.data.dialogue_batch import (
-    TurnFeatures,
-    collate,
-    speaker_changes,
-)
+from avt_memocmt.data.dialogue_batch import TurnFeatures, collate, speaker_changes
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, DialogueContext
-from avt_memocmt.inference.encoding import Encoders, encode_utterance
+from avt_memocmt.inference.encoding import encode_utterance
+from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
+from avt_memocmt.models.avt_memocmt import Fused
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,17 @@ class PreparedTurn:
     past_changes: Tensor
     warnings: tuple[str, ...]
 
+    def after_past(self, utterance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The dialogue that ends with this turn: what `AvtMemoCmt.classify` takes.
+
+        Args:
+            utterance: [batch, dim], the vector of this turn, or of variants of it.
+        """
+        size = len(utterance)
+        turns = torch.cat([self.past.expand(size, -1, -1), utterance[:, None]], dim=1)
+        changes = torch.cat([self.past_changes, torch.tensor([self.speaker_change])])
+        return turns, torch.ones(turns.shape[:2], dtype=torch.bool), changes.expand(size, -1)
+
 
 class DialogueReader:
     """Predicts the turns of one dialogue in order, each from itself and its past.
@@ -54,13 +62,12 @@ class DialogueReader:
     that the text encoder reads as context.
     """
 
-    def __init__(self, model: AvtMemoCmt, encoders: Encoders, config: Config) -> None:
+    def __init__(self, engine: Engine, config: Config) -> None:
         """Start an empty dialogue."""
-        self._model = model
-        self._encoders = encoders
+        self._engine = engine
         self._config = config
-        self._vectors: deque[Tensor] = deque(maxlen=model.temporal.reach - 1)
-        self._changes: deque[int] = deque(maxlen=model.temporal.reach - 1)
+        self._vectors: deque[Tensor] = deque(maxlen=config.model.reach - 1)
+        self._changes: deque[int] = deque(maxlen=config.model.reach - 1)
         self._context = DialogueContext(config.text.context_turns)
         self._speaker: str | None = None
 
@@ -83,7 +90,7 @@ class DialogueReader:
         """Encode the next turn, in the dialogue so far; arguments as of `read`."""
         context = self._context.of_turn_by(utterance.speaker)
         tokens, warnings = encode_utterance(
-            self._encoders, self._config, utterance, context, known_audio
+            self._engine.encoders, self._config, utterance, context, known_audio
         )
         vectors = list(self._vectors)
         return PreparedTurn(
@@ -92,7 +99,7 @@ class DialogueReader:
             context,
             tokens,
             self._speaker_change(utterance.speaker),
-            torch.stack(vectors) if vectors else torch.zeros(0, self._model.dim),
+            torch.stack(vectors) if vectors else torch.zeros(0, self._config.model.dim),
             torch.tensor(list(self._changes), dtype=torch.long),
             warnings,
         )
@@ -119,7 +126,7 @@ class DialogueReader:
         """
         utterance = replace(turn.utterance, text=text)
         tokens, warnings = encode_utterance(
-            self._encoders, self._config, utterance, turn.context, turn.tokens.get("audio")
+            self._engine.encoders, self._config, utterance, turn.context, turn.tokens.get("audio")
         )
         revised = replace(
             turn, utterance=utterance, text_source="asr", tokens=tokens, warnings=warnings
@@ -140,10 +147,9 @@ class DialogueReader:
     def _decide(self, turn: PreparedTurn) -> tuple[UtterancePrediction, Tensor]:
         """The decision, and the utterance's vector [dim]."""
         features = TurnFeatures(turn.tokens, turn.speaker_change)
-        batch = collate([[features]], self._model.widths)
-        fused = self._model.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
-        logits = self._model.decide(fused, turn.past, turn.past_changes, turn.speaker_change)
-        calibrated = self._model.temperature(logits, fused.modality_weights, fused.novelty)
+        batch = collate([[features]], self._engine.encoders.widths)
+        fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
+        logits = self._engine.classify(*turn.after_past(fused.utterances))[0, -1]
         utterance = turn.utterance
         prediction = UtterancePrediction(
             start=utterance.start,
@@ -151,7 +157,7 @@ class DialogueReader:
             speaker=utterance.speaker,
             text=utterance.text,
             text_source=turn.text_source,
-            probabilities=_probabilities(calibrated[0]),
+            probabilities=_probabilities(logits / fused.temperature),
             modalities=_modality_use(turn.tokens, fused),
             warnings=turn.warnings,
         )

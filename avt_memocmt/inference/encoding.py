@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from avt_memocmt.config import MODALITIES, AudioConfig, Config
 from avt_memocmt.features.audio_encoder import AudioEncoder, join_tokens
 from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.encoder_cache import CachedTextEncoder, CachedVisualEncoder
 from avt_memocmt.features.extract_audio_features import make_audio_encoder
 from avt_memocmt.features.extract_text_features import make_text_encoder
 from avt_memocmt.features.extract_visual_features import make_visual_encoder
@@ -39,6 +40,26 @@ class Encoders:
     visual: VisualEncoder | None
     text: TextEncoder | None
     aligner: Aligner | None = None
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of a token of each modality."""
+        by_modality = {"audio": self.audio, "visual": self.visual, "text": self.text}
+        return {m: e.layers * e.dim for m, e in by_modality.items() if e is not None}
+
+    def remembering(self, faces: int, lines: int) -> Encoders:
+        """The same encoders, which encode a recent face or line only once, for live streams.
+
+        Args:
+            faces: how many are remembered.
+            lines: likewise of text; 0 = none.
+        """
+        visual, text = self.visual, self.text
+        if visual is not None:
+            visual = CachedVisualEncoder(visual, faces)
+        if text is not None and lines:
+            text = CachedTextEncoder(text, lines)
+        return replace(self, visual=visual, text=text)
 
 
 def load_encoders(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.encoder_cache import CachedTextEncoder, CachedVisualEncoder
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
@@ -31,7 +30,7 @@ class LiveRecognizer:
     With `wait_for_words` the final decisions are those of `Recognizer.predict` on the same media.
 
     Args:
-        recognizer: model and encoders.
+        recognizer: its engine and configuration.
         has_audio: whether the stream has sound.
         has_video: whether it has pictures.
         hop: seconds between provisional decisions; 0 = none.
@@ -55,15 +54,13 @@ class LiveRecognizer:
         most_silent: int | None = None,
     ) -> None:
         self._stream = recognizer.new_stream(has_audio, has_video, captions)
-        encoders = recognizer.encoders
-        if encoders.visual is not None:
-            # The final decision then finds its faces encoded by the provisional ones.
-            most = 2 * recognizer.config.visual.max_frames
-            encoders = replace(encoders, visual=CachedVisualEncoder(encoders.visual, most))
-        if encoders.text is not None and captions:
-            encoders = replace(encoders, text=CachedTextEncoder(encoders.text, _KNOWN_LINES))
+        # The final decision then finds its faces and caption encoded by the provisional ones.
+        encoders = recognizer.engine.encoders.remembering(
+            faces=2 * recognizer.config.visual.max_frames, lines=_KNOWN_LINES if captions else 0
+        )
+        engine = replace(recognizer.engine, encoders=encoders)
         self._turns = TurnPolicy(
-            partial(DialogueReader, recognizer.model, encoders, recognizer.config),
+            partial(DialogueReader, engine, recognizer.config),
             has_audio,
             recognizer.check_words,
             recognizer.listen if transcribe else None,
@@ -125,7 +122,7 @@ class LiveStream:
     """Reads a source in the background and recognises beside it, dropping pictures under load.
 
     Args:
-        recognizer: model and encoders.
+        recognizer: its engine and configuration.
         source: a file, or what `LiveSource` takes.
         hop: seconds between provisional decisions; 0 = none.
         transcribe: let the packaged recogniser listen.

@@ -15,7 +15,7 @@ from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader
-from avt_memocmt.inference.encoding import Encoders
+from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
 from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
 from avt_memocmt.inference.turn_policy import TurnPolicy
@@ -28,7 +28,6 @@ from avt_memocmt.inference.utterance_stream import (
 )
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
@@ -40,15 +39,13 @@ class Recognizer:
     """Recognises the emotion of every utterance of a media file.
 
     Args:
-        model: the fusion and what follows it.
-        config: of its checkpoint.
-        encoders: what the model was trained with.
+        engine: computes the networks of a checkpoint.
+        config: of that checkpoint.
     """
 
-    def __init__(self, model: AvtMemoCmt, config: Config, encoders: Encoders) -> None:
-        self.model = model
+    def __init__(self, engine: Engine, config: Config) -> None:
+        self.engine = engine
         self.config = config
-        self.encoders = encoders
         self._detector = make_detector(config.visual.detector)
 
     def predict(
@@ -95,7 +92,7 @@ class Recognizer:
 
     def new_dialogue(self) -> DialogueReader:
         """Start an empty dialogue."""
-        return DialogueReader(self.model, self.encoders, self.config)
+        return DialogueReader(self.engine, self.config)
 
     def new_stream(
         self, has_audio: bool, has_video: bool, cues: Sequence[Cue] | None = None
@@ -128,12 +125,12 @@ class Recognizer:
         if utterance.samples is None or not utterance.is_speech:
             return "", None
         found = self._transcriber.transcribe(utterance.samples)
-        shared = isinstance(self.encoders.audio, WhisperAudioEncoder)
+        shared = isinstance(self.engine.encoders.audio, WhisperAudioEncoder)
         return found.text, found.tokens if shared else None
 
     def check_words(self, utterance: Utterance) -> Utterance:
         """Return the utterance, with a warning if its given words do not fit its sound."""
-        if utterance.samples is None or self.encoders.aligner is not None:
+        if utterance.samples is None or self.engine.encoders.aligner is not None:
             return utterance  # there is nothing to compare, or the encoding compares them
         _, warnings = word_spans(self.aligner, utterance)
         return replace(utterance, warnings=(*utterance.warnings, *warnings))
@@ -154,7 +151,7 @@ class Recognizer:
 
     @cached_property
     def _transcriber(self) -> Transcriber:
-        audio = self.encoders.audio
+        audio = self.engine.encoders.audio
         if isinstance(audio, WhisperAudioEncoder):
             return Transcriber(audio.encoder)
         return Transcriber(WhisperTinyEncoder())

@@ -36,21 +36,23 @@ class Fused:
         utterances: [batch, dim].
         modality_weights: [batch, 3], share of each modality in that vector, in the order of
             `MODALITIES`: 0 where it is absent; a row with any present sums to 1.
-        novelty: [batch, 3], how unlike what was trained on each modality is (see `Novelty`): 0
-            where it is absent or not measured.
-        unimodal_logits: per modality logits [batch, 7] from its own tokens, before fusion.
+        temperature: [batch], divides the logits of the turn that are decided from that vector.
+        unimodal_logits: per modality logits [batch, 7] from its own tokens, before fusion, divided
+            by a temperature of their own.
     """
 
     utterances: Tensor
     modality_weights: Tensor
-    novelty: Tensor
+    temperature: Tensor
     unimodal_logits: dict[str, Tensor]
 
     def map(self, call: Callable[[Tensor], Tensor]) -> Fused:
-        """The same of every tensor after a call."""
-        unimodal_logits = {m: call(logits) for m, logits in self.unimodal_logits.items()}
+        """Apply `call` to every tensor."""
         return Fused(
-            call(self.utterances), call(self.modality_weights), call(self.novelty), unimodal_logits
+            call(self.utterances),
+            call(self.modality_weights),
+            call(self.temperature),
+            {m: call(logits) for m, logits in self.unimodal_logits.items()},
         )
 
 
@@ -122,8 +124,9 @@ class AvtMemoCmt(DialogueNetwork):
         """
         fused = self._fuse_turns(batch)
         logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
-        calibrated = self.temperature(logits, fused.modality_weights, fused.novelty)
-        return Prediction(calibrated, fused.modality_weights, fused.unimodal_logits)
+        # Padding is no turn and has no temperature.
+        temperature = fused.temperature.masked_fill(~batch.turn_mask, 1.0)[:, :, None]
+        return Prediction(logits / temperature, fused.modality_weights, fused.unimodal_logits)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """`fuse` of the real turns, those of similar length together: little padding is computed.
@@ -151,7 +154,7 @@ class AvtMemoCmt(DialogueNetwork):
         return Fused(
             placed([fused.utterances for fused in found]),
             placed([fused.modality_weights for fused in found]),
-            placed([fused.novelty for fused in found]),
+            placed([fused.temperature[:, None] for fused in found]).squeeze(2),
             {m: placed([fused.unimodal_logits[m] for fused in found]) for m in self.modalities},
         )
 
@@ -175,12 +178,12 @@ class AvtMemoCmt(DialogueNetwork):
         scores = among_present(self.gate(torch.cat(pooled, dim=1)), present)
         weights = scores.softmax(dim=1)
         utterances = (weights[:, :, None] * torch.stack(pooled, dim=1)).sum(dim=1)
-        return Fused(
-            utterances,
-            in_columns(weights * present, self.modalities),
+        temperature = self.temperature(
+            in_columns(present, self.modalities),
             in_columns(torch.stack(list(novelty.values()), dim=1), self.modalities),
-            unimodal_logits,
         )
+        shares = in_columns(weights * present, self.modalities)
+        return Fused(utterances, shares, temperature, unimodal_logits)
 
     def _own(
         self, modality: str, part: ModalityBatch, tokens: Tensor, mask: Tensor
@@ -196,26 +199,6 @@ class AvtMemoCmt(DialogueNetwork):
             return layers.project(standard), unmeasured
         distance = self.novelty[modality](standard)
         return layers.project(standard), distance * part.mask.any(dim=1)
-
-    def decide(
-        self, fused: Fused, past: Tensor, past_changes: Tensor, speaker_change: int
-    ) -> Tensor:
-        """The last turn of a dialogue, from its own vector and those of the turns before it.
-
-        Args:
-            fused: [batch, dim], the turn, or variants of it.
-            past: [turns, dim], vectors of the turns before it, the same for the whole batch.
-            past_changes: int64 [turns], their speaker changes.
-            speaker_change: of the turn.
-
-        Returns:
-            Logits [batch, 7], before `temperature`.
-        """
-        size = len(fused.utterances)
-        turns = torch.cat([past.expand(size, -1, -1), fused.utterances[:, None]], dim=1)
-        changes = torch.cat([past_changes, past_changes.new_tensor([speaker_change])])
-        everyone = torch.ones(turns.shape[:2], dtype=torch.bool, device=turns.device)
-        return self.classify(turns, everyone, changes.expand(size, -1))[:, -1]
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """Dialogue level: [batch, turns, dim] -> logits [batch, turns, 7], before `temperature`."""

@@ -16,7 +16,7 @@ def grown(novelty: Tensor, growth: float | Tensor) -> Tensor:
 
 
 class SubsetTemperature(nn.Module):
-    """Divides logits by one temperature for each set of present modalities.
+    """The temperature that divides a turn's logits: one for each set of present modalities.
 
     Guo et al. (2017), section 4.2, with a temperature of its own for sound alone, sound and face,
     and so on: a network is overconfident in different measure on each. That of a modality which is
@@ -47,20 +47,15 @@ class SubsetTemperature(nn.Module):
         self.register_buffer("growth", powers, persistent=False)
         self.register_buffer("bits", torch.tensor(list(bits.values())), persistent=False)
 
-    def forward(self, logits: Tensor, weights: Tensor, novelty: Tensor) -> Tensor:
-        """Calibrated logits.
+    def forward(self, present: Tensor, novelty: Tensor) -> Tensor:
+        """Temperatures [batch].
 
         Args:
-            logits: [..., 7].
-            weights: the modalities' shares [..., 3], 0 where absent.
-            novelty: of the modalities, [..., 3].
-
-        Returns:
-            [..., 7].
+            present: bool [batch, 3], whether a turn has each modality.
+            novelty: of the modalities, [batch, 3].
         """
-        subset = ((weights > 0) * self.bits).sum(dim=-1)
-        growth = grown(novelty, self.growth[subset]).prod(dim=-1)
-        return logits / (self.values[subset] * growth).unsqueeze(-1)
+        subset = (present * self.bits).sum(dim=1)
+        return self.values[subset] * grown(novelty, self.growth[subset]).prod(dim=1)
 
 
 class Novelty(nn.Module):

@@ -70,11 +70,6 @@ class TemporalTransformer(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
 
-    @property
-    def reach(self) -> int:
-        """Turns, itself included, that can influence a turn in causal mode."""
-        return len(self.layers) * (self.window - 1) + 1
-
     def forward(self, turns: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """Contextualise each turn.
 

@@ -26,6 +26,7 @@ from avt_memocmt.bench.watch import watched
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.whisper_encoder import MAX_SAMPLES
+from avt_memocmt.inference.engine import TorchEngine
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE
@@ -178,7 +179,7 @@ def test_watching_leaves_everything_as_it_was(
     recognizer: EmotionRecognizer, talking_clip: Spoken
 ) -> None:
     clip = talking_clip.path
-    before = MediaReader.events, recognizer.model.fuse, recognizer.listen
+    before = MediaReader.events, TorchEngine.fuse, recognizer.listen
     expected = to_json(recognizer.predict(clip))
     timer = StageTimer()
     with watched(recognizer, timer):
@@ -187,7 +188,7 @@ def test_watching_leaves_everything_as_it_was(
     assert set(stages.own) | set(stages.beside) == set(STAGES) - {"output"}
     assert {"demux", "decode"} == set(stages.beside)
     assert min(*stages.own.values(), *stages.beside.values()) > 0
-    assert (MediaReader.events, recognizer.model.fuse, recognizer.listen) == before
+    assert (MediaReader.events, TorchEngine.fuse, recognizer.listen) == before
 
 
 @pytest.fixture
@@ -239,8 +240,8 @@ def test_a_process_that_fails_says_why(loaded: Loaded, tmp_path: Path) -> None:
 
 
 def test_the_naive_whisper_is_ours_on_thirty_seconds(recognizer: EmotionRecognizer) -> None:
-    assert isinstance(recognizer.encoders.audio, WhisperAudioEncoder)
-    ours = recognizer.encoders.audio.encoder
+    assert isinstance(recognizer.engine.encoders.audio, WhisperAudioEncoder)
+    ours = recognizer.engine.encoders.audio.encoder
     samples = torch.zeros(1, MAX_SAMPLES)
     samples[0, : 2 * SAMPLE_RATE] = torch.from_numpy(speech_like(2.0))
     with torch.no_grad():

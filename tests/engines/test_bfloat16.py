@@ -44,12 +44,13 @@ def test_it_decides_alike_on_a_clip(
 
 
 def test_tokens_and_decisions_stay_in_single_precision(reduced: EmotionRecognizer) -> None:
-    sound = reduced.encoders.audio.encode([speech_like(1.0)])[0]
+    encoders = reduced.engine.encoders
+    sound = encoders.audio.encode([speech_like(1.0)])[0]
     assert sound.values.dtype == np.float32
-    pixels = torch.rand(2, 3, reduced.encoders.visual.side, reduced.encoders.visual.side)
+    pixels = torch.rand(2, 3, encoders.visual.side, encoders.visual.side)
     with torch.no_grad():
-        assert reduced.encoders.visual(pixels).dtype == torch.float32
-        assert reduced.encoders.audio.encoder.log_mel(torch.rand(1, 16_000)).dtype == torch.float32
+        assert encoders.visual(pixels).dtype == torch.float32
+        assert encoders.audio.encoder.log_mel(torch.rand(1, 16_000)).dtype == torch.float32
 
 
 def test_explanations_are_refused(reduced: EmotionRecognizer, tmp_path: Path) -> None:

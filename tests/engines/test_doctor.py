@@ -12,7 +12,7 @@ from command_line import run
 from avt_memocmt import pretrained as weights
 from avt_memocmt.engines import bfloat16
 from avt_memocmt.engines.doctor import gather_facts
-from avt_memocmt.engines.names import Engine
+from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
 from avt_memocmt.pretrained import PACKAGED, packaged_path
 
@@ -45,7 +45,7 @@ def test_the_engines_for_this_machine_are_named(monkeypatch: pytest.MonkeyPatch)
         engines = next(fact.value for fact in gather_facts() if fact.name == "engines").split(", ")
         assert ("torch-bf16" in engines) is named
         assert {"torch", "onnx"} <= set(engines)
-        assert set(engines) <= set(get_args(Engine))
+        assert set(engines) <= set(get_args(EngineName))
 
 
 def test_an_altered_weight_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,15 +9,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from model_factory import DIMS, SMALL, make_dialogue
+from model_factory import DIMS, make_dialogue
 
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
 from avt_memocmt.engines.network_graphs import (
     DIALOGUE_INPUTS,
     FUSION_INPUTS,
-    export_dialogue,
-    export_fusion,
+    dialogue_graph,
+    fusion_graph,
 )
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
@@ -30,8 +30,8 @@ def sessions(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, onnxruntime.InferenceSession]:
     folder = tmp_path_factory.mktemp("onnx")
-    export_fusion(model, DIMS, folder / "fusion.onnx")
-    export_dialogue(model, SMALL.dim, folder / "dialogue.onnx")
+    fusion_graph(model).write(folder / "fusion.onnx")
+    dialogue_graph(model).write(folder / "dialogue.onnx")
     return {p.stem: onnxruntime.InferenceSession(str(p)) for p in Path(folder).glob("*.onnx")}
 
 

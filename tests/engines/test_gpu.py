@@ -15,7 +15,7 @@ from torch import Tensor
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.bench.paper import PaperNetwork, paper_inputs
 from avt_memocmt.data.dialogue_batch import ModalityBatch
-from avt_memocmt.engines.cuda import move_networks
+from avt_memocmt.engines.cuda import DeviceEngine
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
@@ -26,14 +26,12 @@ ELSEWHERE = torch.device("meta")
 @pytest.fixture
 def moved() -> EmotionRecognizer:
     found = EmotionRecognizer.from_pretrained("embedded")
-    for network in (found.model, *vars(found.encoders).values()):
-        if isinstance(network, torch.nn.Module):
-            network.to(ELSEWHERE)
+    found.engine = DeviceEngine(found.engine.encoders, found.engine.model, ELSEWHERE)
     return found
 
 
 def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
-    encoders, model = moved.encoders, moved.model
+    encoders, model = moved.engine.encoders, moved.engine.model
     assert isinstance(encoders.audio, WhisperAudioEncoder)
     sound = torch.zeros(2, 16_000, device=ELSEWHERE)
     pixels = torch.zeros(3, 3, encoders.visual.side, encoders.visual.side, device=ELSEWHERE)
@@ -56,21 +54,42 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     )
     turns = fused.utterances[:, None]
     everyone = torch.zeros(2, 1, dtype=torch.bool, device=ELSEWHERE)
-    found += [fused.modality_weights, fused.novelty, *fused.unimodal_logits.values()]
+    found += [fused.modality_weights, fused.temperature, *fused.unimodal_logits.values()]
     found.append(model.classify(turns, everyone, everyone.long()))
     assert {tensor.device for tensor in found} == {ELSEWHERE}
 
 
 def test_only_the_networks_move(recognizer: EmotionRecognizer, talking_clip: Spoken) -> None:
     wrapped = EmotionRecognizer.from_pretrained("embedded")
-    move_networks(wrapped.model, wrapped.encoders, torch.device("cpu"))
+    engine = wrapped.engine
+    wrapped.engine = DeviceEngine(engine.encoders, engine.model, torch.device("cpu"))
     clip, cues = talking_clip.path, load_transcript("I hate you!")
     expected = recognizer.predict(clip, cues).utterances
     assert wrapped.predict(clip, cues).utterances == expected
-    move_networks(wrapped.model, wrapped.encoders, ELSEWHERE)
-    assert all(weight.device == ELSEWHERE for weight in wrapped.model.projections.parameters())
-    logits, shares = torch.zeros(1, 7), torch.ones(1, 3)
-    assert wrapped.model.temperature(logits, shares, shares).device.type == "cpu"
+
+
+def test_answers_return_to_main_memory(
+    moved: EmotionRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device without values cannot give them back, so what `cpu` is called on is counted."""
+    returned: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "cpu", lambda tensor: returned.append(tensor) or tensor)
+    engine = moved.engine
+    assert all(weight.device == ELSEWHERE for weight in engine.model.parameters())
+    widths = engine.encoders.widths
+    parts = {
+        name: ModalityBatch(
+            torch.zeros(2, 5, width), torch.zeros(2, 5, 2), torch.zeros(2, 5, dtype=torch.bool)
+        )
+        for name, width in widths.items()
+    }
+    fused = engine.fuse(parts)
+    everyone = torch.ones(2, 1, dtype=torch.bool)
+    logits = engine.classify(torch.zeros(2, 1, engine.model.dim), everyone, everyone.long())
+    tensors = [fused.utterances, fused.modality_weights, fused.temperature]
+    expected = [*tensors, *fused.unimodal_logits.values(), logits]
+    assert len(returned) == len(expected)
+    assert all(found is tensor for found, tensor in zip(returned, expected, strict=True))
 
 
 def test_a_machine_without_a_gpu_is_told(

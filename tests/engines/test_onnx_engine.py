@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.config import MODALITIES
-from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
+from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.engines.export import QUANTIZED, export_checkpoint, quantize_export
-from avt_memocmt.engines.onnx_networks import MANIFEST_FILE, load_onnx
+from avt_memocmt.engines.onnx_engine import MANIFEST_FILE, load_onnx
 from avt_memocmt.engines.sessions import Graph, OnnxGraph, OpenVinoGraph
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, TextInput
+from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.results import UtterancePrediction
+from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
 SUBSETS = [s for n in (1, 2, 3) for s in combinations(MODALITIES, n)]
@@ -82,19 +84,29 @@ def random_turn(
     return TurnFeatures(tokens, int(generator.integers(3)))
 
 
+def judge(engine: Engine, batch: DialogueBatch) -> Prediction:
+    """`AvtMemoCmt.forward` by an engine's two steps."""
+    shape = batch.turn_mask.shape
+    flat = engine.fuse({m: part.flatten_turns() for m, part in batch.modalities.items()})
+    fused = flat.map(lambda tensor: tensor.unflatten(0, shape))
+    logits = engine.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
+    calibrated = logits / fused.temperature[..., None]
+    return Prediction(calibrated, fused.modality_weights, fused.unimodal_logits)
+
+
 @pytest.mark.parametrize("subsets", [*([s] for s in SUBSETS), SUBSETS], ids=str)
 def test_dialogues_of_unequal_turns_are_judged_alike(
     exact: EmotionRecognizer, recognizer: EmotionRecognizer, subsets: list[tuple[str, ...]]
 ) -> None:
     generator = np.random.default_rng(0)
-    dims = recognizer.model.widths
+    dims = recognizer.engine.encoders.widths
     dialogues = [
         [random_turn(dims, subsets[turn % len(subsets)], generator) for turn in range(turns)]
         for turns in (7, 3, 1)
     ]
     batch = collate(dialogues, dims)
     with torch.no_grad():
-        found, expected = exact.model(batch), recognizer.model(batch)
+        found, expected = judge(exact.engine, batch), recognizer.engine.model(batch)
     real = batch.turn_mask
     torch.testing.assert_close(found.logits[real], expected.logits[real], atol=1e-4, rtol=0)
     torch.testing.assert_close(
@@ -112,7 +124,7 @@ def test_dialogues_of_unequal_turns_are_judged_alike(
 def test_encoders_read_inputs_of_unequal_length_alike(
     exact: EmotionRecognizer, recognizer: EmotionRecognizer
 ) -> None:
-    ours, theirs = exact.encoders, recognizer.encoders
+    ours, theirs = exact.engine.encoders, recognizer.engine.encoders
     sounds = [speech_like(seconds) for seconds in (0.1, 1.7, 0.9)]
     lines = [
         TextInput("No."),

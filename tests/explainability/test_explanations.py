@@ -198,13 +198,11 @@ def test_the_function_of_a_turn_is_its_decision(
 ) -> None:
     assert [len(found.turn.past) for found in explained] == [0, 1]
     for found in explained:
-        function = ForwardFunction(recognizer.model, found.turn)
+        function = ForwardFunction(recognizer.engine.model, found.turn)
         with torch.no_grad():
             values = function.values()
             fused = function.fuse(values)
-            logits = recognizer.model.temperature(
-                function.logits(values), fused.modality_weights, fused.novelty
-            )
+            logits = function.logits(values) / fused.temperature[:, None]
         assert tuple(logits.softmax(dim=1)[0].tolist()) == pytest.approx(
             found.prediction.probabilities, abs=1e-6
         )
@@ -214,8 +212,8 @@ def test_evidence_gives_the_tokens_that_the_decision_was_made_from(
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     turn = explained[1].turn
-    function = ForwardFunction(recognizer.model, turn)
-    evidence = gather_evidence(recognizer.encoders, recognizer.config, turn)
+    function = ForwardFunction(recognizer.engine.model, turn)
+    evidence = gather_evidence(recognizer.engine.encoders, recognizer.config, turn)
     assert list(evidence) == ["audio", "visual", "text"]
     for m, part in evidence.items():
         with torch.no_grad():
@@ -261,10 +259,10 @@ def test_leaving_out_compares_with_the_decision_on_the_rest(
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     first = explained[0]
-    effects = leave_one_out(ForwardFunction(recognizer.model, first.turn), JOY)
+    effects = leave_one_out(ForwardFunction(recognizer.engine.model, first.turn), JOY)
 
     def logit(turn: PreparedTurn) -> float:
-        function = ForwardFunction(recognizer.model, turn)
+        function = ForwardFunction(recognizer.engine.model, turn)
         with torch.no_grad():
             return float(function.logits(function.values())[0, JOY])
 
@@ -301,8 +299,8 @@ def test_an_explanation_changes_with_what_the_network_learned_and_hardly_with_no
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     turn = explained[0].turn
-    function = ForwardFunction(recognizer.model, turn)
-    faces = gather_evidence(recognizer.encoders, recognizer.config, turn)["visual"]
+    function = ForwardFunction(recognizer.engine.model, turn)
+    faces = gather_evidence(recognizer.engine.encoders, recognizer.config, turn)["visual"]
     assert isinstance(faces, FaceEvidence)
     inputs = faces.inputs
 
@@ -310,11 +308,11 @@ def test_an_explanation_changes_with_what_the_network_learned_and_hardly_with_no
         assert isinstance(part, FaceEvidence)
         return grad_cam(function, part, JOY).scores
 
-    before = [parameter.clone() for parameter in recognizer.model.parameters()]
+    before = [parameter.clone() for parameter in recognizer.engine.model.parameters()]
     shuffled = randomised_similarity(function, faces, method)["projections"]
     assert stability(function, faces, method) > max(0.7, shuffled + 0.2)
     assert faces.inputs is inputs
-    for kept, parameter in zip(before, recognizer.model.parameters(), strict=True):
+    for kept, parameter in zip(before, recognizer.engine.model.parameters(), strict=True):
         assert torch.equal(kept, parameter)
 
 
@@ -322,8 +320,8 @@ def test_nothing_is_recorded_or_kept_after_an_explanation(
     recognizer: EmotionRecognizer, explained: list[UtteranceExplanation]
 ) -> None:
     weighing = [
-        m for m in recognizer.model.modules() if isinstance(m, Attention | StatisticsPooling)
+        m for m in recognizer.engine.model.modules() if isinstance(m, Attention | StatisticsPooling)
     ]
     assert explained
     assert not any(m.recording or m.recorded is not None for m in weighing)
-    assert not any(m._forward_hooks or m._backward_hooks for m in recognizer.model.modules())
+    assert not any(m._forward_hooks or m._backward_hooks for m in recognizer.engine.model.modules())

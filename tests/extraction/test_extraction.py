@@ -75,7 +75,7 @@ def test_a_real_clip_gives_the_tokens_that_prediction_reads(
     assert row.tokens["text"].spans[-1, 1] == pytest.approx(row.duration)
     utterance = recognizer.read_whole(film.record.path or "")
     assert utterance.samples is not None
-    (expected,) = recognizer.encoders.audio.encode([utterance.samples])
+    (expected,) = recognizer.engine.encoders.audio.encode([utterance.samples])
     assert np.array_equal(audio_of(row).values, expected.values)
 
 

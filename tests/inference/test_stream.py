@@ -65,8 +65,8 @@ def aligning(recognizer: EmotionRecognizer) -> tuple[EmotionRecognizer, Recordin
     recording = Recording()
     text = recognizer.config.text.model_copy(update={"align_words": True})
     config = recognizer.config.model_copy(update={"text": text})
-    encoders = replace(recognizer.encoders, aligner=recording)
-    return EmotionRecognizer(recognizer.model, config, encoders), recording
+    encoders = replace(recognizer.engine.encoders, aligner=recording)
+    return EmotionRecognizer(replace(recognizer.engine, encoders=encoders), config), recording
 
 
 NOT_SAID = [Cue("Yesterday the committee unanimously rejected it.", 0.3, 2.4)]
@@ -352,7 +352,7 @@ def test_a_source_in_which_nobody_speaks_says_what_it_did_not_keep(
     short = recognizer.config.audio.segmentation.model_copy(update={"max_utterance": 1.0})
     audio = recognizer.config.audio.model_copy(update={"segmentation": short})
     config = recognizer.config.model_copy(update={"audio": audio})
-    recognizer = EmotionRecognizer(recognizer.model, config, recognizer.encoders)
+    recognizer = EmotionRecognizer(recognizer.engine, config)
     said: list[str] = []
     running = LiveStream(recognizer, f"tcp://127.0.0.1:{port}", warn=said.append)
     events = list(running.events(seconds=8.5))

@@ -179,7 +179,7 @@ def test_past_only_mode_lets_no_gradient_flow_from_the_future() -> None:
 
 def test_a_turn_is_reached_from_exactly_the_turns_within_reach() -> None:
     gradients = turn_gradients(causal=True)
-    reach = TemporalTransformer(16, 2, 2, 32, 3, True, 0.0).reach
+    reach = ModelConfig(temporal_layers=2, temporal_window=3).reach
     assert reach == 5
     for q in range(7):
         seen = gradients[q] > 0
@@ -197,7 +197,7 @@ def test_reading_turn_by_turn_with_a_bounded_past_equals_the_whole_dialogue(
     turns = torch.randn(1, 12, SMALL.dim)
     change = torch.randint(0, 3, (1, 12))
     everyone = torch.ones(1, 12, dtype=torch.bool)
-    reach = model.temporal.reach
+    reach = SMALL.reach
     with torch.no_grad():
         whole = model.classify(turns, everyone, change)
         for t in range(12):

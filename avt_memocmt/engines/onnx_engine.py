@@ -1,4 +1,4 @@
-"""Exported networks behind the interfaces of the PyTorch ones, for ONNX Runtime and OpenVINO.
+"""Exported networks as an engine, for ONNX Runtime and OpenVINO.
 
 What surrounds the networks (resizing, log-mel, tokenizing, padding, the dialogue's past) is the
 same code for all engines.
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avt_memocmt.config import MODALITIES, Config
 from avt_memocmt.config_file import load_config
@@ -26,49 +26,66 @@ from avt_memocmt.features.extract_text_features import load_text_tokenizer
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.features.text_encoder import TextEncoder
 from avt_memocmt.features.visual_encoder import VisualEncoder
-from avt_memocmt.features.whisper_encoder import (
-    MAX_TOKENS,
-    N_FFT,
-    WhisperTinyEncoder,
-    check_length,
-    mel_filters,
-)
+from avt_memocmt.features.whisper_encoder import WhisperEncoder, check_length
 from avt_memocmt.inference.encoding import Encoders
-from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
+from avt_memocmt.inference.engine import Engine
+from avt_memocmt.models.avt_memocmt import Fused
 from avt_memocmt.models.checkpoint import CONFIG_FILE, token_shapes
-from avt_memocmt.models.confidence import SubsetTemperature
 from avt_memocmt.pretrained import file_sha256
 
 MANIFEST_FILE = "manifest.json"
-FORMAT = 2
-"""Of the folder. 1 had no novelty among the outputs of the fusion, and did not say its format."""
+FORMAT = 3
+"""Of the folder: 1 lacked the novelty of a turn, 2 left its temperature to the configuration."""
 GRAPHS = ("audio_stem", "audio_blocks", "face", "text", "fusion", "dialogue")
 
 
-class OnnxWhisper(WhisperTinyEncoder):
+@dataclass
+class OnnxEngine(Engine):
+    """All networks are graphs; `encoders` are made of graphs too, see `load_onnx`.
+
+    Attributes:
+        fusion: the token level.
+        dialogue: the dialogue level.
+    """
+
+    fusion: Graph
+    dialogue: Graph
+
+    def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
+        """See `Engine.fuse`."""
+        ordered = [parts[m] for m in MODALITIES]
+        tensors = [x for part in ordered for x in (part.values, part.spans, part.mask)]
+        utterances, weights, temperature, *unimodal_logits = self.fusion(
+            dict(zip(FUSION_INPUTS, tensors, strict=True))
+        )
+        by_modality = dict(zip(MODALITIES, unimodal_logits, strict=True))
+        return Fused(utterances, weights, temperature, by_modality)
+
+    def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
+        """See `Engine.classify`."""
+        tensors = (utterances, turn_mask, speaker_change)
+        return self.dialogue(dict(zip(DIALOGUE_INPUTS, tensors, strict=True)))[0]
+
+
+class OnnxWhisper(WhisperEncoder):
     """Whisper's encoder whose two networks are graphs; the front end stays in PyTorch."""
 
     def __init__(self, stem: Graph, blocks: Graph) -> None:
-        nn.Module.__init__(self)
-        self._stem_graph, self._blocks_graph = stem, blocks
-        self.register_buffer("filters", torch.from_numpy(mel_filters()))
-        self.register_buffer("window", torch.hann_window(N_FFT))
-        self.register_buffer("positions", torch.empty(MAX_TOKENS, 0))
-        # Encoders are asked for their device by a parameter.
-        self.nothing = nn.Parameter(torch.zeros(0), requires_grad=False)
+        super().__init__()
+        self._stem, self._blocks = stem, blocks
 
     def stem(self, mel: Tensor) -> Tensor:
-        """See `WhisperTinyEncoder.stem`."""
+        """See `WhisperEncoder.stem`."""
         check_length(mel)
-        return self._stem_graph({"mel": mel})[0]
+        return self._stem({"mel": mel})[0]
 
     def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
-        """See `WhisperTinyEncoder.hidden_states`."""
+        """See `WhisperEncoder.hidden_states`."""
         tokens = stem.shape[1]
         if keys is None:
             keys = torch.ones(tokens, tokens, dtype=torch.bool)
         keys = keys.expand(len(stem), 1, tokens, tokens)
-        return self._blocks_graph({"stem": stem, "keys": keys})[0]
+        return self._blocks({"stem": stem, "keys": keys})[0]
 
 
 class OnnxFaceEncoder(VisualEncoder):
@@ -87,7 +104,7 @@ class OnnxFaceEncoder(VisualEncoder):
         return self._graph({"pixels": pixels})[0]
 
     def feature_map(self, pixels: Tensor) -> Tensor:
-        """Not to be had of a graph.
+        """A graph has no feature maps.
 
         Raises:
             AvtError: always.
@@ -95,56 +112,30 @@ class OnnxFaceEncoder(VisualEncoder):
         raise AvtError("an ONNX graph has no feature maps; use the torch engine.")
 
 
-class OnnxTextModel(nn.Module):
-    """What `TextEncoder` needs of its model, as a graph."""
+class OnnxTextModel:
+    """What `OnnxTextEncoder` needs of its model, as a graph."""
 
     def __init__(self, graph: Graph, width: int) -> None:
-        super().__init__()
         self._graph = graph
         self.config = SimpleNamespace(hidden_size=width, type_vocab_size=2)
-        self.nothing = nn.Parameter(torch.zeros(0), requires_grad=False)
 
-    def forward(self, **inputs: Tensor) -> SimpleNamespace:
+    def __call__(self, **inputs: Tensor) -> SimpleNamespace:
         """Ids, mask and types -> an object with `last_hidden_state`."""
         return SimpleNamespace(last_hidden_state=self._graph(inputs)[0])
 
 
-class OnnxAvtMemoCmt(AvtMemoCmt):
-    """The fusion network whose token level and dialogue level are graphs."""
+class OnnxTextEncoder(TextEncoder):
+    """The text encoder around an `OnnxTextModel`."""
 
-    def __init__(self, config: Config, fusion: Graph, dialogue: Graph) -> None:
-        super().__init__(token_shapes(config), config.model)
-        # The graphs hold the weights. Under `torch.device("meta")` the constructor would import
-        # PyTorch's compiler, which takes more than a second.
-        self.to("meta")
-        temperatures = config.model.temperatures
-        self.temperature = SubsetTemperature(temperatures.decision, temperatures.growth)
-        self._fusion, self._dialogue = fusion, dialogue
-        self.eval()
-
-    def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
-        """See `AvtMemoCmt.fuse`."""
-        tensors = [
-            tensor
-            for m in MODALITIES
-            for tensor in (parts[m].values, parts[m].spans, parts[m].mask)
-        ]
-        utterances, weights, novelty, *unimodal_logits = self._fusion(
-            dict(zip(FUSION_INPUTS, tensors, strict=True))
-        )
-        return Fused(
-            utterances, weights, novelty, dict(zip(MODALITIES, unimodal_logits, strict=True))
-        )
-
-    def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
-        """See `AvtMemoCmt.classify`."""
-        feed = zip(DIALOGUE_INPUTS, (utterances, turn_mask, speaker_change), strict=True)
-        return self._dialogue(dict(feed))[0]
+    @property
+    def device(self) -> torch.device:
+        """See `TextEncoder.device`: a graph takes its inputs from main memory."""
+        return torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class ExportManifest:
-    """What `avt-memocmt export` says of its folder: sums by graph, and the graphs in 8 bits."""
+    """What `avt-memocmt export` wrote: SHA-256 by graph, and the graphs quantised to 8 bits."""
 
     sha256: dict[str, str]
     quantized: tuple[str, ...]
@@ -173,7 +164,7 @@ def read_manifest(folder: Path) -> ExportManifest:
 
 def load_onnx(
     folder: Path, open_graph: Callable[[Path], Graph] = OnnxGraph
-) -> tuple[AvtMemoCmt, Config, Encoders]:
+) -> tuple[OnnxEngine, Config]:
     """Load what `avt-memocmt export` wrote.
 
     Args:
@@ -186,15 +177,16 @@ def load_onnx(
     """
     sums = read_manifest(folder).sha256
     for name, expected in sums.items():
-        graph = folder / f"{name}.onnx"
-        if not graph.is_file() or file_sha256(graph) != expected:
-            raise AvtError(f"{graph} is missing or was changed; export the checkpoint again.")
+        path = folder / f"{name}.onnx"
+        if not path.is_file() or file_sha256(path) != expected:
+            raise AvtError(f"{path} is missing or was changed; export the checkpoint again.")
     config = load_config(folder / CONFIG_FILE)
     graphs = {name: open_graph(folder / f"{name}.onnx") for name in GRAPHS}
-    text = OnnxTextModel(graphs["text"], token_shapes(config)["text"].dim)
+    model = OnnxTextModel(graphs["text"], token_shapes(config)["text"].dim)
+    tokenizer = load_text_tokenizer(config.text)
     encoders = Encoders(
         WhisperAudioEncoder(OnnxWhisper(graphs["audio_stem"], graphs["audio_blocks"])),
         OnnxFaceEncoder(graphs["face"], {"name": "face-cnn", "sha256": sums["face"]}),
-        TextEncoder(text, load_text_tokenizer(config.text), config.text, {"sha256": sums["text"]}),
+        OnnxTextEncoder(model, tokenizer, config.text, {"sha256": sums["text"]}),
     )
-    return OnnxAvtMemoCmt(config, graphs["fusion"], graphs["dialogue"]), config, encoders
+    return OnnxEngine(encoders, graphs["fusion"], graphs["dialogue"]), config

@@ -1,0 +1,80 @@
+"""What computes the networks of a checkpoint: one interface, and plain PyTorch behind it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from avt_memocmt.config import Config
+from avt_memocmt.data.dialogue_batch import ModalityBatch
+from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.encoding import Encoders, load_encoders
+from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
+from avt_memocmt.models.checkpoint import load_media_model
+
+
+@dataclass
+class Engine(ABC):
+    """Computes the networks of a checkpoint in three steps: encode, fuse, classify.
+
+    Tensors that go in and come out are float32 in main memory, wherever the engine computes.
+
+    Attributes:
+        encoders: of the modalities that the checkpoint reads.
+    """
+
+    encoders: Encoders
+
+    @abstractmethod
+    def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
+        """Token level; see `AvtMemoCmt.fuse`."""
+
+    @abstractmethod
+    def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
+        """Dialogue level; see `AvtMemoCmt.classify`."""
+
+
+@dataclass
+class TorchEngine(Engine):
+    """PyTorch on the processor in single precision; the one engine that yields gradients.
+
+    Attributes:
+        model: the fusion network.
+    """
+
+    model: AvtMemoCmt
+
+    def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
+        """See `Engine.fuse`."""
+        return self.model.fuse(parts)
+
+    def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
+        """See `Engine.classify`."""
+        return self.model.classify(utterances, turn_mask, speaker_change)
+
+
+def load_torch(folder: Path) -> tuple[TorchEngine, Config]:
+    """Load a checkpoint folder and the encoders that it was trained with.
+
+    Raises:
+        AvtError: as of `load_media_model` and `load_encoders`.
+    """
+    model, config = load_media_model(folder)
+    return TorchEngine(load_encoders(config, folder, model.modalities), model), config
+
+
+def with_gradients(engine: Engine) -> TorchEngine:
+    """Return an engine that yields gradients, or refuse it.
+
+    Raises:
+        AvtError: the engine is not `TorchEngine`.
+    """
+    if not isinstance(engine, TorchEngine):
+        raise AvtError(
+            "explanations need gradients in full precision, which this engine lacks; use the "
+            "torch engine."
+        )
+    return engine
