@@ -70,7 +70,7 @@ def main() -> None:
     try:
         app()
     except AvtError as error:
-        log.print(f"error: {error}", style="red", markup=False)
+        log.print(f"error: {error}", style="red")
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)

@@ -68,7 +68,7 @@ class AudioConfig(Section):
     warning "no_speech".
     """
     max_seconds: Above0 = 20.0
-    """Length of an utterance, pictures included, after which nothing is encoded, s."""
+    """Longest part of an utterance, sound and pictures, that is encoded, s."""
     segmentation: SegmentationConfig = SegmentationConfig()
     """How speech is found, and long recordings are cut into utterances."""
 
@@ -207,19 +207,19 @@ class TrainingConfig(Section):
     """How a network is trained on the dialogues of a feature store (AdamW)."""
 
     seed: Count = 0
-    """Seed of every random choice; on a CPU the same seed gives the same weights."""
+    """Seed of all random numbers; on a CPU the same seed gives the same weights."""
     epochs: Positive = 20
     """Passes over the train split at most."""
     patience: Positive = 4
     """Epochs without a better weighted F1 on dev after which training stops."""
     learning_rate: Above0 = 3e-4
-    """Peak of the cosine schedule, for all weights but those of the text encoder."""
+    """Peak learning rate of the cosine schedule, except for the text encoder."""
     encoder_learning_rate: Above0 = 3e-5
-    """Peak of the cosine schedule for a fine-tuned text encoder."""
+    """Peak learning rate of a fine-tuned text encoder."""
     weight_decay: AtLeast0 = 0.01
     """Weight decay of AdamW."""
     warmup: Probability = 0.1
-    """Share of the steps over which the learning rate rises."""
+    """Share of the steps in which the learning rate rises to its peak."""
     clip: Above0 = 1.0
     """Largest gradient norm."""
     token_budget: Positive = 8192
@@ -237,11 +237,11 @@ class TrainingConfig(Section):
     label_smoothing: Probability = 0.05
     """Label smoothing of the loss."""
     weight_average: Probability = 0.0
-    """Decay a step of the moving average of the weights that is validated and kept; 0 keeps the
-    weights themselves.
+    """Decay per step of the moving average of the weights, which is then validated and kept; 0
+    keeps the weights themselves.
     """
     auxiliary_weight: AtLeast0 = 0.3
-    """Weight of the loss of each modality's own decision."""
+    """Weight of the auxiliary losses, one for each modality's own decision."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the network under autocast."""
     text_encoder: Literal["frozen", "fine-tuned"] = "frozen"

@@ -1,4 +1,4 @@
-"""What every command shares: the log, progress bars, common options."""
+"""What the commands share: the log on stderr, progress bars, options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message alone."""
-        log.print(self.format(record), markup=False)
+        log.print(self.format(record))
 
 
 _HANDLER = _ConsoleHandler()
@@ -68,12 +68,12 @@ class RateColumn(ProgressColumn):
     """Steps a second."""
 
     def render(self, task: Task) -> Text:
-        """The rate of the last half minute."""
+        """The rate over the last half minute."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
 def progress_bar(*more: ProgressColumn) -> Progress:
-    """A bar with counts and the time left; silent where stderr is no terminal."""
+    """A bar with counts and the time left, hidden if stderr is not a terminal."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -86,7 +86,7 @@ def progress_bar(*more: ProgressColumn) -> Progress:
 
 @contextmanager
 def media_progress(name: str) -> Iterator[Any]:
-    """A bar on a terminal while one file is read, in seconds of media."""
+    """A bar for reading one file; what is yielded takes the seconds read and those in all."""
     with progress_bar() as bar:
         task = bar.add_task(name, total=None)
         yield lambda seconds, total: bar.update(task, completed=seconds, total=total)
@@ -94,7 +94,7 @@ def media_progress(name: str) -> Iterator[Any]:
 
 @contextmanager
 def counted_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal while many things are done; called with those done and those in all."""
+    """A bar for many steps; what is yielded takes the number done and the number in all."""
     with progress_bar(RateColumn()) as bar:
 
         def show(done: int, total: int) -> None:

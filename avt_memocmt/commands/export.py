@@ -23,10 +23,9 @@ def export(
     from avt_memocmt.engines.export import export_checkpoint
 
     def show(name: str) -> None:
-        log.print(f"exporting {name}", markup=False)
+        log.print(f"exporting {name}")
 
     export_checkpoint(checkpoint, out, quantize == "dynamic", show)
     log.print(
-        f"wrote {out}; use it with: avt-memocmt predict --engine {engine} --checkpoint {out} ...",
-        markup=False,
+        f"wrote {out}; use it with: avt-memocmt predict --engine {engine} --checkpoint {out} ..."
     )

@@ -34,7 +34,7 @@ def import_pack(
         report = import_packs(
             files, layout, records, out, split, progress=lambda: bar.advance(task)
         )
-    log.print(f"{report.rows} utterances in {out}", markup=False)
+    log.print(f"{report.rows} utterances in {out}")
     for modality, count in report.present.items():
         empty = report.not_measured[modality]
         note = f", {empty} of their values not measured" if empty else ""

@@ -69,9 +69,9 @@ def predict(
         text = json.dumps([to_json(result) for result in results], indent=2, ensure_ascii=False)
         write_atomically(out / "predictions.json", text.encode())
         write_report(results, failures, out / "report.html")
-        log.print(f"wrote {out / 'predictions.json'} and {out / 'report.html'}", markup=False)
+        log.print(f"wrote {out / 'predictions.json'} and {out / 'report.html'}")
     for _, reason in failures:
-        log.print(f"failed: {reason}", style="red", markup=False)
+        log.print(f"failed: {reason}", style="red")
     raise typer.Exit(1 if failures else 0)
 
 

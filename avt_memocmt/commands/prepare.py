@@ -53,7 +53,7 @@ def prepare(
     report = fault_report(index, meld.absolute())
     write_atomically(out / "faults.md", report.encode(errors="replace"))
     _print_summary(index)
-    log.print(f"wrote {out / 'index.parquet'} and {out / 'faults.md'}", markup=False)
+    log.print(f"wrote {out / 'index.parquet'} and {out / 'faults.md'}")
 
 
 def _print_summary(index: MeldIndex) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avt_memocmt.commands.console import counted_progress, log
+from avt_memocmt.commands.console import counted_progress, log, log_failure
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -93,5 +93,5 @@ def meld_store(config: Config) -> FeatureStore:
     with counted_progress("extracting") as show:
         failures = extraction.run(default_workers(), progress=show)
     for failure in failures:
-        log.print(f"failed: {failure.key}: {failure.reason}", style="red")
+        log_failure(failure.key, failure.reason)
     return FeatureStore.open(config.paths.features)
