@@ -73,16 +73,13 @@ def stream(
             for file in files:
                 file.write(json.dumps(event.to_json()) + "\n")
                 file.flush()
-    if running.dropped_frames or running.dropped_sound:
-        log.print(
-            f"dropped {running.dropped_frames} pictures and {running.dropped_sound:.1f} s of sound "
-            "to keep up",
-            markup=False,
-        )
+    frames, sound = running.backlog.dropped_frames, running.backlog.dropped_sound
+    if frames or sound:
+        log.print(f"dropped {frames} pictures and {sound:.1f} s of sound to keep up", markup=False)
 
 
 def _stop_on_interrupt(running: LiveStream) -> None:
-    """The first Ctrl-C ends the stream with everything written; a second one ends the program."""
+    """Let the first Ctrl-C end the stream with everything written, and a second one the program."""
 
     def stop(number: int, frame: object) -> None:
         running.stop()

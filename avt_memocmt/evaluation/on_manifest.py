@@ -15,6 +15,7 @@ from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
+from avt_memocmt.inference.turn_policy import find_words
 from avt_memocmt.inference.utterances import Utterance
 
 _UNKNOWN = (float("nan"),) * NUM_EMOTIONS
@@ -74,10 +75,6 @@ def _predict_row(
     else:
         utterance = recognizer.read_whole(row.path, row.start, row.end)
     utterance = replace(utterance, text=row.text, speaker=row.speaker)
-    source, tokens = ("given" if row.text else "none"), None
-    if transcribe and not row.text:
-        text, tokens = recognizer.listen(utterance)
-        utterance, source = replace(utterance, text=text), "asr" if text else "none"
     if utterance.is_empty:
         raise AvtError("nothing to judge: no audible sound, no face and no text.")
-    return dialogue.read(utterance, source, tokens)
+    return dialogue.read(*find_words(utterance, recognizer.listen if transcribe else None))

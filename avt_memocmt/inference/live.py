@@ -132,6 +132,9 @@ class LiveStream:
         warn: called with a sentence when a live source is lost or found again, or when decisions
             on silence were not kept.
 
+    Attributes:
+        backlog: input that waits; it counts what was dropped because the recogniser was behind.
+
     Raises:
         AvtError: the source cannot be opened, or the captions have no times.
     """
@@ -150,7 +153,7 @@ class LiveStream:
         if captions is not None and (is_live(source) or any(cue.start is None for cue in captions)):
             raise AvtError("captions need times and a file; give a .srt or .vtt of the file.")
         rate = recognizer.config.visual.frames_per_second
-        self._backlog = Backlog()
+        self.backlog = Backlog()
         self._source = (
             LiveSource(source, rate, warn) if is_live(source) else MediaReader(source, rate)
         )
@@ -169,16 +172,6 @@ class LiveStream:
             captions=captions,
             most_silent=None if is_file else MOST_SILENT,
         )
-
-    @property
-    def dropped_frames(self) -> int:
-        """Pictures that were dropped because the recogniser was behind."""
-        return self._backlog.dropped_frames
-
-    @property
-    def dropped_sound(self) -> float:
-        """Seconds of sound that were dropped because the recogniser was behind."""
-        return self._backlog.dropped_sound
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:
         """Decisions as they are made, until the source ends or `stop` is called.
@@ -206,18 +199,18 @@ class LiveStream:
     def stop(self) -> None:
         """End the stream and decide on the utterance under way; a signal handler may call this."""
         self._stopped = True
-        self._backlog.close()
+        self.backlog.close()
 
     def _incoming(self) -> Iterator[tuple[Event, bool]]:
         """Yield sound and pictures, each with whether more is waiting."""
         if isinstance(self._source, LiveSource):
-            self._source.fill(self._backlog)
+            self._source.fill(self.backlog)
         elif self._at_once:
             yield from ((event, False) for event in self._source.events())
             return
         else:
-            self._backlog.read_in_background(in_real_time(self._source.events()))
-        yield from self._backlog.take()
+            self.backlog.read_in_background(in_real_time(self._source.events()))
+        yield from self.backlog.take()
 
     def _close(self) -> None:
         if isinstance(self._source, LiveSource):

@@ -41,7 +41,8 @@ def place_transcript(
     try:
         parts = _divide(text, [out[i] for i in spoken], aligner)
     except AvtError:  # more words than fit into the sound: where they belong is unknown
-        out[spoken[0]] = _warned(replace(out[spoken[0]], text=text))
+        warnings = (*out[spoken[0]].warnings, MISMATCH)
+        out[spoken[0]] = replace(out[spoken[0]], text=text, warnings=warnings)
         return out
     for index, words in zip(spoken, parts, strict=True):
         out[index] = replace(out[index], text=words)
@@ -67,10 +68,6 @@ def word_spans(
         return None, (MISMATCH,)
     spans = np.array([(word.start, word.end) for word in words], np.float32)
     return spans.reshape(-1, 2), ()
-
-
-def _warned(utterance: Utterance) -> Utterance:
-    return replace(utterance, warnings=(*utterance.warnings, MISMATCH))
 
 
 def _divide(text: str, utterances: Sequence[Utterance], aligner: Aligner) -> list[str]:

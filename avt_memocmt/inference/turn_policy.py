@@ -21,6 +21,24 @@ Listen = Callable[[Utterance], tuple[str, Tokens | None]]
 """Recognises the words of an utterance; see `Recognizer.listen`."""
 
 
+def find_words(utterance: Utterance, listen: Listen | None) -> tuple[Utterance, str, Tokens | None]:
+    """Return an utterance with its words, which are given, recognised or missing.
+
+    Args:
+        listen: recognises the words where none are given; None leaves them out.
+
+    Returns:
+        What `DialogueReader.read` takes: the utterance; "given", "asr" or "none"; the audio tokens
+        where the recogniser computed them.
+    """
+    if utterance.text:
+        return utterance, "given", None
+    if listen is None or not utterance.is_speech:
+        return utterance, "none", None
+    text, audio_tokens = listen(utterance)
+    return replace(utterance, text=text), "asr" if text else "none", audio_tokens
+
+
 @dataclass(frozen=True)
 class _Pending:
     """An utterance that was decided without its words, which are being recognised."""
@@ -139,18 +157,11 @@ class TurnPolicy:
     def _decide(self, utterance: Utterance, at: float) -> StreamEvent:
         number = self._count
         self._count += 1
-        listen = self._listen if utterance.is_speech and not utterance.text else None
-        source, known_audio = "none", None
-        if utterance.text:
-            source = "given"
-            if self._wait_for_words:
-                utterance = self._check_words(utterance)
-        elif listen is not None and self._wait_for_words:
-            text, known_audio = listen(utterance)
-            utterance = replace(utterance, text=text)
-            source = "asr" if text else "none"
-        turn = self._dialogue.prepare(utterance, source, known_audio)
-        if listen is not None and not self._wait_for_words:
-            words = self._listener.submit(listen, utterance)
+        if utterance.text and self._wait_for_words:
+            utterance = self._check_words(utterance)
+        is_late = utterance.is_speech and not utterance.text and not self._wait_for_words
+        turn = self._dialogue.prepare(*find_words(utterance, None if is_late else self._listen))
+        if is_late and self._listen is not None:
+            words = self._listener.submit(self._listen, utterance)
             self._pending.append(_Pending(number, turn, words))
         return StreamEvent("final", number, self._dialogue.decide(turn), at)
