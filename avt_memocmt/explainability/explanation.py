@@ -193,7 +193,7 @@ class ExplainingRecognizer(Recognizer):
     """A `Recognizer` that explains while it predicts.
 
     Args:
-        recognizer: whose parts are shared.
+        recognizer: whose model, settings and encoders are shared.
         settings: which utterances, and how.
     """
 

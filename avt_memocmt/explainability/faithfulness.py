@@ -148,8 +148,8 @@ def _probabilities(
     others = function.values(without=evidence.modality)
     found = []
     with torch.no_grad():
-        for part in torch.split(kept.float(), BATCH):
-            tokens = evidence.tokens(evidence.blended(part))
+        for variants in torch.split(kept.float(), BATCH):
+            tokens = evidence.tokens(evidence.blended(variants))
             logits = function.logits({**others, evidence.modality: tokens})
             found.append(logits.softmax(dim=1)[:, emotion])
     return torch.cat(found).double().numpy()

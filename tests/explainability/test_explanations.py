@@ -215,15 +215,15 @@ def test_evidence_gives_the_tokens_that_the_decision_was_made_from(
     function = ForwardFunction(recognizer.engine.model, turn)
     evidence = gather_evidence(recognizer.engine.encoders, recognizer.config, turn)
     assert list(evidence) == ["audio", "visual", "text"]
-    for m, part in evidence.items():
+    for m, item in evidence.items():
         with torch.no_grad():
-            assert torch.allclose(part.tokens(part.inputs), function.values()[m], atol=1e-4)
-        whole = part.blended(torch.ones(2, part.feature_groups))
-        assert torch.equal(whole, part.inputs.expand_as(whole))
-        explained_share = part.blended(torch.zeros(1, part.feature_groups)) == part.baseline
+            assert torch.allclose(item.tokens(item.inputs), function.values()[m], atol=1e-4)
+        whole = item.blended(torch.ones(2, item.feature_groups))
+        assert torch.equal(whole, item.inputs.expand_as(whole))
+        explained_share = item.blended(torch.zeros(1, item.feature_groups)) == item.baseline
         assert explained_share.all()
-        counted = part.scores(torch.ones_like(part.inputs))
-        assert counted.sum() == (part.feature_mask.expand(part.inputs.shape[1:]) >= 0).sum()
+        counted = item.scores(torch.ones_like(item.inputs))
+        assert counted.sum() == (item.feature_mask.expand(item.inputs.shape[1:]) >= 0).sum()
 
 
 def test_every_modality_that_is_present_is_explained(
@@ -304,9 +304,9 @@ def test_an_explanation_changes_with_what_the_network_learned_and_hardly_with_no
     assert isinstance(faces, FaceEvidence)
     inputs = faces.inputs
 
-    def method(function: ForwardFunction, part: Evidence) -> np.ndarray:
-        assert isinstance(part, FaceEvidence)
-        return grad_cam(function, part, JOY).scores
+    def method(function: ForwardFunction, item: Evidence) -> np.ndarray:
+        assert isinstance(item, FaceEvidence)
+        return grad_cam(function, item, JOY).scores
 
     before = [parameter.clone() for parameter in recognizer.engine.model.parameters()]
     shuffled = randomised_similarity(function, faces, method)["projections"]

@@ -1,5 +1,7 @@
 import re
+import tomllib
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from page_reader import HOSTILE, Page, chances
@@ -238,6 +240,17 @@ def test_an_input_without_utterances_says_so(tmp_path):
 
 def test_the_limits_are_always_stated(tmp_path):
     assert "Do not use it to decide anything about a person" in report(tmp_path).text
+
+
+def test_the_templates_of_the_pages_are_package_data():
+    root = Path(__file__).parents[2]
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    package = root / "avt_memocmt"
+    globs = settings["package-data"]["avt_memocmt"]
+    shipped = {file for pattern in globs for file in package.glob(pattern)}
+    templates = {file for file in (package / "report" / "templates").rglob("*") if file.is_file()}
+    assert templates
+    assert templates <= shipped
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path):
