@@ -56,8 +56,8 @@ class FrameSampler:
     def may_skip(self, time: float) -> bool:
         """Whether the picture at `time` (seconds, in any order) will not be kept.
 
-        So it is, if one that was asked about before comes earlier after the same tick: pictures
-        are asked about in the order of the file, which is not that of their times.
+        It will not if an earlier picture after the same tick was asked about before. Pictures are
+        asked about in the order of the file, which is not the order of their times.
         """
         if self._first is None:
             return False

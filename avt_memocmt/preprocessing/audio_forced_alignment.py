@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +57,40 @@ class WordSpan:
     score: float
 
 
-class Aligner(Protocol):
-    """Finds the words of a transcript in its recording."""
+def make_aligner(name: str = "embedded") -> Aligner:
+    """The aligner of a preset ("embedded", "paper"), or a Wav2Vec2 CTC model by hub id or folder.
+
+    Raises:
+        AvtError: its weights are not there.
+    """
+    if name == "embedded":
+        return Aligner(PhonemeModel())
+    if name == "paper":
+        return Aligner(CharacterModel(PAPER_MODEL, PAPER_REVISION))
+    return Aligner(CharacterModel(name))
+
+
+def mismatch(words: Sequence[WordSpan]) -> bool:
+    """Whether aligned words are probably not what is said: their mean log score is very low.
+
+    False where no word has a score. The threshold is measured on the packaged model.
+    """
+    scores = [math.log(word.score) for word in words if word.score > 0]
+    return bool(scores) and sum(scores) / len(scores) < MISMATCH_LOG_SCORE
+
+
+class Aligner:
+    """Finds the words of a transcript in its recording, by the frame posteriors of a CTC model.
+
+    The token between words, if the model has one, counts as blank, for models do not always emit
+    it.
+    """
+
+    def __init__(self, model: AcousticModel) -> None:
+        self._model = model
 
     def align(self, samples: NDArray[np.float32], text: str) -> list[WordSpan]:
-        """Times of each word.
+        """Return the times of each word.
 
         Args:
             samples: float32 [n], mono, `SAMPLE_RATE`.
@@ -75,43 +103,6 @@ class Aligner(Protocol):
             AvtError: there is no sound, the sound is too short for that many words, or sound and
                 text together are too long to be aligned in one piece.
         """
-        ...
-
-
-def make_aligner(name: str = "embedded") -> Aligner:
-    """The aligner of a preset ("embedded", "paper"), or a Wav2Vec2 CTC model by hub id or folder.
-
-    Raises:
-        AvtError: its weights are not there.
-    """
-    if name == "embedded":
-        return PackagedAligner()
-    if name == "paper":
-        return Wav2Vec2Aligner(PAPER_MODEL, PAPER_REVISION)
-    return Wav2Vec2Aligner(name)
-
-
-def mismatch(words: Sequence[WordSpan]) -> bool:
-    """Whether aligned words are probably not what is said: their mean log score is very low.
-
-    False where no word has a score. The threshold is measured on the packaged model.
-    """
-    scores = [math.log(word.score) for word in words if word.score > 0]
-    return bool(scores) and sum(scores) / len(scores) < MISMATCH_LOG_SCORE
-
-
-class CtcAligner:
-    """Alignment by the frame posteriors of a CTC model.
-
-    The token that parts words, if the model has one, counts as blank: models emit it between words
-    or not.
-    """
-
-    def __init__(self, model: AcousticModel) -> None:
-        self._model = model
-
-    def align(self, samples: NDArray[np.float32], text: str) -> list[WordSpan]:
-        """See `Aligner.align`."""
         words = split_words(text)
         if not words:
             return []
@@ -158,32 +149,6 @@ class CtcAligner:
                 start, end = (frame * FRAME / SAMPLE_RATE for frame in (own[0][0], own[-1][1]))
                 found.append((index, start, end, math.exp(min(0.0, float(np.mean(logs))))))
         return found
-
-
-class PackagedAligner(CtcAligner):
-    """Alignment of English by the phoneme model inside the package `hama`.
-
-    Raises:
-        AvtError: the package is missing, altered, or has no build for this system.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(PhonemeModel())
-
-
-class Wav2Vec2Aligner(CtcAligner):
-    """Alignment by a Wav2Vec2 CTC model over characters.
-
-    Args:
-        name: a hub id or a folder with the model, its tokenizer and its feature extractor.
-        revision: the hub commit; unused by folders.
-
-    Raises:
-        AvtError: the model cannot be loaded.
-    """
-
-    def __init__(self, name: str = PAPER_MODEL, revision: str = "main") -> None:
-        super().__init__(CharacterModel(name, revision))
 
 
 def _check_lengths(frames: int, tokens: Sequence[int]) -> None:

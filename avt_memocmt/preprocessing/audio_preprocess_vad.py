@@ -45,8 +45,8 @@ class CausalSegmenter:
 
     Segments come in time order, do not overlap and leave nothing out: joined, they are the input
     (holes of up to `MAX_FILL` seconds filled with zeros). Each is returned by the call that
-    decides its end, so it never depends on later sound; nor does the result depend on how the
-    sound was cut into chunks. At most about 1.5 `max_utterance` of sound is held.
+    decides its end, so it never depends on later sound. How the sound was cut into chunks does not
+    matter either. The memory is bounded: about 1.5 `max_utterance` of sound at most.
     """
 
     def __init__(self, config: SegmentationConfig) -> None:
@@ -92,7 +92,7 @@ class CausalSegmenter:
         return segments
 
     def under_way(self) -> Segment | None:
-        """The utterance that is being spoken, as far as it was judged; None in quiet."""
+        """The utterance that is being spoken, up to the last judged frame; None in quiet."""
         if not self._speaking:
             return None
         held = np.concatenate(self._held)

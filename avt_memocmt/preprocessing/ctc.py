@@ -1,4 +1,7 @@
-"""Forced alignment over a CTC lattice: which frames a known target sequence occupies."""
+"""Forced alignment over a CTC lattice: which frames a known target sequence occupies.
+
+Kept here because no library that the package otherwise needs has it; it needs NumPy alone.
+"""
 
 from __future__ import annotations
 

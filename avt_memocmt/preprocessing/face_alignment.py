@@ -13,7 +13,7 @@ TEMPLATE: NDArray[np.float32] = np.array(
 """Where the five landmarks lie in an aligned face, as fractions of its side.
 
 Measured: the mean of YuNet's landmarks over 1,500 random FER+ training pictures enlarged from 48 to
-192 pixels (a face was found in 98.8 % of them), averaged with its mirror image. An aligned face so
+192 pixels (a face was found in 98.8 % of them), averaged with its mirror image. So an aligned face
 looks like a FER+ picture.
 """
 

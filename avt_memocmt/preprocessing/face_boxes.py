@@ -53,7 +53,7 @@ class Face:
         return Face((x0, y0, x1, y1), (self.landmarks * factor).astype(np.float32), self.score)
 
     def shifted(self, right: float, down: float) -> Face:
-        """The same face where the picture's corner lies so many pixels further left and up."""
+        """The same face in a picture with so many more pixels on the left and on top."""
         x0, y0, x1, y1 = self.box
         box = (x0 + right, y0 + down, x1 + right, y1 + down)
         moved = self.landmarks + np.array((right, down), np.float32)
@@ -114,9 +114,9 @@ def squared(boxes: Boxes) -> Boxes:
 
 
 def same_face(followed: Face, faces: list[Face]) -> Face | None:
-    """The face that continues `followed` in the next picture, or None.
+    """Return the face that continues `followed` in the next picture, or None.
 
-    It is the one whose box overlaps most; where none does, the nearest alike in size.
+    It is the face whose box overlaps most; where none overlaps, the nearest of a similar size.
     """
     overlapping = max(faces, key=lambda face: box_iou(face.box, followed.box), default=None)
     if overlapping is None or box_iou(overlapping.box, followed.box) >= _MIN_IOU:

@@ -25,26 +25,20 @@ from avt_memocmt.preprocessing.face_boxes import Face, same_face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector
 
 CROP_SIZE = 112
-
+"""Side of an aligned face, pixels."""
 
 SMALL_PICTURE = 160
-"""Pictures with a shorter side, pixels, are enlarged before detection."""
-
+"""Pictures are enlarged before detection if their shorter side, in pixels, is below this."""
 
 GLANCE_SIDE = 224
-"""Side of the picture, pixels, in which a face is looked for where it was before."""
-
+"""Side, in pixels, of the part of a picture around the last place of a face, as it is searched."""
 
 _GLANCE_REACH = 2.0  # sides of the face
-
-
 _PATIENCE = 1.0  # seconds a face may go unseen before another is chosen
-
 
 # Mean absolute difference of successive 16x16 thumbnails, of 255. Measured on GRID: up to 3 within
 # a clip, 36 (median) between clips, 15 to 18 when the camera turns by 5 % of the width.
 _CUT_DIFFERENCE = 25.0
-
 
 FacePolicy = Literal["largest", "central"]
 
@@ -58,7 +52,7 @@ class FaceObservation:
         face: where it lies in the picture; None only where a small still was taken as a face.
         crop: the aligned face, uint8 RGB [size, size, 3].
         n_faces: faces in that picture; None where only the followed one was looked for.
-        track: number of the followed person, from 0; it rises when another face is chosen.
+        track: number of the followed person, from 0; one more each time that a face is chosen.
     """
 
     time: float

@@ -36,7 +36,8 @@ class Cue:
     Attributes:
         text: cleaned, never empty.
         start: seconds from the start of the media; None where the source has no times.
-        end: the same; never before start, equal to it in some real captions.
+        end: seconds from the start of the media; not before start, but equal to it in some real
+            captions.
         speaker: name in the source, or None.
     """
 
@@ -47,7 +48,7 @@ class Cue:
 
 
 def load_transcript(argument: str) -> list[Cue]:
-    """The cues of a transcript file, or of a text given in place of a file.
+    """Return the cues of a transcript file, or of a text given in place of a file.
 
     Captions come back in order of their start. A line of a .txt file is one cue without times, and
     so is a text. A speaker is a WebVTT voice tag, a name in capitals before a colon ("ROSS: Hi"),
@@ -81,7 +82,7 @@ def load_transcript(argument: str) -> list[Cue]:
 
 
 def merge_cues(cues: list[Cue], max_gap: float = 0.7, max_seconds: float = 12.0) -> list[Cue]:
-    """Join caption cues, which break sentences to fit the screen, into utterances.
+    """Join captions into utterances; captions break sentences so that they fit the screen.
 
     A timed cue continues the one before it unless that one ended its sentence, the speaker
     differs, the pause between them exceeds `max_gap` seconds, or the whole would exceed

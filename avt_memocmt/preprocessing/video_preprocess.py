@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
@@ -57,24 +58,37 @@ def extract_frames(
     Raises:
         AvtError: the video cannot be decoded, has no pictures, or the folder cannot be written.
     """
-    folder = Path(out_dir)
+    folder = make_folder(out_dir)
+    frames = sample_frames(path, frames_per_second)
+    return [write_picture(folder, frame.time, frame.image) for frame in frames]
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder for pictures, if it is not there.
+
+    Raises:
+        AvtError: it cannot be made.
+    """
+    folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AvtError(f"cannot make the folder {folder}: {error.strerror}.") from error
-    files = []
-    for frame in sample_frames(path, frames_per_second):
-        file = folder / f"{round(frame.time * 1000):08d}.jpg"
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-        write_atomically(file, data.tobytes())
-        files.append(file)
-    return files
+    return folder
+
+
+def write_picture(folder: Path, time: float, image: NDArray[np.uint8]) -> Path:
+    """Write uint8 RGB [height, width, 3] as a JPEG named by its time (seconds) in milliseconds."""
+    file = folder / f"{round(time * 1000):08d}.jpg"
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    write_atomically(file, data.tobytes())
+    return file
 
 
 def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
-    """At most `limit` items spread evenly, the first and the last among them.
+    """Return at most `limit` items spread evenly, the first and the last among them.
 
-    All items come back if they are no more than `limit`; a limit of 1 gives the middle one.
+    A limit of 1 gives the middle item.
 
     Raises:
         ValueError: `limit` is below 1.

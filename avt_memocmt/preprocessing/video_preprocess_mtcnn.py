@@ -1,4 +1,4 @@
-"""From pictures to aligned faces of one person: stills, a causal face tracker, whole videos."""
+"""From a video to the aligned faces of one person, as files or for an utterance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
@@ -23,6 +22,10 @@ from avt_memocmt.preprocessing.face_tracker import (
     FaceTracker,
     crop_still,
 )
+from avt_memocmt.preprocessing.video_preprocess import make_folder, write_picture
+
+_THUMBNAIL = 16
+"""Side of the pictures that are compared, pixels: small, so that noise does not count."""
 
 
 def extract_faces(
@@ -58,11 +61,7 @@ def extract_faces(
     """
     finder = make_detector(detector)
     tracker = FaceTracker(finder, policy, min_face, size, count_all=True)
-    folder = Path(out_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AvtError(f"cannot make the folder {folder}: {error.strerror}.") from error
+    folder = make_folder(out_dir)
     rows = []
     with MediaReader(path, frames_per_second, only="video") as reader:
         is_still = reader.info.kind == "image"
@@ -78,12 +77,9 @@ def extract_faces(
 
 def _write_crop(seen: FaceObservation, folder: Path) -> dict[str, Any]:
     """Write one crop and return its row for `faces.json`."""
-    name = f"{round(seen.time * 1000):08d}.jpg"
-    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(seen.crop, cv2.COLOR_RGB2BGR))
-    write_atomically(folder / name, jpeg.tobytes())
     face = seen.face
     return {
-        "file": name,
+        "file": write_picture(folder, seen.time, seen.crop).name,
         "time": round(seen.time, 4),
         "box": None if face is None else [round(value, 2) for value in face.box],
         "landmarks": None if face is None else np.round(face.landmarks.astype(float), 2).tolist(),
@@ -93,17 +89,13 @@ def _write_crop(seen: FaceObservation, folder: Path) -> dict[str, Any]:
     }
 
 
-_THUMBNAIL = 16
-"""Side of the pictures that are compared, pixels: small, so that noise does not count."""
-
-
 def changed_faces(faces: Sequence[FaceObservation], least: float) -> list[FaceObservation]:
-    """The first face, and each that differs from the last one kept: by person, scene or look.
+    """Return the first face, and each that differs from the last one kept by person or look.
 
     Args:
         faces: of one utterance, in time order.
-        least: mean absolute difference of the aligned faces, of 255 grey levels, from which they
-            count as different; 0 keeps all.
+        least: smallest mean absolute difference of two aligned faces that count as different, of
+            255 grey levels; 0 keeps all.
     """
     kept: list[FaceObservation] = []
     last = np.zeros(0, np.float32)

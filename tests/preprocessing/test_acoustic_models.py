@@ -16,7 +16,7 @@ from transformers import (
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.acoustic_models import FRAME, CharacterModel, PhonemeModel
-from avt_memocmt.preprocessing.audio_forced_alignment import Wav2Vec2Aligner, make_aligner
+from avt_memocmt.preprocessing.audio_forced_alignment import make_aligner
 
 VOCABULARY = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ"]
 
@@ -85,7 +85,7 @@ def test_character_tokens(folder: Path) -> None:
 
 
 def test_character_alignment_covers_each_word(folder: Path, noise: NDArray[np.float32]) -> None:
-    words = Wav2Vec2Aligner(str(folder)).align(noise, "Kids are — talking 日本 by the door!")
+    words = make_aligner(str(folder)).align(noise, "Kids are — talking 日本 by the door!")
     assert [word.word for word in words] == [
         *("Kids", "are", "—", "talking", "日本", "by", "the", "door!")
     ]

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.preprocessing.acoustic_models import FRAME, AcousticModel
+from avt_memocmt.preprocessing.acoustic_models import FRAME, AcousticModel, PhonemeModel
 from avt_memocmt.preprocessing.audio_forced_alignment import (
-    CtcAligner,
-    PackagedAligner,
+    Aligner,
     WordSpan,
     make_aligner,
     mismatch,
@@ -45,8 +44,8 @@ def _sound(frames: str) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def packaged() -> PackagedAligner:
-    return PackagedAligner()
+def packaged() -> Aligner:
+    return make_aligner()
 
 
 def _voiced(path: Path) -> NDArray[np.float32]:
@@ -61,7 +60,7 @@ def _voiced(path: Path) -> NDArray[np.float32]:
 def test_times_of_a_made_up_sound_are_exact() -> None:
     #                 0123456789...            words at frames 10-11, 14, and 40-43
     sound = _sound("_" * 10 + "ab" + "||" + "c" + "_" * 25 + "dd_d" + "_" * 16)
-    words = CtcAligner(LevelModel()).align(sound, "ab c, dd!")
+    words = Aligner(LevelModel()).align(sound, "ab c, dd!")
     assert [word.word for word in words] == ["ab", "c,", "dd!"]
     expected = [
         (0.20 - 0.10, 0.24 + 0.02),  # widened by the attack, and by half of the gap of 2 frames
@@ -75,7 +74,7 @@ def test_times_of_a_made_up_sound_are_exact() -> None:
 
 def test_words_without_tokens_share_what_is_left() -> None:
     sound = _sound("_" * 10 + "a" + "_" * 50 + "b" + "_" * 38)
-    words = CtcAligner(LevelModel()).align(sound, "日本 — a 1?! b ...")
+    words = Aligner(LevelModel()).align(sound, "日本 — a 1?! b ...")
     times = [(word.start, word.end) for word in words]
     found_a, found_b = (0.10, 0.34), (1.12, 1.36)
     # "1" is read "one", which this sound does not hold, so only the signs are interpolated here.
@@ -86,7 +85,7 @@ def test_words_without_tokens_share_what_is_left() -> None:
     np.testing.assert_allclose(times[4][1], found_b[1], atol=1e-6)
     np.testing.assert_allclose(times[5], (1.36, 2.0), atol=1e-6)
     assert [word.score == 0 for word in words] == [True, True, False, False, False, True]
-    only_signs = CtcAligner(LevelModel()).align(sound, "— 日本")
+    only_signs = Aligner(LevelModel()).align(sound, "— 日本")
     assert [(word.start, word.end) for word in only_signs] == [(0.0, 1.0), (1.0, 2.0)]
     assert not mismatch(only_signs)
 
@@ -99,14 +98,14 @@ def test_long_sound_goes_through_in_windows() -> None:
         starts.append(len(frames) / 50)
         words.append("".join(draw.sample("bcdfghj", 2)) + draw.choice("aeu"))
         frames += words[-1]
-    spans = CtcAligner(LevelModel()).align(_sound(frames + "_" * 7), " ".join(words))
+    spans = Aligner(LevelModel()).align(_sound(frames + "_" * 7), " ".join(words))
     found = [span.start + 0.10 for span in spans]
     np.testing.assert_allclose(found, starts, atol=1e-6)
     np.testing.assert_allclose([span.score for span in spans], 0.9, rtol=1e-4)
 
 
 def test_what_cannot_be_aligned_is_explained() -> None:
-    aligner = CtcAligner(LevelModel())
+    aligner = Aligner(LevelModel())
     assert aligner.align(_sound("abc"), " ") == []
     with pytest.raises(AvtError, match="no sound"):
         aligner.align(np.zeros(0, dtype=np.float32), "word")
@@ -127,9 +126,7 @@ def test_mismatch_is_about_the_mean_log_score() -> None:
     assert not mismatch([])
 
 
-def test_sentences_are_covered_in_order(
-    packaged: PackagedAligner, talking_clips: list[Spoken]
-) -> None:
+def test_sentences_are_covered_in_order(packaged: Aligner, talking_clips: list[Spoken]) -> None:
     wrong = []
     for clip in talking_clips[::2]:
         samples = load_audio(clip.path)
@@ -157,7 +154,7 @@ def _ten_recordings(
 
 
 def test_spliced_clips_are_found_at_their_times(
-    packaged: PackagedAligner, corpora: Path | None, sentences: list[Spoken]
+    packaged: Aligner, corpora: Path | None, sentences: list[Spoken]
 ) -> None:
     draw = random.Random(5)
     pieces, bounds, texts, time = [], [], [], 0.0
@@ -184,7 +181,7 @@ def test_spliced_clips_are_found_at_their_times(
     assert np.mean(inside) > 0.98
 
 
-def test_wrong_transcripts_are_noticed(packaged: PackagedAligner, sentences: list[Spoken]) -> None:
+def test_wrong_transcripts_are_noticed(packaged: Aligner, sentences: list[Spoken]) -> None:
     draw = random.Random(1)
     wrong_texts = ["I really do not know what you mean, Joey.", "We had pizza for lunch today."]
     flagged = {True: 0, False: 0}
@@ -196,6 +193,6 @@ def test_wrong_transcripts_are_noticed(packaged: PackagedAligner, sentences: lis
     assert flagged == {True: 0, False: len(drawn)}
 
 
-def test_presets_name_their_aligner(packaged: PackagedAligner) -> None:
-    assert isinstance(make_aligner(), type(packaged))
-    assert isinstance(make_aligner("embedded"), PackagedAligner)
+def test_presets_name_their_aligner(packaged: Aligner) -> None:
+    assert type(make_aligner()._model) is type(packaged._model) is PhonemeModel
+    assert isinstance(make_aligner("embedded")._model, PhonemeModel)

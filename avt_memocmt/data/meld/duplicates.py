@@ -15,13 +15,13 @@ from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.emotions import EMOTIONS
 
 SAME_SPAN = 0.5
-"""Intersection over union of two spans from which on they are one utterance."""
+"""Least intersection over union of two spans that are one utterance."""
 
 SHARED_FOOTAGE = 0.5
-"""Share of the shorter of two spans within the other from which on they share footage."""
+"""Least share of the shorter of two spans that lies within the other for shared footage."""
 
 MIN_SHARED_WORDS = 6
-"""Words in a run of equal turns that chance does not explain; "Hey!" - "Hey!" is said often."""
+"""Least words in a run of equal turns; fewer may be chance: "Hey!" - "Hey!" is said often."""
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 

@@ -12,7 +12,7 @@ from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.meld.table import MeldRow
 
 ONE_FRAME = 1 / 25
-"""Seconds; a span in the table below this holds no picture, whatever the file holds."""
+"""Seconds; a shorter span in the table is less than one picture, and so an error of the table."""
 
 OVERLAP_TOLERANCE = 0.1
 """Seconds by which turns that follow one another may overlap: clips are cut at whole frames."""
@@ -95,7 +95,7 @@ def clip_fault(kind: FaultKind, key: UtteranceKey, detail: str = "") -> Fault:
 
 
 def transcript_faults(rows: Sequence[MeldRow]) -> list[Fault]:
-    """What the rows of one split show without any clip; they come ordered by key."""
+    """Faults that the rows of one split, ordered by key, show without any clip."""
     faults = [fault for row in rows for fault in _row_faults(row)]
     dialogues = [list(turns) for _, turns in groupby(rows, lambda row: row.key.dialogue_id)]
     for turns in dialogues:

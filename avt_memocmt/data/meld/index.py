@@ -40,7 +40,7 @@ class MeldIndex:
     dropped: int = 0
 
     def without_leaks(self) -> MeldIndex:
-        """The same less the training utterances that are also in another split."""
+        """Return this index without the training utterances that are also in another split."""
         kept = [
             record
             for record in self.records
@@ -67,7 +67,7 @@ def index_meld(
         split: read this one alone; leaks across splits are then not seen.
         prefer_final_videos: use the second cuts of test clips where there are any.
         workers: processes that open clips.
-        progress: told of the clips checked.
+        progress: called with the number of clips checked and of all clips.
 
     Raises:
         AvtError: the folder is no MELD folder, or a table is broken; the message names file and

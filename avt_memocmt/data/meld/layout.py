@@ -21,7 +21,7 @@ from avt_memocmt.errors import AvtError
 SPLITS = ("train", "dev", "test")
 
 MIN_CLIP_BYTES = 1000
-"""A smaller file is no clip: macOS leaves such beside the real ones."""
+"""A smaller file is no clip; macOS leaves such files beside the real ones."""
 
 _SPLIT_OF_FOLDER = {
     **{split: split for split in SPLITS},
@@ -53,7 +53,7 @@ class SplitFiles:
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, meld: Path, path: Path, prefer_final_videos: bool) -> None:
-        """Take in one .mp4 file, as a clip or as a fault."""
+        """Add one .mp4 file, as a clip or as a fault."""
         match = _clip_name(path)
         if match is None:
             self.report(FaultKind.JUNK_FILE, meld, path)
