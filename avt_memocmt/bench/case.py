@@ -23,7 +23,7 @@ class Goal:
     at_least: bool = False
 
     def is_met(self, value: float) -> bool:
-        """Whether a measured value reaches the target."""
+        """Return whether a measured value reaches the target."""
         return value >= self.target if self.at_least else value <= self.target
 
 
@@ -42,10 +42,10 @@ class Case:
     """One line of the table.
 
     Attributes:
-        name: of the case.
-        what: was measured, in words.
+        name: short name of the case.
+        what: what was measured, in words.
         value: the figure that counts; None where it could not be measured, and `note` says why.
-        unit: of it and of the goal: "ms", "s", "x", "x real time" or "MB".
+        unit: of the value and the goal: "ms", "s", "x", "x real time" or "MB".
         goal: None where none was set.
         setting: None where nothing was measured.
         timing: of repeated calls, where that is what was measured.
@@ -63,30 +63,34 @@ class Case:
     note: str = ""
     more: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the target is reached; None without a goal or a value."""
+        return None if self.goal is None or self.value is None else self.goal.is_met(self.value)
+
     def to_json(self) -> dict[str, Any]:
-        """One object of the array `cases`; seconds, unless a unit is given."""
-        goal, setting, timing = self.goal, self.setting, self.timing
-        met = None if goal is None or self.value is None else goal.is_met(self.value)
+        """Return one object of the array `cases`; times are seconds, unless a unit is given."""
+        goal, timing = self.goal, self.timing
         return {
             "case": self.name,
             "what": self.what,
             "value": self.value,
             "unit": self.unit,
-            "target": None if goal is None else goal.target,
-            "aim": None if goal is None else goal.aim,
-            "met": met,
-            "setting": None if setting is None else vars(setting),
-            "cold": None if timing is None else timing.cold,
-            "p50": None if timing is None else timing.percentile(50),
-            "p95": None if timing is None else timing.percentile(95),
-            "runs": None if timing is None else len(timing.warm),
-            "stages": None if timing is None else timing.stages,
-            "beside": None if timing is None else timing.beside,
+            "target": goal and goal.target,
+            "aim": goal and goal.aim,
+            "met": self.is_met,
+            "setting": self.setting and vars(self.setting),
+            "cold": timing and timing.cold,
+            "p50": timing and timing.percentile(50),
+            "p95": timing and timing.percentile(95),
+            "runs": timing and len(timing.warm),
+            "stages": timing and timing.stages,
+            "beside": timing and timing.beside,
             "note": self.note,
             "more": self.more,
         }
 
 
 def not_measured(name: str, what: str, unit: str, goal: Goal | None, reason: str) -> Case:
-    """A case that this machine or installation cannot run."""
+    """Return a case that this machine or installation cannot run."""
     return Case(name, what, None, unit, goal, note=f"not measured: {reason}")

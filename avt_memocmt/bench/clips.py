@@ -26,7 +26,7 @@ class Clip:
 
 
 def read_clips(paths: Sequence[Path]) -> list[Clip]:
-    """The clips, opened once to learn their lengths.
+    """Open the clips once to learn their lengths.
 
     Raises:
         AvtError: one cannot be read, has no sound or pictures, or does not say how long it is.
@@ -42,7 +42,7 @@ def read_clips(paths: Sequence[Path]) -> list[Clip]:
 
 
 def write_film(path: Path) -> Path:
-    """A film of 3 s, 1280 x 720, H.264 and AAC: a moving texture and a buzz; it shows no face."""
+    """Write 3 s of H.264 and AAC, 1280 x 720: a moving texture and a buzz, but no face."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     time = np.arange(SECONDS * _SOUND_RATE) / _SOUND_RATE
     buzz = sum(np.sin(2 * np.pi * 130 * k * time) / k for k in range(1, 20))
@@ -66,7 +66,7 @@ def write_film(path: Path) -> Path:
 
 
 def repeat_film(clip: Clip, seconds: float, path: Path) -> Path:
-    """The clip again and again, unchanged, until a length is reached; a Matroska file."""
+    """Write the clip again and again, unchanged, until `seconds` are reached; a Matroska file."""
     count = max(1, round(seconds / clip.seconds))
     with av.open(str(clip.path)) as source, av.open(str(path), "w", format="matroska") as out:
         streams = [source.streams.video[0], source.streams.audio[0]]

@@ -35,23 +35,18 @@ except (OSError, IndexError):
 
 
 def start_up_case(loaded: Loaded, clip: Clip) -> Case:
-    """From the command to its first answer, the files in the disk's cache."""
+    """Measure from the command to its first answer, the files in the disk's cache."""
     command = ["-m", "avt_memocmt", "predict", str(clip.path), "--no-transcribe", "--json"]
     command += ["--engine", loaded.setting.engine, "--checkpoint", loaded.source]
-    seconds = [_run(command, clip.path)[0] for _ in range(1 + STARTS)]
-    return Case(
-        "start-up",
-        "`avt-memocmt predict CLIP --no-transcribe --json`, from its start to its answer",
-        statistics.median(seconds[1:]),
-        "s",
-        START_UP,
-        loaded.setting,
-        note=f"median of {STARTS}; the first start, not counted, took {seconds[0]:.1f} s",
-    )
+    first, *seconds = [_run(command, clip.path)[0] for _ in range(1 + STARTS)]
+    what = "`avt-memocmt predict CLIP --no-transcribe --json`, from its start to its answer"
+    note = f"median of {STARTS}; the first start, not counted, took {first:.1f} s"
+    median = statistics.median(seconds)
+    return Case("start-up", what, median, "s", START_UP, loaded.setting, note=note)
 
 
 def memory_case(loaded: Loaded, clip: Clip, minutes: float) -> Case:
-    """Peak memory of a long film with the recogniser, beside that of a single clip."""
+    """Measure the peak memory of a long film with the recogniser, and that of a single clip."""
     what = f"peak resident memory of a film of {minutes:g} min with recogniser, a new process"
     _, short = _predict(loaded, clip.path)
     if short is None:
@@ -61,20 +56,13 @@ def memory_case(loaded: Loaded, clip: Clip, minutes: float) -> Case:
         film = repeat_film(clip, 60 * minutes, Path(folder) / "long.mkv")
         seconds, long = _predict(loaded, film)
     assert long is not None
-    return Case(
-        "memory",
-        what,
-        long,
-        "MB",
-        MEMORY,
-        loaded.setting,
-        note=f"one clip of {clip.seconds:.1f} s: {short:.0f} MB",
-        more={"one clip, MB": short, "the film, s": seconds},
-    )
+    note = f"one clip of {clip.seconds:.1f} s: {short:.0f} MB"
+    more = {"one clip, MB": short, "the film, s": seconds}
+    return Case("memory", what, long, "MB", MEMORY, loaded.setting, note=note, more=more)
 
 
 def _predict(loaded: Loaded, path: Path) -> tuple[float, float | None]:
-    """Seconds until a new process had predicted with the recogniser, and its peak memory in MB.
+    """Return the seconds until a new process had predicted, and its peak memory in MB.
 
     The memory is None where the system does not tell it.
 
@@ -87,27 +75,24 @@ def _predict(loaded: Loaded, path: Path) -> tuple[float, float | None]:
 
 
 def _run(command: list[str], path: Path) -> tuple[float, str]:
-    """Seconds until a new Python process wrote its first line, and that line.
+    """Return the seconds until a new Python process wrote its first line, and that line.
 
     Raises:
         AvtError: the process failed.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    began = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
         assert process.stdout is not None
-        with process, process.stdout as output:
-            line = output.readline().strip()
-            seconds = time.perf_counter() - began
-            output.read()
-        errors.seek(0)
-        lines = errors.read().strip().splitlines()
+        line = process.stdout.readline().strip()
+        seconds = time.perf_counter() - began
+        lines = process.communicate()[1].strip().splitlines()
     if process.returncode:
         reason = lines[-1] if lines else "no message"
         raise AvtError(f"a new process could not predict {path}: {reason}")

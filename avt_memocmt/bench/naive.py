@@ -2,8 +2,8 @@
 
 One clip at a time, everything in fp32 with eager attention, nothing shared and nothing batched:
 
-1. ffmpeg writes the sound as a 16 kHz WAV file and every picture of the film as a JPEG file (PyAV
-   does it where no ffmpeg is installed).
+1. FFmpeg's libraries write the sound as a 16 kHz WAV file and every picture of the film as a JPEG
+   file.
 2. MTCNN searches every picture, scaled to 640 pixels as our own detector does; the largest face is
    aligned. Of at most `max_frames` such faces, spread evenly, the face CNN encodes one at a time.
 3. The `transformers` Whisper tiny encoder hears the sound, padded to 30 s by its feature extractor.
@@ -15,10 +15,8 @@ The weights are those of our checkpoint, so both pipelines answer the same quest
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import re
 import tempfile
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.io import wavfile
 
 from avt_memocmt.bench.stages import StageTimer
 from avt_memocmt.data.dialogue_batch import speaker_changes
-from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
@@ -49,10 +47,10 @@ from avt_memocmt.pretrained import packaged_folder
 
 
 class NaivePipeline:
-    """See the module.
+    """The pipeline that the module describes.
 
     Args:
-        recognizer: whose weights are used; of the embedded preset, in PyTorch.
+        recognizer: lends its weights; of the embedded preset, in PyTorch.
         timer: counts the stages.
     """
 
@@ -75,16 +73,12 @@ class NaivePipeline:
 
     @torch.no_grad()
     def predict(self, path: Path, words: str = "") -> UtterancePrediction:
-        """Judge a clip as one utterance.
-
-        Raises:
-            AvtError: ffmpeg cannot read it.
-        """
+        """Judge a clip as one utterance."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             with self._timer.stage("decode"):
                 rate = write_to_disk(path, folder)
-                samples = _read_wav(folder / "sound.wav")
+                samples = (wavfile.read(folder / "sound.wav")[1] / 32768).astype(np.float32)
             faces = self._faces(folder, rate)
         tokens = {"audio": self._hear(samples)}
         if faces:
@@ -128,46 +122,20 @@ class NaivePipeline:
 
 
 def write_to_disk(path: Path, folder: Path) -> float:
-    """Write sound.wav and every picture as JPEG; returns the pictures a second.
-
-    Raises:
-        AvtError: ffmpeg cannot read the film.
-    """
+    """Write sound.wav and every picture as a JPEG file; return the pictures a second."""
+    resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
     with av.open(str(path)) as film:
-        rate = float(film.streams.video[0].average_rate or 25)
-    if shutil.which("ffmpeg") is None:
-        _write_with_pyav(path, folder)
-        return rate
-    wav = ["-vn", "-ac", "1", "-ar", str(SAMPLE_RATE), str(folder / "sound.wav")]
-    for output in (wav, ["-q:v", "2", str(folder / "%06d.jpg")]):
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), *output]
-        if subprocess.run(command, capture_output=True).returncode:
-            raise AvtError(f"ffmpeg cannot read {path}.")
-    return rate
-
-
-def _write_with_pyav(path: Path, folder: Path) -> None:
-    with av.open(str(path)) as film, wave.open(str(folder / "sound.wav"), "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(SAMPLE_RATE)
-        resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
-        for frame in [*film.decode(audio=0), None]:
-            for part in resampler.resample(frame):
-                wav.writeframes(part.to_ndarray().tobytes())
+        frames = [*film.decode(audio=0), None]
+        sound = [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
+    wavfile.write(folder / "sound.wav", SAMPLE_RATE, np.concatenate(sound))
     with av.open(str(path)) as film:
         for index, picture in enumerate(film.decode(video=0)):
             cv2.imwrite(str(folder / f"{index:06d}.jpg"), picture.to_ndarray(format="bgr24"))
-
-
-def _read_wav(path: Path) -> NDArray[np.float32]:
-    with wave.open(str(path)) as wav:
-        samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype=np.int16)
-    return (samples / 32768).astype(np.float32)
+        return float(film.streams.video[0].average_rate or 25)
 
 
 def eager_text_encoder(text: TextEncoder) -> TextEncoder:
-    """The same encoder as a `transformers` model with eager attention."""
+    """Return the same encoder as a `transformers` model with eager attention."""
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(packaged_folder(MINILM))
@@ -177,7 +145,7 @@ def eager_text_encoder(text: TextEncoder) -> TextEncoder:
 
 
 def whisper_of_transformers(encoder: WhisperTinyEncoder) -> Any:
-    """Our encoder's weights in the `transformers` Whisper encoder, fp32, eager attention."""
+    """Return the `transformers` Whisper encoder with our weights, fp32, eager attention."""
     from transformers import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -190,29 +158,28 @@ def whisper_of_transformers(encoder: WhisperTinyEncoder) -> Any:
     )
     config._attn_implementation = "eager"
     model = WhisperEncoder(config).eval()
-    state: dict[str, torch.Tensor] = {"embed_positions.weight": encoder.positions}
+    state: dict[str, torch.Tensor] = {}
     for name, value in encoder.state_dict().items():
-        if name == "positions":
-            continue
-        part = name.replace("norm.", "layer_norm.") if name.startswith("norm.") else name
         for ours, theirs in _WHISPER_NAMES.items():
-            part = part.replace(ours, theirs)
+            name = re.sub(ours, theirs, name)
         if ".qkv." in name:
             for letter, third in zip("qkv", value.chunk(3), strict=True):
-                state[part.replace("qkv", f"self_attn.{letter}_proj")] = third
+                state[name.replace("qkv", f"self_attn.{letter}_proj")] = third
         else:
-            state[part] = value
+            state[name] = value
     # Whisper's keys have no bias; ours is zero.
-    state = {k: v for k, v in state.items() if not k.endswith("k_proj.bias")}
-    model.load_state_dict(state)
+    model.load_state_dict({k: v for k, v in state.items() if not k.endswith("k_proj.bias")})
     return model
 
 
 _WHISPER_NAMES = {
-    "blocks.": "layers.",
+    r"^positions$": "embed_positions.weight",
+    r"^norm\.": "layer_norm.",
+    r"^blocks\.": "layers.",
     "attention_norm": "self_attn_layer_norm",
     "feed_forward_norm": "final_layer_norm",
-    ".out.": ".self_attn.out_proj.",
+    r"\.out\.": ".self_attn.out_proj.",
     "expand": "fc1",
     "contract": "fc2",
 }
+"""Patterns in the names of our weights, and what `transformers` has in their place."""

@@ -23,7 +23,7 @@ from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.config import ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import SPEAKER_UNKNOWN, ModalityBatch
 from avt_memocmt.engines.network_graphs import NetworkGraph
-from avt_memocmt.engines.sessions import OpenVinoGraph
+from avt_memocmt.engines.sessions import Graph, OnnxGraph, OpenVinoGraph
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
@@ -45,21 +45,14 @@ class PaperNetwork(nn.Module):
     """
 
     def __init__(self, attention: str) -> None:
-        from transformers import (
-            BertConfig,
-            BertModel,
-            HubertConfig,
-            HubertModel,
-            ResNetConfig,
-            ResNetModel,
-        )
+        import transformers as hf
 
         super().__init__()
         torch.manual_seed(0)
         kind: Any = {"attn_implementation": attention}
-        self.audio = HubertModel(HubertConfig(**kind))
-        self.visual = ResNetModel(ResNetConfig())
-        self.text = BertModel(BertConfig(**kind))
+        self.audio = hf.HubertModel(hf.HubertConfig(**kind))
+        self.visual = hf.ResNetModel(hf.ResNetConfig())
+        self.text = hf.BertModel(hf.BertConfig(**kind))
         shapes = {"audio": TokenShape(768), "visual": TokenShape(2048), "text": TokenShape(768)}
         self.fusion = AvtMemoCmt(shapes, ModelConfig())
         self.eval()
@@ -67,11 +60,8 @@ class PaperNetwork(nn.Module):
     def forward(self, sound: Tensor, pictures: Tensor, words: Tensor) -> Tensor:
         """[1, samples], [n, 3, side, side] and int64 [1, pieces] -> [1, 7]."""
         faces = self.visual(pictures).last_hidden_state.mean(dim=(2, 3))[None]
-        tokens = {
-            "audio": self.audio(sound).last_hidden_state,
-            "visual": faces,
-            "text": self.text(words).last_hidden_state,
-        }
+        heard, read = self.audio(sound).last_hidden_state, self.text(words).last_hidden_state
+        tokens = {"audio": heard, "visual": faces, "text": read}
         fused = self.fusion.fuse({name: _part(values) for name, values in tokens.items()})
         changes = torch.full((1, 1), SPEAKER_UNKNOWN, device=sound.device)
         turn = torch.ones_like(changes, dtype=torch.bool)
@@ -79,7 +69,7 @@ class PaperNetwork(nn.Module):
 
 
 def _part(values: Tensor) -> ModalityBatch:
-    """Tokens [1, n, dim] spread evenly over the utterance."""
+    """Give tokens [1, n, dim] time spans that divide the utterance evenly."""
     edges = torch.linspace(0, SECONDS, values.shape[1] + 1, device=values.device)
     spans = torch.stack([edges[:-1], edges[1:]], dim=1)[None]
     everyone = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
@@ -87,7 +77,7 @@ def _part(values: Tensor) -> ModalityBatch:
 
 
 def paper_inputs() -> tuple[Tensor, Tensor, Tensor]:
-    """Noise of the right shapes."""
+    """Return noise in the shapes of the three inputs."""
     generator = torch.Generator().manual_seed(0)
     sound = torch.randn(1, SECONDS * SAMPLE_RATE, generator=generator)
     pictures = torch.randn(PICTURES, 3, SIDE, SIDE, generator=generator)
@@ -97,7 +87,7 @@ def paper_inputs() -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def paper_case(runs: int) -> Case:
-    """The fastest engine at hand against fp32 eager, both measured in turns."""
+    """Compare the fastest engine at hand with fp32 eager, measured in turns."""
     inputs = paper_inputs()
     eager, fast = PaperNetwork("eager"), PaperNetwork("sdpa")
     pictures: Any = fast.visual
@@ -106,32 +96,28 @@ def paper_case(runs: int) -> Case:
         "torch eager": lambda: eager(*inputs).numpy(),
         "torch fused": lambda: fast(*inputs).numpy(),
     }
-    threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
-        engines |= _exported_engines(fast, inputs, Path(folder), threads)
-        expected = engines["torch eager"]()
-        differences = {
-            name: float(abs(engine() - expected).max()) for name, engine in engines.items()
-        }
+        engines |= _exported_engines(fast, inputs, Path(folder))
         seconds = _in_turns(engines, runs)
-    best = min(seconds, key=lambda name: seconds[name])
+        best = min(seconds, key=lambda name: seconds[name])
+        difference = abs(engines[best]() - engines["torch eager"]()).max()
+    slow, quick = seconds["torch eager"], seconds[best]
     return Case(
         "paper",
         f"{WHAT}: {best} against fp32 eager",
-        seconds["torch eager"] / seconds[best],
+        slow / quick,
         "x",
         PAPER,
-        Setting(threads, "int8" if "int8" in best else "float32", best.split()[0]),
-        note=f"fp32 eager {1000 * seconds['torch eager']:.0f} ms, {best} "
-        f"{1000 * seconds[best]:.0f} ms; its probabilities differ by "
-        f"{differences[best]:.1g} at most",
+        Setting(torch.get_num_threads(), "int8" if "int8" in best else "float32", best.split()[0]),
+        note=f"fp32 eager {1000 * slow:.0f} ms, {best} {1000 * quick:.0f} ms; its probabilities "
+        f"differ by {difference:.1g} at most",
         more={f"{name}, ms": 1000 * value for name, value in seconds.items()},
     )
 
 
 @torch.no_grad()
 def gpu_case(runs: int) -> Case:
-    """The same network on a GPU, in bfloat16."""
+    """Measure the same network on a GPU, in bfloat16."""
     what = f"{WHAT}: on a GPU"
     if not torch.cuda.is_available():
         return not_measured("paper on GPU", what, "ms", GPU, "PyTorch finds no GPU here")
@@ -171,7 +157,7 @@ def _cuda_graph(network: PaperNetwork, inputs: tuple[Tensor, ...]) -> Engine:
 
 
 def _in_turns(engines: dict[str, Engine], runs: int) -> dict[str, float]:
-    """Median seconds of each engine after a warm-up; one run of each after the other."""
+    """Return the median seconds of each engine after a warm-up, one run of each in turn."""
     times: dict[str, list[float]] = {name: [] for name in engines}
     for engine in engines.values():
         engine()
@@ -184,58 +170,35 @@ def _in_turns(engines: dict[str, Engine], runs: int) -> dict[str, float]:
 
 
 def _exported_engines(
-    network: PaperNetwork, inputs: tuple[Tensor, ...], folder: Path, threads: int
+    network: PaperNetwork, inputs: tuple[Tensor, ...], folder: Path
 ) -> dict[str, Engine]:
-    """ONNX Runtime and OpenVINO, each on the graph as it is and with 8-bit integers.
+    """Run the exported graph and its 8-bit form in ONNX Runtime and OpenVINO, where installed.
 
-    Nothing where the exporter is not installed; no OpenVINO where that is not. As it is means, for
-    OpenVINO, the precision that it takes on the processor.
+    OpenVINO runs the graph that is not in 8 bits at the precision that it prefers on the processor.
     """
     if any(find_spec(name) is None for name in ("onnx", "onnxscript")):
         return {}
     exact, small = folder / "paper.onnx", folder / "paper-int8.onnx"
-    fixed = {name: (tensor, ()) for name, tensor in zip(INPUTS, inputs, strict=True)}
-    NetworkGraph(network, network, fixed, ("probabilities",)).write(exact)
-    feed = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}
-    _quantize(exact, small, feed)
-    engines = {
-        "onnx fp32": _session(exact, feed, threads),
-        "onnx int8": _session(small, feed, threads),
-    }
-    if find_spec("openvino") is not None:
-        engines |= {
-            "openvino": _openvino(exact, inputs),
-            "openvino int8": _openvino(small, inputs),
-        }
-    return engines
-
-
-def _openvino(path: Path, inputs: tuple[Tensor, ...]) -> Engine:
-    graph = OpenVinoGraph(path)
     feed = dict(zip(INPUTS, inputs, strict=True))
-    return lambda: graph(feed)[0].numpy()
+    fixed = {name: (tensor, ()) for name, tensor in feed.items()}
+    NetworkGraph(network, network, fixed, ("probabilities",)).write(exact)
+    _quantize(exact, small, {name: value.numpy() for name, value in feed.items()})
+    graphs: dict[str, Graph] = {"onnx fp32": OnnxGraph(exact), "onnx int8": OnnxGraph(small)}
+    if find_spec("openvino") is not None:
+        graphs |= {"openvino": OpenVinoGraph(exact), "openvino int8": OpenVinoGraph(small)}
 
+    def engine(graph: Graph) -> Engine:
+        return lambda: graph(feed)[0].numpy()
 
-def _session(path: Path, feed: dict[str, NDArray[Any]], threads: int) -> Engine:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda: np.asarray(session.run(None, feed)[0])
+    return {name: engine(graph) for name, graph in graphs.items()}
 
 
 def _quantize(source: Path, target: Path, feed: dict[str, NDArray[Any]]) -> None:
-    """Weights and activations of convolutions and matrix products as 8-bit integers (static)."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    """Make weights and activations of convolutions and matrix products 8-bit integers (static)."""
+    from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class OneInput(CalibrationDataReader):  # type: ignore[misc]
+    class OneInput(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self.left = [feed]
 
@@ -244,13 +207,13 @@ def _quantize(source: Path, target: Path, feed: dict[str, NDArray[Any]]) -> None
 
     ready = source.with_suffix(".ready.onnx")
     quant_pre_process(source, ready, skip_symbolic_shape=True)
-    quantize_static(
+    quantization.quantize_static(
         ready,
         target,
         OneInput(),
-        quant_format=QuantFormat.QDQ,
+        quant_format=quantization.QuantFormat.QDQ,
         op_types_to_quantize=["Conv", "MatMul", "Gemm"],
         per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
     )

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from avt_memocmt.bench.case import Case
 from avt_memocmt.bench.chart import draw_stages
-from avt_memocmt.bench.stages import STAGES
+from avt_memocmt.bench.stages import STAGES, Timing
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.pretrained import installed_version
 from avt_memocmt.version import __version__
@@ -31,8 +30,8 @@ class Report:
     """One run of the benchmark.
 
     Attributes:
-        machine: what it ran on, by name.
-        clips: names of the films, and where they came from.
+        machine: processor, GPU, system and versions of what it ran on.
+        clips: names and lengths of the films.
         cases: in the order of the table.
     """
 
@@ -40,14 +39,10 @@ class Report:
     clips: tuple[str, ...]
     cases: tuple[Case, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """What `bench --json` writes."""
-        return {
-            "version": __version__,
-            "machine": self.machine,
-            "clips": list(self.clips),
-            "cases": [case.to_json() for case in self.cases],
-        }
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """What was measured by repeated calls, by the name of the case."""
+        return {case.name: case.timing for case in self.cases if case.timing is not None}
 
     def write_json(self, path: Path) -> None:
         """Write the figures.
@@ -55,7 +50,13 @@ class Report:
         Raises:
             AvtError: the file cannot be written.
         """
-        write_atomically(path, (json.dumps(self.to_json(), indent=1) + "\n").encode())
+        figures = {
+            "version": __version__,
+            "machine": self.machine,
+            "clips": list(self.clips),
+            "cases": [case.to_json() for case in self.cases],
+        }
+        write_atomically(path, (json.dumps(figures, indent=1) + "\n").encode())
 
     def write_docs(self, folder: Path) -> None:
         """Write the tables into latency.md, between its marks where it is there, and the chart.
@@ -69,23 +70,23 @@ class Report:
         before, _, rest = text.partition(BEGIN)
         after = rest.partition(END)[2] or "\n"
         write_atomically(page, f"{before}{BEGIN}\n{self.markdown()}{END}{after}".encode())
-        timed = {case.name: case.timing for case in self.cases if case.timing is not None}
-        if timed:
-            write_atomically(chart, draw_stages(timed))
+        if self.timings:
+            write_atomically(chart, draw_stages(self.timings))
 
     def markdown(self) -> str:
-        """The machine, the table of cases and the table of stages."""
-        machine = "\n".join(f"- {name}: {value}" for name, value in self.machine.items())
-        clips = ", ".join(self.clips)
-        parts = [machine + f"\n- clips: {clips}", _case_table(self.cases), _notes(self.cases)]
-        timed = [case for case in self.cases if case.timing is not None]
-        if timed:
-            parts.append(f"{_STAGES}:\n\n{_stage_table(timed)}")
-        return "\n\n".join(part for part in parts if part) + "\n"
+        """Return the machine, the table of cases and the table of stages."""
+        machine = [f"- {name}: {value}" for name, value in self.machine.items()]
+        parts = [
+            "\n".join([*machine, f"- clips: {', '.join(self.clips)}"]),
+            _case_table(self.cases),
+            _notes(self.cases),
+            f"{_STAGES}:\n\n{_stage_table(self.timings)}" if self.timings else "",
+        ]
+        return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, cores, threads, and versions of what computes."""
+    """Name the processor, its cores and threads, and the versions of what computes."""
     versions = {name: installed_version(name) or "not installed" for name in LIBRARIES}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
@@ -112,27 +113,19 @@ def _case_table(cases: Sequence[Case]) -> str:
 
 def _case_row(case: Case) -> list[str]:
     goal, timing, setting = case.goal, case.timing, case.setting
-    sign = "" if goal is None else ("≥ " if goal.at_least else "≤ ")
-    verdict = (
-        ""
-        if goal is None or case.value is None
-        else ("met" if goal.is_met(case.value) else "missed")
-    )
-    times = ["", "", "", ""]
+    wanted, times, computed_by = ["", ""], [""] * 4, ""
+    if goal is not None:
+        sign = "≥" if goal.at_least else "≤"
+        wanted = [f"{sign} {_figure(value, case.unit)}" for value in (goal.target, goal.aim)]
     if timing is not None:
         seconds = (timing.cold, timing.percentile(50), timing.percentile(95))
         times = [*(f"{1000 * value:.0f} ms" for value in seconds), str(len(timing.warm))]
-    return [
-        f"{case.name}: {case.what}",
-        "not measured" if case.value is None else _figure(case.value, case.unit),
-        "" if goal is None else sign + _figure(goal.target, case.unit),
-        "" if goal is None else sign + _figure(goal.aim, case.unit),
-        verdict,
-        *times,
-        ""
-        if setting is None
-        else f"{setting.engine}, {setting.dtype}, {setting.device}, {setting.threads} threads",
-    ]
+    if setting is not None:
+        computed_by = ", ".join([setting.engine, setting.dtype, setting.device])
+        computed_by += f", {setting.threads} threads"
+    measured = "not measured" if case.value is None else _figure(case.value, case.unit)
+    verdict = {None: "", True: "met", False: "missed"}[case.is_met]
+    return [f"{case.name}: {case.what}", measured, *wanted, verdict, *times, computed_by]
 
 
 def _figure(value: float, unit: str) -> str:
@@ -149,15 +142,12 @@ def _notes(cases: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
-def _stage_table(cases: Sequence[Case]) -> str:
-    timings = [case.timing for case in cases if case.timing is not None]
-    sums = [1000 * sum(timing.stages.values()) for timing in timings]
-    rows = [
-        *_stage_rows("", [timing.stages for timing in timings]),
-        ["sum", *(f"{total:.1f}" for total in sums)],
-        *_stage_rows("beside: ", [timing.beside for timing in timings]),
-    ]
-    return markdown(("stage", *(case.name for case in cases)), rows)
+def _stage_table(timings: Mapping[str, Timing]) -> str:
+    own = [timing.stages for timing in timings.values()]
+    beside = [timing.beside for timing in timings.values()]
+    sums = ["sum", *(f"{1000 * sum(stages.values()):.1f}" for stages in own)]
+    rows = [*_stage_rows("", own), sums, *_stage_rows("beside: ", beside)]
+    return markdown(("stage", *timings), rows)
 
 
 def _stage_rows(prefix: str, cases: Sequence[dict[str, float]]) -> list[list[str]]:

@@ -25,22 +25,12 @@ from avt_memocmt.bench.fresh_process import memory_case, start_up_case
 from avt_memocmt.bench.naive import NaivePipeline
 from avt_memocmt.bench.paper import gpu_case, paper_case
 from avt_memocmt.bench.report import Report, describe_machine
-from avt_memocmt.bench.stages import StageTimer, Timing, summarise
+from avt_memocmt.bench.stages import StageTimer, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.engines.onnx_engine import read_manifest
 from avt_memocmt.engines.sessions import GRAPH_TYPES
 
-CASES = (
-    "clip",
-    "naive",
-    "clip with recogniser",
-    "streaming decision",
-    "batch",
-    "start-up",
-    "memory",
-    "paper",
-)
 NAIVE = Goal(5, 10, at_least=True)
 NAIVE_CLIPS = 3
 """Clips of the naive pipeline and of ours beside it: it is slow."""
@@ -51,7 +41,7 @@ def run_benchmark(
     checkpoint: str,
     engine: EngineName,
     *,
-    only: Sequence[str] = CASES,
+    only: Sequence[str] | None = None,
     runs: int = 3,
     minutes: float = 5.0,
     progress: Callable[[str], None] = lambda name: None,
@@ -62,7 +52,7 @@ def run_benchmark(
         paths: films with sound; none = one is made, which shows no face.
         checkpoint: name or folder, as of `EmotionRecognizer.from_pretrained`.
         engine: what computes the embedded preset.
-        only: the cases wanted, of `CASES`.
+        only: the cases wanted, of `CASES`; None = all.
         runs: how often each clip is measured after the cold run.
         minutes: length of the film whose peak memory is measured.
         progress: called with the name of each case before it is run.
@@ -75,10 +65,10 @@ def run_benchmark(
         recognizer = EmotionRecognizer.from_pretrained(checkpoint, engine)
         loaded = Loaded(recognizer, checkpoint, _setting(engine, checkpoint))
         cases: list[Case] = []
-        for name in CASES:
-            if name in only:
+        for name, measure in _MEASURES.items():
+            if only is None or name in only:
                 progress(name)
-                cases += _measure(name, loaded, clips, runs, minutes)
+                cases += measure(loaded, clips, runs, minutes)
         names = tuple(f"{clip.path.name} ({clip.seconds:.2f} s)" for clip in clips)
     return Report(describe_machine(), names, tuple(cases))
 
@@ -94,52 +84,39 @@ def _setting(engine: EngineName, checkpoint: str) -> Setting:
     )
 
 
-def _measure(
-    name: str, loaded: Loaded, clips: Sequence[Clip], runs: int, minutes: float
-) -> list[Case]:
-    measures: dict[str, Callable[[], list[Case]]] = {
-        "clip": lambda: [clip_case(loaded, clips, runs)],
-        "naive": lambda: naive_cases(loaded, clips[:NAIVE_CLIPS]),
-        "clip with recogniser": lambda: [recogniser_case(loaded, clips, runs)],
-        "streaming decision": lambda: [streaming_case(loaded, clips, runs)],
-        "batch": lambda: [batch_case(loaded, clips)],
-        "start-up": lambda: [start_up_case(loaded, clips[0])],
-        "memory": lambda: [memory_case(loaded, clips[0], minutes)],
-        "paper": lambda: [paper_case(2 * runs), gpu_case(2 * runs)],
-    }
-    return measures[name]()
-
-
 def naive_cases(loaded: Loaded, clips: Sequence[Clip]) -> list[Case]:
-    """The naive pipeline, and how much faster ours is on the same clips, in turns with it."""
+    """Measure the naive pipeline, and how much faster ours is on the same clips, in turns."""
     what = "the naive pipeline (see bench/naive.py) on the first clips"
     if loaded.setting.engine != "torch":
-        return [
-            not_measured("naive", what, "ms", None, "it takes its weights from the torch engine")
-        ]
+        reason = "it takes its weights from the torch engine"
+        return [not_measured("naive", what, "ms", None, reason)]
     timer = StageTimer()
     naive = NaivePipeline(loaded.recognizer, timer)
     slow, ours = [], []
     with watched(loaded.recognizer, timer):
         for clip in [clips[0], *clips]:
             slow.append(timer.measure(partial(naive.predict, clip.path))[1])
-            ours.append(_ours(loaded, clip))
+            ours.append(time_clips(loaded, [clip], 1, transcribe=False).warm[0])
     timing = summarise(slow)
-    ratios = [a / b for a, b in zip(timing.warm, ours[1:], strict=True)]
+    ratio = statistics.median(a / b for a, b in zip(timing.warm, ours[1:], strict=True))
+    compared = "time of the naive pipeline over that of ours, same clips in turns"
     return [
         Case("naive", what, 1000 * timing.percentile(50), "ms", None, loaded.setting, timing),
-        Case(
-            "against naive",
-            "time of the naive pipeline over that of ours, same clips in turns",
-            statistics.median(ratios),
-            "x",
-            NAIVE,
-            loaded.setting,
-        ),
+        Case("against naive", compared, ratio, "x", NAIVE, loaded.setting),
     ]
 
 
-def _ours(loaded: Loaded, clip: Clip) -> float:
-    """Seconds of one clip without recogniser."""
-    timing: Timing = time_clips(loaded, [clip], 1, transcribe=False)
-    return timing.warm[0]
+Measure = Callable[[Loaded, Sequence[Clip], int, float], list[Case]]
+"""Takes the clips, the warm runs of each, and the minutes of the film for the peak memory."""
+
+_MEASURES: dict[str, Measure] = {
+    "clip": lambda loaded, clips, runs, _: [clip_case(loaded, clips, runs)],
+    "naive": lambda loaded, clips, *_: naive_cases(loaded, clips[:NAIVE_CLIPS]),
+    "clip with recogniser": lambda loaded, clips, runs, _: [recogniser_case(loaded, clips, runs)],
+    "streaming decision": lambda loaded, clips, runs, _: [streaming_case(loaded, clips, runs)],
+    "batch": lambda loaded, clips, *_: [batch_case(loaded, clips)],
+    "start-up": lambda loaded, clips, *_: [start_up_case(loaded, clips[0])],
+    "memory": lambda loaded, clips, _, minutes: [memory_case(loaded, clips[0], minutes)],
+    "paper": lambda _, clips, runs, minutes: [paper_case(2 * runs), gpu_case(2 * runs)],
+}
+CASES = tuple(_MEASURES)

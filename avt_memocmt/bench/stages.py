@@ -7,24 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import isgeneratorfunction
 from typing import Any
 
 import numpy as np
 
 STAGES = (
-    "demux",
-    "decode",
-    "wait for decoder",
-    "voice activity",
-    "face detection",
-    "face encoder",
-    "audio encoder",
-    "recogniser",
-    "text encoder",
-    "fusion",
-    "temporal",
-    "output",
-    "other",
+    *("demux", "decode", "wait for decoder", "voice activity", "face detection", "face encoder"),
+    *("audio encoder", "recogniser", "text encoder", "fusion", "temporal", "output", "other"),
 )
 """In the order of a prediction; "other" is what no stage accounts for."""
 
@@ -34,7 +24,7 @@ class Stages:
     """Seconds of one call by stage.
 
     Attributes:
-        own: of the thread that made the call; they add up to its time.
+        own: of the thread that made the call; they add up to the time of the call.
         beside: of other threads meanwhile.
     """
 
@@ -48,25 +38,24 @@ class Stages:
 
 
 class StageTimer:
-    """Adds up the seconds of stages, apart for the thread that measures and for all others.
+    """Adds up the seconds of stages: of the thread that made the timer, and of all others.
 
     A stage inside another interrupts it, so the stages of a call add up to its time.
 
     Args:
-        clock: seconds that only rise.
+        clock: returns seconds that only rise.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._thread = threading.get_ident()
-        self._seconds: dict[str, float] = {}
-        self._beside: dict[str, float] = {}
+        self._found = Stages({}, {})
         self._lock = threading.Lock()
         self._local = threading.local()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count what happens in the block as this stage, but for the stages inside."""
+        """Count what happens in the block as this stage, except for the stages inside it."""
         nested = self._local.__dict__.setdefault("nested", [])
         nested.append(0.0)
         began = self._clock()
@@ -77,22 +66,17 @@ class StageTimer:
             inner = nested.pop()
             with self._lock:
                 own = threading.get_ident() == self._thread
-                seconds = self._seconds if own else self._beside
+                seconds = self._found.own if own else self._found.beside
                 seconds[name] = seconds.get(name, 0.0) + spent - inner
             if nested:
                 nested[-1] += spent
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, counted as a stage."""
+        """Wrap a function so that its calls, or the steps of its generator, count as a stage."""
 
         def call(*args: Any, **options: Any) -> Any:
             with self.stage(name):
                 return function(*args, **options)
-
-        return call
-
-    def timed_steps(self, name: str, function: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
-        """The generator function, each of its steps counted as a stage."""
 
         def steps(*args: Any, **options: Any) -> Iterator[Any]:
             items = function(*args, **options)
@@ -104,10 +88,10 @@ class StageTimer:
                         return
                 yield item
 
-        return steps
+        return steps if isgeneratorfunction(function) else call
 
     def measure(self, call: Callable[[], Any]) -> tuple[Any, Stages]:
-        """The result of a call, and its seconds by stage."""
+        """Return the result of a call, and its seconds by stage."""
         self._start_anew()
         with self.stage("other"):
             result = call()
@@ -115,8 +99,7 @@ class StageTimer:
 
     def _start_anew(self) -> Stages:
         with self._lock:
-            found = Stages(self._seconds, self._beside)
-            self._seconds, self._beside = {}, {}
+            found, self._found = self._found, Stages({}, {})
         return found
 
 
@@ -128,7 +111,7 @@ class Timing:
         cold: the first call, which loads and warms up what the later ones find ready.
         warm: each call after it.
         stages: means over the warm calls; they add up to the mean of `warm`.
-        beside: the same of what other threads did meanwhile.
+        beside: means of what other threads did meanwhile.
     """
 
     cold: float
@@ -136,16 +119,13 @@ class Timing:
     stages: dict[str, float]
     beside: dict[str, float]
 
-    def percentile(self, share: float) -> float:
-        """Of the warm calls, linearly interpolated; `share` in percent."""
-        return float(np.percentile(self.warm, share))
+    def percentile(self, percent: float) -> float:
+        """Percentile of the warm calls, linearly interpolated."""
+        return float(np.percentile(self.warm, percent))
 
 
 def summarise(runs: Iterable[Stages]) -> Timing:
-    """Timing of measured calls, of which the first is the cold one.
-
-    Args:
-        runs: of each call, at least two.
+    """Summarise measured calls, of which the first is the cold one.
 
     Raises:
         ValueError: there are fewer than two.
@@ -153,12 +133,8 @@ def summarise(runs: Iterable[Stages]) -> Timing:
     cold, *warm = runs
     if not warm:
         raise ValueError("a cold call and at least one warm one are needed")
-    return Timing(
-        cold.total,
-        tuple(run.total for run in warm),
-        _means([run.own for run in warm]),
-        _means([run.beside for run in warm]),
-    )
+    own, beside = (_means([vars(run)[thread] for run in warm]) for thread in ("own", "beside"))
+    return Timing(cold.total, tuple(run.total for run in warm), own, beside)
 
 
 def _means(runs: list[dict[str, float]]) -> dict[str, float]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from avt_memocmt.bench.stages import StageTimer
 from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
@@ -13,14 +14,18 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
 
-_MISSING = object()
-
 
 @contextmanager
 def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
-    """Count the recogniser's stages inside the block; afterwards everything is as it was."""
+    """Count the stages of the recogniser inside the block, by timing public methods.
+
+    Afterwards every method is as it was.
+    """
     engine, encoders = type(recognizer.engine), recognizer.engine.encoders
     parts: list[tuple[str, Any, str]] = [
+        ("demux", MediaReader, "packets"),
+        ("decode", MediaReader, "events"),
+        ("wait for decoder", MediaReader, "events_ahead"),
         ("voice activity", CausalSegmenter, "push"),
         ("face detection", FaceTracker, "push"),
         ("face encoder", encoders.visual, "encode"),
@@ -34,27 +39,8 @@ def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
         # The recogniser's pass through the shared encoder.
         parts.append(("audio encoder", encoders.audio.encoder, "log_mel"))
         parts.append(("audio encoder", encoders.audio.encoder, "forward_with_silence"))
-    undo = [
-        _replace(MediaReader, "_packets", timer.timed_steps("demux", MediaReader._packets)),
-        _replace(MediaReader, "events", timer.timed_steps("decode", MediaReader.events)),
-        _replace(
-            MediaReader,
-            "events_ahead",
-            timer.timed_steps("wait for decoder", MediaReader.events_ahead),
-        ),
-        *(_replace(owner, name, timer.timed(s, getattr(owner, name))) for s, owner, name in parts),
-    ]
-    try:
+    with ExitStack() as patches:
+        for stage, owner, name in parts:
+            timed = timer.timed(stage, getattr(owner, name))
+            patches.enter_context(patch.object(owner, name, timed))
         yield
-    finally:
-        for step in reversed(undo):
-            step()
-
-
-def _replace(owner: Any, name: str, function: Callable[..., Any]) -> Callable[[], None]:
-    """Put a function in an attribute's place and return what undoes it."""
-    own = vars(owner).get(name, _MISSING)
-    setattr(owner, name, function)
-    if own is _MISSING:
-        return lambda: delattr(owner, name)
-    return lambda: setattr(owner, name, own)

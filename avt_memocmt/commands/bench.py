@@ -43,7 +43,7 @@ def bench(
         clips or [],
         checkpoint,
         engine,
-        only=only or CASES,
+        only=only or None,
         runs=runs,
         minutes=minutes,
         progress=lambda name: log.print(f"measuring: {name}"),

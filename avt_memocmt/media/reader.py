@@ -132,7 +132,7 @@ class MediaReader:
         Raises:
             AvtError: nothing at all can be decoded.
         """
-        packets = self._packets()
+        packets = self.packets()
         first = next(packets)
         self._origin = self._first_time(first[1])
         converter = AudioConverter(self._origin)
@@ -150,6 +150,24 @@ class MediaReader:
                 return
         yield from self._sound(converter.flush())
         self._conclude()
+
+    def packets(self) -> Iterator[tuple[Stream, Packet[Stream] | None]]:
+        """Yield the packets of the two streams; None stands for the end of a stream."""
+        streams = self._streams
+        for _ in range(_MAX_READ_FAILURES):
+            try:
+                for packet in self._container.demux(streams):
+                    if packet.size:
+                        yield packet.stream, packet
+                break
+            except IndexError:
+                # PyAV 18 stumbles at the end of a transport stream in which a stream began late.
+                break
+            except av.FFmpegError:
+                # Reading may go on behind the damage.
+                self._warn("truncated")
+        for stream in streams:
+            yield stream, None
 
     def _choose(self, only: Literal["audio", "video"] | None) -> None:
         audio, video = self._audio, self._video
@@ -169,24 +187,6 @@ class MediaReader:
             self._video = None
         if only == "video":
             self._audio = None
-
-    def _packets(self) -> Iterator[tuple[Stream, Packet[Stream] | None]]:
-        """Packets of the file's two streams; None stands for the end of a stream."""
-        streams = self._streams
-        for _ in range(_MAX_READ_FAILURES):
-            try:
-                for packet in self._container.demux(streams):
-                    if packet.size:
-                        yield packet.stream, packet
-                break
-            except IndexError:
-                # PyAV 18 stumbles at the end of a transport stream in which a stream began late.
-                break
-            except av.FFmpegError:
-                # Reading may go on behind the damage.
-                self._warn("truncated")
-        for stream in streams:
-            yield stream, None
 
     def _first_time(self, packet: Packet[Stream] | None) -> float:
         """The earliest timestamp in seconds: the origin of the media's clock.

@@ -95,7 +95,7 @@ def test_a_generator_is_timed_only_while_it_works(clock: Clock) -> None:
 
     def call() -> list[int]:
         found = []
-        for item in timer.timed_steps("demux", packets)(2):
+        for item in timer.timed("demux", packets)(2):
             clock.work(10)
             found.append(item)
         return found
