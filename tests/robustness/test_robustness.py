@@ -58,7 +58,7 @@ def trial(*samples: Sample, conditions: tuple[Condition, ...] = (CLEAN,)) -> Tri
 
 
 @pytest.fixture
-def corpora(tmp_path: Path) -> Path:
+def small_corpora(tmp_path: Path) -> Path:
     """RAVDESS, FER+ and MELD with a handful of rows; one RAVDESS clip is broken, one silent."""
     voices = tmp_path / "ravdess"
     voices.mkdir()
@@ -201,13 +201,13 @@ def test_changes_are_differences_from_the_first_condition(
 
 
 def test_the_command_writes_table_summary_and_picture(
-    corpora: Path,
+    small_corpora: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "experiments"
-    arguments = ["robustness", "--data", str(corpora), "--experiments", str(out)]
+    arguments = ["robustness", "--data", str(small_corpora), "--experiments", str(out)]
     code, _, err = run(arguments, monkeypatch, capsys)
     assert code == 1
     assert "failed: 03-01-03-01-01-01-18.flac" in err
@@ -231,9 +231,9 @@ def test_the_command_writes_table_summary_and_picture(
 
 
 def test_too_few_voices_for_babble_are_refused(
-    recognizer: EmotionRecognizer, corpora: Path
+    recognizer: EmotionRecognizer, small_corpora: Path
 ) -> None:
     for actor in (1, 2):
-        (corpora / "ravdess" / f"03-01-05-01-01-01-{actor:02d}.flac").unlink()
+        (small_corpora / "ravdess" / f"03-01-05-01-01-01-{actor:02d}.flac").unlink()
     with pytest.raises(AvtError, match=r"has 5 readable clips .* babble needs 6"):
-        make_trials(corpora, recognizer.config, 10)
+        make_trials(small_corpora, recognizer.config, 10)
