@@ -1,4 +1,4 @@
-"""Writes the manifests that the README's figures are measured on: the `report` parts.
+"""Writes the manifests that the README's figures are measured on: the `test` parts.
 
     python scripts/make_manifests.py DATA OUT
     avt-memocmt evaluate --manifest OUT/meld_dev.csv        words in dialogue, past turns only

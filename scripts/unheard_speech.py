@@ -26,9 +26,9 @@ from avt_memocmt.metrics.intervals import bootstrap_intervals
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.confidence import grown
 from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
-from avt_memocmt.recipe.examples import load_speech
+from avt_memocmt.recipe.settings import load_recipe
+from avt_memocmt.recipe.sources import load_speech, speaker_of
 from avt_memocmt.recipe.temperatures import fit_growing_temperature
-from avt_memocmt.recipe.unimodal import speaker_of
 
 HEADER = (
     "| left out | clips | speakers | emotions | UAR | 95 % over speakers | accuracy | confidence "
@@ -87,11 +87,13 @@ def print_kind(kind: str, prefix: str, clips: list[SpeechClip], probabilities: T
 
 def main(data: Path, work: Path) -> None:
     """Print the table: new speakers, then new corpora."""
-    config = load_config(EMBEDDED_PRESET)
-    train, select = (load_speech(data, part, config, work) for part in ("train", "validation"))
+    config, recipe = load_config(EMBEDDED_PRESET), load_recipe()
+    train, validation = (
+        load_speech(data, part, config, recipe, work) for part in ("train", "validation")
+    )
     judged = [
-        evaluate_fold(train, select, config, fold, work / f"without_{fold.name}")
-        for fold in folds(train.clips)
+        evaluate_fold(train, validation, config, recipe, fold, work / f"without_{fold.name}")
+        for fold in folds(train.clips, recipe.branches.audio.folds)
     ]
     by_kind = calibrated(judged)
     print(HEADER)

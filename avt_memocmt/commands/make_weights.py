@@ -17,6 +17,10 @@ def make_weights(
         Path, typer.Option(help="Folder for caches, logs and the finished checkpoint.")
     ] = Path("work/embedded"),
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Settings of every stage; those of the shipped weights unless given."),
+    ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -27,7 +31,9 @@ def make_weights(
 ) -> None:
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
     require_training_tools()
-    from avt_memocmt.recipe.make_weights import train_embedded
+    from avt_memocmt.recipe import make_weights as stages
+    from avt_memocmt.recipe.settings import EMBEDDED_RECIPE, load_recipe
 
-    folder = train_embedded(data, work, seed, teacher)
+    settings = load_recipe(recipe or EMBEDDED_RECIPE)
+    folder = stages.make_weights(data, work, settings, seed, teacher)
     log.print(f"the checkpoint is in {folder}", markup=False)

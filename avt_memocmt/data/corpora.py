@@ -1,6 +1,6 @@
 """The corpora that the embedded model is trained on, each cut into three parts without overlap.
 
-`train` is trained on, `select` chooses the epoch and the settings, `report` is measured once and
+`train` is trained on, `validation` chooses the epoch and the settings, `test` is measured once and
 gives the figures in the documentation. Speech is cut by actor, dialogues and faces by position.
 """
 
@@ -26,9 +26,9 @@ RAVDESS_STATEMENTS = {
     "01": "Kids are talking by the door.",
     "02": "Dogs are sitting by the door.",
 }
-_RAVDESS_SELECT = frozenset({15})
-_RAVDESS_REPORT = frozenset({16, 17, 18})
-_SELECT_SPEAKERS = {
+_RAVDESS_VALIDATION = frozenset({15})
+_RAVDESS_TEST = frozenset({16, 17, 18})
+_VALIDATION_SPEAKERS = {
     "emovo": frozenset({"m3"}),
     "nemo": frozenset({"SM0"}),
     "urdu": frozenset({"SM7", "SF6"}),
@@ -98,10 +98,10 @@ def meld_dialogues(data: Path, part: Part) -> list[list[MeldRow]]:
 def speech_clips(data: Path) -> list[SpeechClip]:
     """RAVDESS, TESS, EMOVO, nEMO and URDU clips that are at hand, with their parts.
 
-    Only RAVDESS has a `report` part (actors 16 to 18), so that figure is on unseen actors.
+    Only RAVDESS has a `test` part (actors 16 to 18), so that figure is on unseen actors.
     """
     clips = [_ravdess_clip(path) for path in sorted((data / "ravdess").glob("*.flac"))]
-    for corpus in sorted(_SELECT_SPEAKERS):
+    for corpus in sorted(_VALIDATION_SPEAKERS):
         clips += _labelled_clips(data / "speech" / corpus, corpus)
     if not clips:
         raise AvtError(f"{data} holds no speech corpus (ravdess/, speech/*/labels.tsv).")
@@ -112,9 +112,9 @@ def _ravdess_clip(path: Path) -> SpeechClip:
     fields = path.stem.split("-")
     actor = int(fields[6])
     part: Part = "train"
-    if actor in _RAVDESS_SELECT:
+    if actor in _RAVDESS_VALIDATION:
         part = "validation"
-    elif actor in _RAVDESS_REPORT:
+    elif actor in _RAVDESS_TEST:
         part = "test"
     emotion = EMOTIONS.index(RAVDESS_CODES[fields[2]])
     text = RAVDESS_STATEMENTS[fields[4]]
@@ -128,7 +128,7 @@ def _labelled_clips(folder: Path, corpus: str) -> list[SpeechClip]:
     clips = []
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
-            held = row["speaker"] in _SELECT_SPEAKERS[corpus]
+            held = row["speaker"] in _VALIDATION_SPEAKERS[corpus]
             text = f"Say the word {row['path'].split('_')[-2]}." if corpus == "tess" else ""
             clips.append(
                 SpeechClip(
@@ -144,9 +144,9 @@ def _labelled_clips(folder: Path, corpus: str) -> list[SpeechClip]:
 
 
 def ferplus_faces(data: Path, part: Part) -> Faces:
-    """FER+ pictures: `train` and `select` are nine and one tenth of its train split.
+    """FER+ pictures: `train` and `validation` are nine and one tenth of its train split.
 
-    `report` is its validation split. Pictures that no annotator gave one of the seven classes are
+    `test` is its validation split. Pictures that no annotator gave one of the seven classes are
     left out. The test split is not read here.
     """
     folder = data / "ferplus"

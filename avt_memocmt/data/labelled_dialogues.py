@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import get_args
@@ -56,6 +56,10 @@ class LabelledDialogue:
             self.emotions[kept],
             None if soft is None else soft[kept],
         )
+
+    def only(self, modalities: Collection[str]) -> LabelledDialogue:
+        """The dialogue with the tokens of these modalities alone."""
+        return replace(self, turns=tuple(turn.only(modalities) for turn in self.turns))
 
     def single_turns(self) -> list[LabelledDialogue]:
         """Each turn as a dialogue of its own."""
@@ -166,6 +170,14 @@ def similar_length_batches(
     if generator is not None:
         generator.shuffle(batches)
     return batches
+
+
+def random_batches(
+    dialogues: Sequence[LabelledDialogue], size: int, generator: np.random.Generator
+) -> Iterator[list[LabelledDialogue]]:
+    """`similar_length_batches` of at most `size` dialogues, in random order."""
+    for rows in similar_length_batches(dialogues, generator, most_dialogues=size):
+        yield [dialogues[row] for row in rows]
 
 
 def _modalities_of_stores(

@@ -163,7 +163,7 @@ def save_checkpoint(
         config: everything that `load_model` needs.
         metrics: "model" (a name), "seed", "selection" (how the weights were chosen), "data", and
             figures by the part they were measured on.
-        encoders: file name -> tensors of encoders that were trained along.
+        encoders: file name -> tensors of encoders that were trained along, written as they are.
 
     Raises:
         AvtError: the folder cannot be written.
@@ -172,7 +172,7 @@ def save_checkpoint(
     halves = {name: value.detach().half() for name, value in model.named_parameters()}
     write_tensors(folder / MODEL_FILE, {**model.state_dict(), **halves})
     for name, tensors in (encoders or {}).items():
-        write_tensors(folder / name, {key: value.half() for key, value in tensors.items()})
+        write_tensors(folder / name, tensors)
     figures = json.dumps(metrics, indent=2) + "\n"
     write_atomically(folder / CARD_FILE, model_card(model, config, metrics).encode())
     write_atomically(folder / METRICS_FILE, figures.encode())

@@ -44,7 +44,8 @@ def _facts(
         yield modality, _source(config, modality)
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            yield from ((f"{name} {key}", f"{figure}") for key, figure in value.items())
+            figures = {k: v for k, v in value.items() if not isinstance(v, Mapping)}
+            yield from ((f"{name} {key}", f"{figure}") for key, figure in figures.items())
         elif name != "model":
             yield name, f"{value}"
 

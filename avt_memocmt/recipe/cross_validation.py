@@ -16,24 +16,17 @@ from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import token_shapes
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.recipe.examples import SpeechPart, speech_example
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.novelty_fit import fit_novelty
-from avt_memocmt.recipe.unimodal import (
-    Branch,
-    set_layer_statistics,
-    speaker_of,
-    speech_plan,
-    warm_up,
-)
+from avt_memocmt.recipe.settings import RecipeConfig
+from avt_memocmt.recipe.sources import Speech, speaker_of
+from avt_memocmt.recipe.unimodal import Branch, train_speech_branch
 from avt_memocmt.training.trainer import seed_everything
-
-FOLDS = 5
-"""Each speaker of the train part is left out in one of them."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What one training left out, and what it then said of that.
+    """What one training left out, and its predictions of that.
 
     Attributes:
         kind: whether some speakers of every corpus were left out, or a whole corpus.
@@ -57,13 +50,14 @@ class Fold:
     leaves_out: Callable[[SpeechClip], bool]
 
 
-def folds(clips: Sequence[SpeechClip]) -> list[Fold]:
+def folds(clips: Sequence[SpeechClip], count: int) -> list[Fold]:
     """A part of the speakers of each corpus at a time; then one corpus, where there are several.
 
     Args:
         clips: all that can be trained on.
+        count: of the parts; each speaker is left out in one of them.
     """
-    fold_of = fold_of_speakers(clips)
+    fold_of = fold_of_speakers(clips, count)
     corpora = sorted({clip.corpus for clip in clips})
 
     def speakers(fold: int) -> Fold:
@@ -80,30 +74,32 @@ def folds(clips: Sequence[SpeechClip]) -> list[Fold]:
     ]
 
 
-def fold_of_speakers(clips: Sequence[SpeechClip]) -> dict[str, int]:
-    """A number below `FOLDS` for each speaker, in turn within a corpus."""
+def fold_of_speakers(clips: Sequence[SpeechClip], count: int) -> dict[str, int]:
+    """A number below `count` for each speaker, in turn within a corpus."""
     speakers = sorted({(clip.corpus, speaker_of(clip)) for clip in clips})
     corpora = [corpus for corpus, _ in speakers]
     return {
-        speaker: (place - corpora.index(corpus)) % FOLDS
+        speaker: (place - corpora.index(corpus)) % count
         for place, (corpus, speaker) in enumerate(speakers)
     }
 
 
 def evaluate_fold(
-    train: SpeechPart,
-    select: SpeechPart,
+    train: Speech,
+    validation: Speech,
     config: Config,
+    recipe: RecipeConfig,
     fold: Fold,
     folder: Path,
     seed: int = 0,
 ) -> LeftOut:
-    """Train the branch of sound without some clips, and judge those.
+    """Train the branch of sound without some clips, and classify those.
 
     Args:
         train: what it learns from.
-        select: what chooses the epoch; clips that are left out do not.
-        config: of the model.
+        validation: what chooses the epoch; clips that are left out do not.
+        config: of the network.
+        recipe: how the branch is trained and its novelty fitted.
         fold: the clips that are left out.
         folder: receives the log and the resumable state.
         seed: of every random choice.
@@ -111,25 +107,28 @@ def evaluate_fold(
     seed_everything(seed)
     model = AvtMemoCmt(token_shapes(config), config.model)
     kept = np.array([r for r, clip in enumerate(train.clips) if not fold.leaves_out(clip)])
-    set_layer_statistics(model, train, kept)
     choosing = [
-        speech_example(select, r, 0, False)
-        for r, clip in enumerate(select.clips)
+        dialogue.only(("audio",))
+        for dialogue, clip in zip(validation.variants[0], validation.clips, strict=True)
         if not fold.leaves_out(clip)
     ]
-    warm_up(model, speech_plan(train, kept, choosing, seed), folder)
+    settings = recipe.branches.audio
+    train_speech_branch(model, train, kept, choosing, settings, folder, seed)
     held = [
         (part, row)
-        for part in (train, select)
+        for part in (train, validation)
         for row, clip in enumerate(part.clips)
         if fold.leaves_out(clip)
     ]
-    examples = [speech_example(part, row, 0, False) for part, row in held]
     branch = Branch(model, "audio").eval()
+    dialogues = [part.variants[0][row] for part, row in held]
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = fit_novelty(layers, train, kept.tolist())
+    known = fit_novelty(layers, train, kept.tolist(), recipe.novelty)
     heard = torch.stack([part.statistics[0, row] for part, row in held])
-    novelty = known(layers.standardised(heard))
-    clips = [part.clips[row] for part, row in held]
-    return LeftOut(fold.kind, clips, branch.logits(examples), novelty)
+    return LeftOut(
+        fold.kind,
+        [part.clips[row] for part, row in held],
+        predict_dialogues(branch, dialogues, branch.dims).logits,
+        known(layers.standardised(heard)),
+    )

@@ -1,9 +1,9 @@
-"""Stage 2 of the embedded recipe: the face CNN on the vote distributions of FER+."""
+"""Stage 2 of the recipe: the face CNN on the vote distributions of FER+."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import TrainingConfig
 from avt_memocmt.data.corpora import Faces, Part, ferplus_faces
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.features.face_cnn import FaceCNN
@@ -22,39 +21,13 @@ from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.pretrained import packaged_path
+from avt_memocmt.recipe.settings import FaceRoundConfig, FaceStageConfig
 from avt_memocmt.training.trainer import Trainer, seed_everything
 
-
-@dataclass(frozen=True)
-class Round:
-    """One rise and fall of the learning rate (warm restarts, Loshchilov and Hutter 2017).
-
-    Attributes:
-        folder: below the work folder, for log and state.
-        sides: pixels to which pictures are enlarged in each epoch: small ones first, they are
-            faster (Tan and Le 2021, section 4.2).
-        batch: pictures of one step.
-        learning_rate: peak.
-    """
-
-    folder: str
-    sides: tuple[int, ...]
-    batch: int
-    learning_rate: float
-
-
-ROUNDS = (
-    Round("face", 3 * (64,) + 6 * (80,), 128, 1e-3),
-    Round("face_2", 5 * (64,) + 12 * (80,), 64, 6e-4),
-)
-"""Each starts from the chosen weights of the one before. Epochs are judged at the network's own
-size: at 96 pixels the weights of the first round were 0.012 less accurate on the select part."""
-WEIGHT_DECAY = 0.05
-WEIGHT_AVERAGE = 0.998
-BALANCE = 0.25
-"""Exponent of the inverse class frequency by which rows are drawn: 0 = as is, 1 = balanced."""
-ALIGNED_SHARE = 0.7
-"""Share of training pictures that went through detection and alignment, as in `predict`."""
+SMALL_SIDE, LARGE_SIDE = 64, 80
+"""Pixels to which pictures are enlarged while training. Epochs are judged at the network's own
+size: at 96 pixels the weights of the first round were 0.012 less accurate on the validation part.
+"""
 
 
 def aligned_pictures(faces: Faces, cache: Path) -> NDArray[np.uint8]:
@@ -77,9 +50,9 @@ def aligned_pictures(faces: Faces, cache: Path) -> NDArray[np.uint8]:
         crops[row] = small[0, 0].round().clamp(0, 255).byte().numpy()
         if row % 5000 == 4999:
             print(f"  aligned {row + 1} of {len(faces)} faces", flush=True)
-    partial = cache.with_suffix(".part.npy")
-    np.save(partial, crops)
-    partial.replace(cache)
+    unfinished = cache.with_suffix(".part.npy")
+    np.save(unfinished, crops)
+    unfinished.replace(cache)
     return crops
 
 
@@ -142,20 +115,27 @@ def to_input(pictures: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(pictures).float()[:, None] / 255.0
 
 
-def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
+def train_face(
+    data: Path, work: Path, settings: FaceStageConfig, seed: int = 0
+) -> dict[str, float]:
     """Fine-tune the face CNN and write `face_cnn.safetensors` (half precision) into `work`.
 
-    The epoch is chosen by the mean of accuracy and UAR on the select part of FER+'s train split.
+    The epoch is chosen by the mean of accuracy and UAR on the validation part of FER+.
+
+    Args:
+        data: folder with ferplus/.
+        work: receives aligned pictures, logs and states as well.
+        settings: of the stage.
+        seed: of every random choice.
 
     Returns:
-        The select scores of the chosen epoch.
+        The validation scores of the chosen epoch.
     """
     seed_everything(seed)
-    work.mkdir(parents=True, exist_ok=True)
     train, aligned = _load(data, "train", work)
     select, select_aligned = _load(data, "validation", work)
     known = np.flatnonzero(select.majority >= 0)
-    chances = _row_weights(train)
+    chances = _row_chances(train, settings.balance)
     model = FaceCNN()
     start_from_imagenet(model)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -174,34 +154,20 @@ def train_face(data: Path, work: Path, seed: int = 0) -> dict[str, float]:
         found = scores(select.majority[known].tolist(), guesses)
         return {**found, "criterion": (found["accuracy"] + found["uar"]) / 2}
 
-    for plan in ROUNDS:
-        steps = -(-len(train) // plan.batch)
-        trainer = Trainer(
-            model,
-            work / plan.folder,
-            TrainingConfig(
-                epochs=len(plan.sides),
-                patience=len(plan.sides),
-                learning_rate=plan.learning_rate,
-                weight_decay=WEIGHT_DECAY,
-                weight_average=WEIGHT_AVERAGE,
-                seed=seed,
-            ),
-            steps,
-        )
+    def batches(stage: FaceRoundConfig, steps: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        model.side = SMALL_SIDE if epoch < stage.small_epochs else LARGE_SIDE
+        generator = np.random.default_rng(seed + epoch)
+        for _ in range(steps):
+            rows = generator.choice(len(train), stage.batch, p=chances)
+            use_aligned = generator.random(stage.batch) < settings.aligned_share
+            pictures = np.where(use_aligned[:, None, None], aligned[rows], train.pictures[rows])
+            yield to_input(pictures), torch.from_numpy(train.votes[rows])
 
-        def batches(
-            epoch: int, plan: Round = plan, steps: int = steps
-        ) -> Iterator[tuple[Tensor, Tensor]]:
-            model.side = plan.sides[epoch]
-            generator = np.random.default_rng(seed + epoch)
-            for _ in range(steps):
-                rows = generator.choice(len(train), plan.batch, p=chances)
-                use_aligned = generator.random(plan.batch) < ALIGNED_SHARE
-                pictures = np.where(use_aligned[:, None, None], aligned[rows], train.pictures[rows])
-                yield to_input(pictures), torch.from_numpy(train.votes[rows])
-
-        best = trainer.run(batches, loss, evaluate, "criterion")
+    for number, stage in enumerate(settings.rounds, 1):
+        steps = -(-len(train) // stage.batch)
+        folder = work / ("face" if number == 1 else f"face_{number}")
+        trainer = Trainer(model, folder, stage.model_copy(update={"seed": seed}), steps)
+        best = trainer.run(partial(batches, stage, steps), loss, evaluate, "criterion")
     # Statistics of batch norms stay in single precision: small variances are lost in half.
     halves = {name: value.half() for name, value in model.named_parameters()}
     save_tensors({**model.state_dict(), **halves}, work / FACE_CNN_FILE)
@@ -225,9 +191,9 @@ def _load(data: Path, part: Part, work: Path) -> tuple[Faces, NDArray[np.uint8]]
     return faces, aligned_pictures(faces, work / f"ferplus_{part}_aligned.npy")
 
 
-def _row_weights(faces: Faces) -> NDArray[np.float64]:
-    """Chance of drawing each row: rarer votes are drawn more often (`BALANCE`)."""
+def _row_chances(faces: Faces, balance: float) -> NDArray[np.float64]:
+    """Chance of drawing each row: rarer votes are drawn more often."""
     frequency = faces.votes.sum(axis=0) / faces.votes.sum()
-    weights = faces.votes @ (frequency**-BALANCE)
-    chances: NDArray[np.float64] = weights.astype(np.float64) / weights.sum()
-    return chances / chances.sum()
+    weights = (faces.votes @ (frequency**-balance)).astype(np.float64)
+    chances: NDArray[np.float64] = weights / weights.sum()
+    return chances

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+from safetensors.torch import load_file
 
 from avt_memocmt.config import Config
-from avt_memocmt.config_file import EMBEDDED_PRESET, load_config, save_config
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
+from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.extraction.clip import store_manifest
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.checkpoint import (
-    CONFIG_FILE,
-    METRICS_FILE,
-    MODEL_FILE,
-    load_media_model,
-    save_tensors,
-    token_shapes,
-)
+from avt_memocmt.models.checkpoint import save_checkpoint, token_shapes
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.recipe import examples as fusion_data
-from avt_memocmt.recipe import fusion, text
-from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
-from avt_memocmt.recipe.face import ROUNDS, train_face
+from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
+from avt_memocmt.recipe.face import train_face
+from avt_memocmt.recipe.fusion import HeldBack, held_back, train_fusion, validation_scores
 from avt_memocmt.recipe.novelty_fit import fit_novelty
+from avt_memocmt.recipe.settings import RecipeConfig
+from avt_memocmt.recipe.sources import Speech, load_sources
 from avt_memocmt.recipe.temperatures import fit_temperatures
 from avt_memocmt.recipe.test_scores import report_scores
-from avt_memocmt.recipe.text_teacher import TEACHERS
-
-STAGES = (
-    *(f"text_teacher_{run}" for run in range(TEACHERS)),
-    *(f"text_{run}" for run in range(text.RUNS)),
-    *(plan.folder for plan in ROUNDS),
-    "audio_branch",
-    "visual_branch",
-    "text_branch",
-    *(f"fusion_{run}" for run in range(fusion.RUNS)),
-)
-"""Subfolders of the work folder, in the order in which they are trained."""
+from avt_memocmt.recipe.text import train_text
 
 
-def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Path:
+def make_weights(
+    data: Path, work: Path, recipe: RecipeConfig, seed: int = 0, teacher: str | None = None
+) -> Path:
     """Train text encoder, face network and fusion in turn, and assemble the checkpoint.
 
     Every stage that is finished is skipped, and one that was stopped resumes at its last epoch.
@@ -52,6 +39,7 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     Args:
         data: folder with meld/, ravdess/, speech/ and ferplus/.
         work: folder for caches, logs and states; the checkpoint lands in `work/checkpoint`.
+        recipe: the settings of every stage.
         seed: of every random choice.
         teacher: hub id or folder of MPNet, which teaches the text encoder; None: the packages that
             hold it.
@@ -64,63 +52,68 @@ def train_embedded(data: Path, work: Path, seed: int, teacher: str | None) -> Pa
     """
     config = load_config(EMBEDDED_PRESET)
     work.mkdir(parents=True, exist_ok=True)
-    selected = {
-        "text": text.train_text(data, work, config.text, teacher, seed),
-        "face": train_face(data, work, seed),
-        "fusion": fusion.train_fusion(data, work, config, seed),
+    scores = {
+        "text": train_text(data, work, config.text, recipe, teacher, seed),
+        "face": train_face(data, work, recipe.face, seed),
     }
-    folder = work / "checkpoint"
-    folder.mkdir(exist_ok=True)
-    for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE, MODEL_FILE):
-        shutil.copyfile(work / name, folder / name)
-    for stage in STAGES:
-        _keep_log(work / stage, folder)
-    save_config(config, folder / CONFIG_FILE)
-    calibrate(data, work, config, folder, seed)
-    model, _ = load_media_model(folder)
-    report = report_scores(model, fusion.load_sources(data, "test", config, work))
+    train, validation, test = (
+        load_sources(data, part, config, recipe, work) for part in ("train", "validation", "test")
+    )
+    chosen_by, measured_on = (held_back(part, recipe.pairs) for part in (validation, test))
+    model = train_fusion(train, chosen_by, config, recipe, work, seed)
+    for parameter in model.parameters():  # as a checkpoint keeps them
+        parameter.data = parameter.data.half().float()
+    scores["fusion"] = validation_scores(model, chosen_by, model.widths)
+    left_out = []
+    for fold in folds(train.speech.clips, recipe.branches.audio.folds):
+        print(f"the branch of sound without {fold.name}", flush=True)
+        stage = work / f"without_{fold.name}"
+        left_out.append(
+            evaluate_fold(train.speech, validation.speech, config, recipe, fold, stage, seed)
+        )
+    model, config = calibrated(model, config, recipe, train.speech, chosen_by, left_out)
+    encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
+        "model": "embedded",
         "labels": list(EMOTIONS),
         "seed": seed,
-        "selection": "best epoch of each stage on the select parts (see data/corpora.py)",
-        "validation": selected,
-        "test": report,
+        "selection": "best epoch of each stage on the validation parts (see data/corpora.py)",
+        "encoders": {m: encoders.encoder_sha256(m) for m in config.model.modalities},
+        "validation": scores,
+        "test": report_scores(model, config, measured_on),
     }
-    (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    trained = {name: load_file(work / name) for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE)}
+    folder = work / "checkpoint"
+    save_checkpoint(folder, model, config, metrics, trained)
+    (folder / "logs").mkdir(exist_ok=True)
+    for log in work.glob("*/log.jsonl"):
+        shutil.copyfile(log, folder / "logs" / f"{log.parent.name}.jsonl")
     return folder
 
 
-def calibrate(data: Path, work: Path, config: Config, folder: Path, seed: int) -> None:
-    """Add to a checkpoint its temperatures and where the training clips of sound lie.
+def calibrated(
+    model: AvtMemoCmt,
+    config: Config,
+    recipe: RecipeConfig,
+    speech: Speech,
+    validation: HeldBack,
+    left_out: Sequence[LeftOut],
+) -> tuple[AvtMemoCmt, Config]:
+    """The network with its temperatures and its novelty of sound, and its configuration.
 
     Args:
-        data, work, seed: as of `train_embedded`.
-        config: without temperatures.
-        folder: with the weights and this configuration; both are written anew.
+        model: without either.
+        config: of the model.
+        recipe: how the novelty is fitted.
+        speech: the clips that were trained on.
+        validation: from `held_back`.
+        left_out: predictions of the branch of sound on clips that it was not trained on.
     """
-    speech = fusion_data.load_speech(data, "train", config, work)
-    select = fusion.load_sources(data, "validation", config, work)
-    left_out = []
-    for fold in folds(speech.clips):
-        print(f"the branch of sound without {fold.name}", flush=True)
-        stage = work / f"without_{fold.name}"
-        left_out.append(evaluate_fold(speech, select.speech, config, fold, stage, seed))
-        _keep_log(stage, folder)
-    uncalibrated, _ = load_media_model(folder)
-    temperatures = fit_temperatures(uncalibrated, select, left_out)
+    temperatures = fit_temperatures(model, validation, left_out)
     network = config.model.model_copy(update={"temperatures": temperatures})
-    calibrated = AvtMemoCmt(token_shapes(config), network)
-    layers = uncalibrated.layer_statistics["audio"]
+    layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = fit_novelty(layers, speech, range(len(speech.clips)))
-    calibrated.load_state_dict(
-        {**uncalibrated.state_dict(), **known.state_dict(prefix="novelty.audio.")}
-    )
-    save_tensors(calibrated.state_dict(), folder / MODEL_FILE, torch.float16)
-    save_config(config.model_copy(update={"model": network}), folder / CONFIG_FILE)
-
-
-def _keep_log(stage: Path, checkpoint: Path) -> None:
-    logs = checkpoint / "logs"
-    logs.mkdir(exist_ok=True)
-    shutil.copyfile(stage / "log.jsonl", logs / f"{stage.name}.jsonl")
+    known = fit_novelty(layers, speech, range(len(speech.clips)), recipe.novelty)
+    found = AvtMemoCmt(token_shapes(config), network)
+    found.load_state_dict({**model.state_dict(), **known.state_dict(prefix="novelty.audio.")})
+    return found.eval(), config.model_copy(update={"model": network})

@@ -12,15 +12,13 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.recipe.examples import SpeechPart
-
-COMPONENTS = 768
-"""Principal components of the statistics in which corpora are told apart."""
-PRINCIPAL = 64
-"""The first of them, which are directions by themselves."""
+from avt_memocmt.recipe.settings import NoveltyConfig
+from avt_memocmt.recipe.sources import Speech
 
 
-def fit_novelty(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]) -> Novelty:
+def fit_novelty(
+    layers: LayerStatistics, speech: Speech, rows: Sequence[int], settings: NoveltyConfig
+) -> Novelty:
     """The novelty of sound against some clips.
 
     Directions are found with the augmented variants of the clips, so that noise, rooms and codecs
@@ -31,17 +29,18 @@ def fit_novelty(layers: LayerStatistics, speech: SpeechPart, rows: Sequence[int]
         layers: standardises the statistics.
         speech: the clips of the part that is trained on.
         rows: those that are known.
+        settings: how many components.
     """
     clips = layers.standardised(speech.statistics[:, rows].flatten(0, 1)).numpy()
     corpora = [speech.clips[row].corpus for row in rows] * len(speech.variants)
-    count = min(COMPONENTS, *clips.shape)
+    count = min(settings.components, *clips.shape)
     # Both are exact; this one is the cheaper.
     solver = "covariance_eigh" if len(clips) > clips.shape[1] else "full"
     components = PCA(count, svd_solver=solver).fit(clips)
-    deviations = np.sqrt(components.explained_variance_[:PRINCIPAL])
+    deviations = np.sqrt(components.explained_variance_[: settings.principal])
     # Copies of a clip leave components in which nothing differs.
     differ = deviations > 1e-3 * deviations[0]
-    found = [components.components_[:PRINCIPAL][differ].T / deviations[differ]]
+    found = [components.components_[: settings.principal][differ].T / deviations[differ]]
     if len(set(corpora)) > 1:
         apart = LinearDiscriminantAnalysis().fit(components.transform(clips), corpora)
         found.append(components.components_.T @ apart.scalings_)

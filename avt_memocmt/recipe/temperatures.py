@@ -12,19 +12,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES, TemperatureConfig
-from avt_memocmt.data.dialogue_batch import collate
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.confidence import grown
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.cross_validation import LeftOut
-from avt_memocmt.recipe.examples import Example
-from avt_memocmt.recipe.fusion import evaluation_examples
-from avt_memocmt.recipe.synthetic_pairs import Sources, without
+from avt_memocmt.recipe.fusion import HeldBack
 
 PAIRED = (("audio", "visual"), ("audio", "text"), ("visual", "text"), MODALITIES)
 """Sets that only synthetic pairs have."""
 LARGEST = 10.0
 """Temperatures are looked for between 1 / LARGEST and LARGEST."""
-BATCH = 64
 
 
 def fit_temperature(logits: Tensor, truth: NDArray[np.int64]) -> float:
@@ -68,7 +66,7 @@ def fit_growing_temperature(
 
 
 def fit_temperatures(
-    model: AvtMemoCmt, select: Sources, speech: Sequence[LeftOut]
+    model: AvtMemoCmt, validation: HeldBack, speech: Sequence[LeftOut]
 ) -> TemperatureConfig:
     """Temperatures of every set of modalities and of every modality's own decision.
 
@@ -77,46 +75,33 @@ def fit_temperatures(
     gets a temperature that grows with novelty: few speakers choose the epoch, and none of them is
     of a corpus that was not trained on, so it is fitted on what trainings of its branch left out.
     The decision on sound alone, which is taught what the branch says, keeps the ratio to it that it
-    has on the select part.
+    has on the validation part.
 
     Args:
         model: without temperatures of its own.
-        select: the parts that chose the epoch.
-        speech: what the branch of sound said of clips that it was not trained on.
+        validation: from `held_back`, the parts that chose the epoch.
+        speech: predictions of the branch of sound on clips that it was not trained on.
     """
-    examples = evaluation_examples(select)
-    decision, unimodal_logits = {}, {}
+    decision, alone = {}, {}
     for name in MODALITIES:
-        truth, logits, own = _logits(model, examples[name])
-        decision[name] = fit_temperature(logits, truth)
-        unimodal_logits[name] = fit_temperature(own[name], truth)
+        found = predict_dialogues(model, validation[name], model.widths)
+        truth = _truth(validation[name])
+        decision[name] = fit_temperature(found.logits, truth)
+        alone[name] = fit_temperature(found.unimodal_logits[name], truth)
     truth = np.array([clip.emotion for part in speech for clip in part.clips])
-    said = torch.cat([part.logits for part in speech])
+    logits = torch.cat([part.logits for part in speech])
     novelty = torch.cat([part.novelty for part in speech])
-    known, growth = fit_growing_temperature(said, truth, novelty)
-    decision["audio"] *= known / unimodal_logits["audio"]
-    unimodal_logits["audio"] = known
+    known, growth = fit_growing_temperature(logits, truth, novelty)
+    decision["audio"] *= known / alone["audio"]
+    alone["audio"] = known
     for kept in PAIRED:
-        rows = [without(pair, kept) for pair in examples["pairs"]]
-        truth, logits, _ = _logits(model, rows)
-        decision["+".join(kept)] = fit_temperature(logits, truth)
+        pairs = [pair.only(kept) for pair in validation["pairs"]]
+        logits = predict_dialogues(model, pairs, model.widths).logits
+        decision["+".join(kept)] = fit_temperature(logits, _truth(pairs))
     return TemperatureConfig.model_validate(
-        {"decision": decision, "alone": unimodal_logits, "growth": {"audio": growth}}
+        {"decision": decision, "alone": alone, "growth": {"audio": growth}}
     )
 
 
-@torch.no_grad()
-def _logits(
-    model: AvtMemoCmt, examples: Sequence[Example]
-) -> tuple[NDArray[np.int64], Tensor, dict[str, Tensor]]:
-    """Truth, logits and each modality's own logits of every turn."""
-    logits, own = [], {m: list[Tensor]() for m in model.modalities}
-    for first in range(0, len(examples), BATCH):
-        part = examples[first : first + BATCH]
-        batch = collate([example.turns for example in part], model.widths)
-        found = model(batch)
-        logits.append(found.logits[batch.turn_mask])
-        for m, values in own.items():
-            values.append(found.unimodal_logits[m][batch.turn_mask])
-    truth = np.concatenate([example.labels.argmax(axis=1) for example in examples])
-    return truth, torch.cat(logits), {m: torch.cat(values) for m, values in own.items()}
+def _truth(dialogues: Sequence[LabelledDialogue]) -> NDArray[np.int64]:
+    return np.concatenate([dialogue.emotions for dialogue in dialogues])

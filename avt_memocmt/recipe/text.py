@@ -1,4 +1,4 @@
-"""Stage 1 of the embedded recipe: MiniLM fine-tuned on MELD's transcripts with dialogue context.
+"""Stage 1 of the recipe: MiniLM fine-tuned on MELD's transcripts with dialogue context.
 
 It learns from the labels and from what a larger network says of the same lines (distillation,
 Hinton et al. 2015).
@@ -9,264 +9,253 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import TextConfig, TrainingConfig
-from avt_memocmt.data.corpora import meld_dialogues
-from avt_memocmt.data.meld.table import MeldRow
+from avt_memocmt.config import TextConfig
+from avt_memocmt.data.corpora import Part, meld_dialogues
+from avt_memocmt.data.dialogue_batch import DialogueBatch
+from avt_memocmt.data.feature_store import FeatureRow
+from avt_memocmt.data.labelled_dialogues import (
+    LabelledDialogue,
+    dialogue_of_rows,
+    one_hot,
+    random_batches,
+)
+from avt_memocmt.data.manifest import SECONDS_PER_WORD
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
-from avt_memocmt.features.text_encoder import (
-    ContextTurn,
-    TextBatch,
-    TextEncoder,
-    TextInput,
-    contexts,
-)
-from avt_memocmt.metrics.scores import scores
+from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder
 from avt_memocmt.models.checkpoint import save_tensors
-from avt_memocmt.recipe.text_teacher import CLASS_BALANCE, LABEL_SMOOTHING, teacher_probabilities
-from avt_memocmt.recipe.token_cache import TokenCache
-from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.trainer import Trainer, seed_everything, similar_length_batches
-from avt_memocmt.training.weight_average import mean_of
+from avt_memocmt.models.predict import score_dialogues
+from avt_memocmt.models.prediction import DialogueNetwork, Prediction
+from avt_memocmt.recipe.settings import RecipeConfig, TextStageConfig
+from avt_memocmt.recipe.text_teacher import teacher_probabilities
+from avt_memocmt.training.losses import class_weights, loss_of_dialogues
+from avt_memocmt.training.trainer import Trainer, mean_weights, seed_everything
 
-Example = tuple[TextInput, int]
-SoftTargetLine = tuple[TextInput, NDArray[np.float32]]
-"""An utterance and the distribution to predict."""
-
-RUNS = 5
-"""Fine-tunings from the same start in different orders of the data, whose weights are averaged."""
-EPOCHS = 3
-BATCH = 32
-LEARNING_RATE = 1.5e-4
-HEAD_LEARNING_RATE = 1e-3
-FROZEN_LAYERS = 2
-WEIGHT_AVERAGE = 0.995
-DISTILLATION = 0.7
-"""Share of the teacher's opinion in the target; the rest is the label."""
-DROP_CONTEXT = 0.1
-DROP_SPEAKERS = 0.15
-HIDDEN_PIECES = 0.1
-"""Share of the word pieces, context included, that are hidden behind [MASK] in training."""
 TEXT_HEAD_FILE = "text_head.safetensors"
 """In the work folder: the classifier that the encoder was tuned with, which teaches the fusion."""
 
 
-class TextClassifier(nn.Module):
-    """The encoder, the mean of the utterance's tokens, and a linear layer: for this stage alone."""
+class TextClassifier(DialogueNetwork):
+    """The encoder, the mean of the utterance's tokens, and a linear layer: for this stage alone.
 
-    def __init__(self, encoder: TextEncoder) -> None:
+    Args:
+        encoder: trained along, but for the layers it froze.
+        hidden_pieces: share of the word pieces that are hidden while training.
+    """
+
+    modalities = ("text",)
+
+    def __init__(self, encoder: TextEncoder, hidden_pieces: float) -> None:
         super().__init__()
         self.encoder = encoder
+        self.hidden_pieces = hidden_pieces
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(encoder.dim, NUM_EMOTIONS)
 
-    def forward(self, inputs: list[TextInput]) -> Tensor:
-        """Utterances -> logits [batch, 7]."""
-        batch = self.encoder.prepare(inputs)
-        tokens, mask = self.encoder(hide_pieces(batch, self.encoder) if self.training else batch)
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """Classify the words of dialogues of one turn each."""
+        pieces = self.encoder.prepare([words for dialogue in batch.words for words in dialogue])
+        if self.training:
+            pieces = hide_pieces(pieces, self.encoder, self.hidden_pieces)
+        tokens, mask = self.encoder(pieces)
         weights = mask.float() / mask.sum(1, keepdim=True).clamp(min=1)
         pooled = (tokens * weights[:, :, None]).sum(1)
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
+        return Prediction(self.head(self.dropout(pooled)).unflatten(0, batch.turn_mask.shape))
 
 
-def hide_pieces(batch: TextBatch, encoder: TextEncoder) -> TextBatch:
-    """The batch with a random `HIDDEN_PIECES` of its word pieces replaced by [MASK]."""
+def hide_pieces(batch: TextBatch, encoder: TextEncoder, share: float) -> TextBatch:
+    """Replace a random share of the word pieces, context included, by [MASK]."""
     tokenizer = encoder.tokenizer
     special = torch.tensor([tokenizer.cls_token_id, tokenizer.sep_token_id])
-    hidden = (torch.rand(batch.ids.shape) < HIDDEN_PIECES) & batch.mask
+    hidden = (torch.rand(batch.ids.shape) < share) & batch.mask
     hidden &= ~torch.isin(batch.ids, special)
     return replace(batch, ids=batch.ids.masked_fill(hidden, tokenizer.mask_token_id or 0))
 
 
-def dialogue_inputs(dialogue: Sequence[MeldRow], context_turns: int) -> list[Example]:
-    """Each turn with the turns before it, tagged by whether the same person spoke them."""
-    before = contexts(((turn.speaker, turn.text) for turn in dialogue), context_turns)
+def meld_rows(data: Path, part: Part) -> list[list[FeatureRow]]:
+    """MELD's dialogues as rows of a feature store, whose split is `part`, without tokens."""
     return [
-        (TextInput(turn.text, context), turn.emotion)
-        for turn, context in zip(dialogue, before, strict=True)
+        [
+            FeatureRow(
+                turn.key._replace(split=part),
+                turn.speaker,
+                turn.text,
+                turn.emotion,
+                SECONDS_PER_WORD * max(1, len(turn.text.split())),
+            )
+            for turn in dialogue
+        ]
+        for dialogue in meld_dialogues(data, part)
     ]
 
 
-def forget_at_random(item: TextInput, generator: np.random.Generator) -> TextInput:
-    """Drop the context, or who spoke, as happens with people's own videos."""
-    if generator.random() < DROP_CONTEXT:
-        return replace(item, context=())
-    if generator.random() < DROP_SPEAKERS:
-        return replace(item, context=tuple(ContextTurn(turn.text) for turn in item.context))
-    return item
+def load_lines(data: Path, part: Part, context_turns: int) -> list[LabelledDialogue]:
+    """MELD's turns with words, each a dialogue of its own with past turns as context."""
+    dialogues = map(dialogue_of_rows, meld_rows(data, part))
+    lines = (line for d in dialogues for line in d.with_context(context_turns).single_turns())
+    return [line for line in lines if line.turns[0].words.text]
 
 
 def train_text(
-    data: Path, work: Path, config: TextConfig, teacher: str | None, seed: int = 0
+    data: Path,
+    work: Path,
+    config: TextConfig,
+    recipe: RecipeConfig,
+    teacher: str | None,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into `work`.
 
     The embeddings and the lowest layers stay frozen; the word embeddings are left out of the file.
-    The weights are the mean of several fine-tunings (a uniform soup, Wortsman et al. 2022).
+    The weights are the mean of several fine-tunings.
 
     Args:
         data: folder with meld/.
         work: receives caches, logs and states as well.
         config: of the encoder.
+        recipe: its stages `text_teacher` and `text`.
         teacher: hub id or folder of MPNet, which teaches; None: the packages that hold it.
         seed: of every random choice.
 
     Returns:
-        Their scores on the select part of MELD's train split.
+        The scores on the validation part.
     """
-    select = _examples(data, "validation", config)
-    train = _examples(data, "train", config)
+    train, validation = (
+        load_lines(data, part, config.context_turns) for part in ("train", "validation")
+    )
     cache = work / "text_teacher.npy"
     if not cache.is_file():
         partial = cache.with_suffix(".part.npy")
-        np.save(partial, teacher_probabilities(train, select, work, config, teacher, seed))
+        probabilities = teacher_probabilities(
+            train, validation, work, config, recipe.text_teacher, teacher, seed
+        )
+        np.save(partial, probabilities)
         partial.replace(cache)
-    soft_targets = soft_target_examples(train, np.load(cache, allow_pickle=False))
-    folders = [fine_tune(soft_targets, select, work, config, seed, run) for run in range(RUNS)]
-    model = _start(config, seed)
-    model.load_state_dict(mean_of([load_file(folder / "best.safetensors") for folder in folders]))
-    model.eval()
-    result = _select_scores(model, select)
+    taught = soft_target_lines(train, np.load(cache, allow_pickle=False), recipe.text)
+    folders = [work / f"text_{run}" for run in range(recipe.text.runs)]
+    for run, folder in enumerate(folders):
+        model = _untuned(config, recipe.text, seed)
+        order = recipe.text.model_copy(update={"seed": 100 * run + seed})
+        fine_tune(model, taught, validation, order, folder)
+    model = _untuned(config, recipe.text, seed)
+    model.load_state_dict(mean_weights(folders))
     save_tensors(model.head.state_dict(), work / TEXT_HEAD_FILE)
     save_tensors(model.encoder.tuned_tensors(), work / TEXT_ENCODER_FILE, torch.float16)
-    return result
+    return score_dialogues(model.eval(), validation, {})
 
 
-def text_unimodal_logits(utterances: TokenCache, head: Path) -> NDArray[np.float32]:
-    """What the stage's own classifier says of encoded utterances.
+def soft_targets_of_words(
+    dialogues: Sequence[LabelledDialogue], head: Path
+) -> list[LabelledDialogue]:
+    """The dialogues, taught what the stage's own classifier says of their tokens.
+
+    It is taught instead of the labels: the encoder has seen those of the lines it was tuned on, and
+    a network taught them again trusts its tokens too much.
 
     Args:
-        utterances: their tokens; one without any is judged from a mean of zeros.
+        dialogues: with text tokens in every turn.
         head: `TEXT_HEAD_FILE`.
-
-    Returns:
-        Probabilities, float32 [n, 7].
     """
     weights = load_file(head)
-    rows = (utterances.tokens(row) for row in range(len(utterances)))
-    pooled = np.stack([item.values.sum(axis=0) / max(1, len(item)) for item in rows])
-    logits = F.linear(torch.from_numpy(pooled), weights["weight"], weights["bias"])
-    unimodal_logits: NDArray[np.float32] = logits.softmax(dim=1).numpy()
-    return unimodal_logits
+
+    def probabilities(dialogue: LabelledDialogue) -> NDArray[np.float32]:
+        tokens = [turn.tokens["text"].values for turn in dialogue.turns]
+        pooled = np.stack([values.mean(axis=0, dtype=np.float32) for values in tokens])
+        logits = F.linear(torch.from_numpy(pooled), weights["weight"], weights["bias"])
+        found: NDArray[np.float32] = logits.softmax(dim=1).numpy()
+        return found
+
+    return [replace(dialogue, soft_targets=probabilities(dialogue)) for dialogue in dialogues]
 
 
-def soft_target_examples(
-    train: list[Example], probabilities: NDArray[np.float32]
-) -> list[SoftTargetLine]:
-    """The training lines with what is to be predicted: label and teacher's opinion, mixed.
+def soft_target_lines(
+    lines: Sequence[LabelledDialogue],
+    probabilities: NDArray[np.float32],
+    settings: TextStageConfig,
+) -> list[LabelledDialogue]:
+    """The training lines with their targets: label and teacher's probabilities, mixed.
 
     The labels of rare emotions weigh more; the teacher, who learned from labels weighed alike, says
     so by itself. A target need not sum to 1.
 
     Args:
-        train: lines with their labels.
-        probabilities: the teacher's probabilities, [n, 7].
+        lines: one turn each.
+        probabilities: the teacher's, [n, 7].
+        settings: smoothing and class balance of the labels, and the teacher's share.
     """
-    labels = np.array([label for _, label in train])
-    smooth = (1 - LABEL_SMOOTHING) * np.eye(NUM_EMOTIONS)[labels] + LABEL_SMOOTHING / NUM_EMOTIONS
-    weighed = smooth * class_weights(labels, CLASS_BALANCE).numpy()[labels, None]
-    targets = ((1 - DISTILLATION) * weighed + DISTILLATION * probabilities).astype(np.float32)
-    return [(item, target) for (item, _), target in zip(train, targets, strict=True)]
+    labels = np.concatenate([line.emotions for line in lines])
+    smoothing = settings.label_smoothing
+    smooth = (1 - smoothing) * one_hot(labels) + smoothing / NUM_EMOTIONS
+    weighed = smooth * class_weights(labels, settings.class_balance).numpy()[labels, None]
+    share = settings.distillation
+    targets = ((1 - share) * weighed + share * probabilities).astype(np.float32)
+    pairs = zip(lines, targets, strict=True)
+    return [replace(line, soft_targets=target[None]) for line, target in pairs]
 
 
 def fine_tune(
-    soft_targets: list[SoftTargetLine],
-    select: list[Example],
-    work: Path,
-    config: TextConfig,
-    seed: int,
-    run: int,
-) -> Path:
-    """One fine-tuning, whose epoch is chosen by weighted F1 on the select part.
+    model: TextClassifier,
+    lines: Sequence[LabelledDialogue],
+    validation: Sequence[LabelledDialogue],
+    settings: TextStageConfig,
+    folder: Path,
+) -> None:
+    """One fine-tuning in place, whose epoch is chosen by weighted F1 on the validation part.
 
     Args:
-        soft_targets: the lines to learn from.
-        select: the lines that choose.
-        work: receives a folder for the run.
-        config: of the encoder.
-        seed: of the start, the same for all runs.
-        run: orders the data.
-
-    Returns:
-        The folder with its log and its weights, `best.safetensors`.
+        model: before it was tuned.
+        lines: what it learns from, with soft targets.
+        validation: lines that choose.
+        settings: of this training; the seed orders the data.
+        folder: receives the log and the resumable state.
     """
-    model = _start(config, seed)
-    folder = work / f"text_{run}"
-    order = 100 * run + seed
-    trainer = Trainer(
-        model,
-        folder,
-        TrainingConfig(
-            epochs=EPOCHS,
-            learning_rate=HEAD_LEARNING_RATE,
-            weight_average=WEIGHT_AVERAGE,
-            seed=order,
-        ),
-        -(-len(soft_targets) // BATCH),
-        groups=[
-            {"params": list(model.head.parameters())},
-            {
-                "params": [p for p in model.encoder.parameters() if p.requires_grad],
-                "lr": LEARNING_RATE,
-            },
-        ],
-    )
-
-    def loss(model: nn.Module, batch: list[SoftTargetLine]) -> Tensor:
-        # A third faster where the processor has bfloat16 units. Accelerate's own mixed precision
-        # would hold for every later stage of the process.
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model([item for item, _ in batch]).float()
-        truth = torch.from_numpy(np.stack([target for _, target in batch]))
-        return F.cross_entropy(logits, truth)
-
-    trainer.run(
-        lambda epoch: _batches(soft_targets, order + epoch),
-        loss,
-        lambda network: _select_scores(cast(TextClassifier, network), select),
-        "weighted_f1",
-    )
-    return folder
-
-
-def _start(config: TextConfig, seed: int) -> TextClassifier:
-    seed_everything(seed)
-    encoder = make_text_encoder(config)
-    encoder.freeze(FROZEN_LAYERS)
-    encoder.set_dropout(0.0)
-    return TextClassifier(encoder)
-
-
-@torch.no_grad()
-def _select_scores(model: TextClassifier, select: list[Example]) -> dict[str, float]:
-    guesses: list[int] = []
-    for first in range(0, len(select), 64):
-        guesses += model([item for item, _ in select[first : first + 64]]).argmax(1).tolist()
-    return scores([label for _, label in select], guesses)
-
-
-def _examples(data: Path, part: str, config: TextConfig) -> list[Example]:
-    return [
-        example
-        for dialogue in meld_dialogues(data, part)  # type: ignore[arg-type]
-        for example in dialogue_inputs(dialogue, config.context_turns)
-        if example[0].text
+    tuned = [p for p in model.encoder.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": list(model.head.parameters())},
+        {"params": tuned, "lr": settings.encoder_learning_rate},
     ]
 
+    def batches(epoch: int) -> Iterator[list[LabelledDialogue]]:
+        generator = np.random.default_rng(settings.seed + epoch)
+        drawn = [forget_at_random(line, settings, generator) for line in lines]
+        return random_batches(drawn, settings.batch, generator)
 
-def _batches(examples: list[SoftTargetLine], seed: int) -> Iterator[list[SoftTargetLine]]:
-    generator = np.random.default_rng(seed)
-    drawn = [(forget_at_random(item, generator), target) for item, target in examples]
-    sizes = [len(i.text) + sum(len(c.text) for c in i.context) for i, _ in drawn]
-    for rows in similar_length_batches(np.array(sizes), BATCH, generator):
-        yield [drawn[row] for row in rows]
+    trainer = Trainer(model, folder, settings, -(-len(lines) // settings.batch), groups=groups)
+    trainer.run(
+        batches,
+        # The targets are smooth already.
+        loss_of_dialogues({}, settings.model_copy(update={"label_smoothing": 0.0})),
+        lambda network: score_dialogues(network, validation, {}),
+        "weighted_f1",
+    )
+
+
+def forget_at_random(
+    line: LabelledDialogue, settings: TextStageConfig, generator: np.random.Generator
+) -> LabelledDialogue:
+    """Drop the context of a line, or who spoke it, as happens with people's own videos."""
+    (turn,) = line.turns
+    context = turn.words.context
+    if generator.random() < settings.drop_context:
+        context = ()
+    elif generator.random() < settings.drop_speakers:
+        context = tuple(ContextTurn(past.text) for past in context)
+    return replace(line, turns=(replace(turn, words=replace(turn.words, context=context)),))
+
+
+def _untuned(config: TextConfig, settings: TextStageConfig, seed: int) -> TextClassifier:
+    """The classifier that every run starts from."""
+    seed_everything(seed)
+    encoder = make_text_encoder(config)
+    encoder.freeze(settings.frozen_layers)
+    encoder.set_dropout(settings.encoder_dropout)
+    return TextClassifier(encoder, settings.hidden_pieces)

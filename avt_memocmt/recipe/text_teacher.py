@@ -1,4 +1,4 @@
-"""Who teaches the text encoder: MPNet, ten times its size, tuned twice on the same transcripts.
+"""The network that teaches the text encoder: MPNet, ten times its size, tuned on the same lines.
 
 Only its probabilities of the training lines are kept; nothing of it ships.
 """
@@ -8,105 +8,88 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from avt_memocmt.config import TextConfig, TrainingConfig
+from avt_memocmt.config import TextConfig, TokenShape
+from avt_memocmt.data.dialogue_batch import DialogueBatch
+from avt_memocmt.data.feature_store import FeatureRow
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.labelled_dialogues import (
+    LabelledDialogue,
+    load_dialogues,
+    random_batches,
+)
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import make_text_encoder
-from avt_memocmt.features.text_encoder import TextEncoder, TextInput
-from avt_memocmt.metrics.scores import scores
+from avt_memocmt.features.text_encoder import TextEncoder
+from avt_memocmt.models.predict import predict_dialogues, score_dialogues
+from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.pretrained import module_folder
-from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
-from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.trainer import (
-    Trainer,
-    seed_everything,
-    similar_length_batches,
-)
+from avt_memocmt.recipe.settings import TeacherConfig
+from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
+from avt_memocmt.training.losses import class_weights, loss_of_dialogues
+from avt_memocmt.training.trainer import Trainer, seed_everything
 
 ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
-"""Of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) that the packages hold."""
+"""SHA-256 of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) in the packages."""
 ARCHIVE_PARTS = 5
-TEACHERS = 2
-"""Tunings with different heads and orders of the data, whose probabilities are averaged."""
-EPOCHS = 2
-BATCH = 32
-LEARNING_RATE, HEAD_LEARNING_RATE = 1e-4, 1e-3
-TUNED_LAYERS = 4
-"""The lower eight are never trained: what they make of every line is computed once."""
-CLASS_BALANCE = 0.3
-LABEL_SMOOTHING = 0.05
-WEIGHT_AVERAGE = 0.99
 
 
-@dataclass(frozen=True)
-class Lines:
-    """Utterances after MPNet's lower layers.
+class UpperLayers(DialogueNetwork):
+    """MPNet's tuned layers, the mean over the positions of the utterance, and a linear layer.
 
-    Attributes:
-        states: of every position, context included.
-        starts: int64 [n], where the utterance begins.
-        counts: int64 [n], its word pieces.
-        labels: int64 [n].
+    Args:
+        encoder: the whole network, of which the upper layers are taken.
+        count: how many.
     """
 
-    states: TokenCache
-    starts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    modalities = ("text",)
 
-
-class UpperLayers(nn.Module):
-    """MPNet's tuned layers, the mean of the utterance's tokens, and a linear layer."""
-
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, count: int) -> None:
         super().__init__()
         self.layers = encoder.model.encoder
-        self.layers.layer = self.layers.layer[-TUNED_LAYERS:]
+        self.layers.layer = self.layers.layer[-count:]
         self.layers.relative_attention_bias.requires_grad_(False)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(encoder.dim, NUM_EMOTIONS)
+        self.dims = {"text": encoder.dim}
 
-    def forward(self, lines: Lines, rows: NDArray[np.int64]) -> Tensor:
-        """Some of the lines -> logits [rows, 7]."""
-        states = [torch.from_numpy(lines.states.tokens(row).values) for row in rows]
-        lengths = torch.tensor([len(state) for state in states])
-        padded = nn.utils.rnn.pad_sequence(states, batch_first=True)
-        place = torch.arange(padded.shape[1])[None]
-        beyond = torch.zeros(padded.shape[:2]).masked_fill(place >= lengths[:, None], -1e4)
-        hidden = self.layers(padded, attention_mask=beyond[:, None, None])[0]
-        starts, counts = (torch.from_numpy(part[rows]) for part in (lines.starts, lines.counts))
-        inside = (place >= starts[:, None]) & (place < (starts + counts)[:, None])
-        weights = inside.float() / counts.clamp(min=1)[:, None]
-        logits: Tensor = self.head(self.dropout((hidden * weights[:, :, None]).sum(dim=1)))
-        return logits
+    def forward(self, batch: DialogueBatch) -> Prediction:
+        """Classify lines whose text tokens are those of `lower_layers`."""
+        part = batch.modalities["text"].flatten_turns()
+        beyond = torch.zeros(part.mask.shape).masked_fill(~part.mask, -1e4)
+        hidden = self.layers(part.values, attention_mask=beyond[:, None, None])[0]
+        inside = (part.spans[:, :, 1:] > 0).float()
+        pooled = (hidden * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
+        return Prediction(self.head(self.dropout(pooled)).unflatten(0, batch.turn_mask.shape))
 
 
 def teacher_probabilities(
-    train: list[tuple[TextInput, int]],
-    select: list[tuple[TextInput, int]],
+    train: Sequence[LabelledDialogue],
+    validation: Sequence[LabelledDialogue],
     work: Path,
     config: TextConfig,
+    settings: TeacherConfig,
     teacher: str | None,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """What the tuned teachers say of every training line, their mean.
+    """The mean of what the tuned teachers say of every training line.
 
     Args:
         train: lines with their labels.
-        select: the lines that choose each one's epoch, by weighted F1.
+        validation: lines that choose each teacher's epoch, by weighted F1.
         work: receives a folder for each, `text_teacher_*`, and what the lower layers say.
         config: how the text encoder reads a line.
+        settings: how many teachers, and how they are tuned.
         teacher: hub id or folder of MPNet; None: the packages that hold it.
         seed: of every random choice.
 
@@ -119,64 +102,97 @@ def teacher_probabilities(
     name = teacher or packaged_teacher(work)
     encoder = load_teacher(name, config)
     lines, chosen = (
-        read_lines(part, encoder, work / "cache" / f"mpnet_{kind}")
-        for kind, part in (("train", train), ("validation", select))
+        lower_layers(part, encoder, settings.tuned_layers, work / "features" / f"mpnet_{kind}")
+        for kind, part in (("train", train), ("validation", validation))
     )
     found = []
-    for run in range(TEACHERS):
-        order = 100 * run + seed
-        seed_everything(order)
-        model = UpperLayers(load_teacher(name, config))
-        tune(model, lines, chosen, work / f"text_teacher_{run}", order)
-        found.append(judge(model, lines))
+    for run in range(settings.runs):
+        order = settings.model_copy(update={"seed": 100 * run + seed})
+        seed_everything(order.seed)
+        model = UpperLayers(load_teacher(name, config), settings.tuned_layers)
+        tune(model, lines, chosen, order, work / f"text_teacher_{run}")
+        found.append(predict_dialogues(model, lines, model.dims).logits.softmax(dim=1).numpy())
     mean: NDArray[np.float32] = np.mean(found, axis=0)
     return mean
 
 
-def tune(model: UpperLayers, lines: Lines, select: Lines, folder: Path, seed: int) -> None:
+def tune(
+    model: UpperLayers,
+    lines: Sequence[LabelledDialogue],
+    validation: Sequence[LabelledDialogue],
+    settings: TeacherConfig,
+    folder: Path,
+) -> None:
     """Train a teacher in place and leave it at its best epoch.
 
     Args:
         model: before it was tuned.
-        lines: what it learns from.
-        select: chooses the epoch.
+        lines: what it learns from, from `lower_layers`.
+        validation: the same, chooses the epoch.
+        settings: of this training; the seed orders the data.
         folder: receives the log and the resumable state.
-        seed: orders the data.
     """
-    trainer = Trainer(
-        model,
-        folder,
-        TrainingConfig(
-            epochs=EPOCHS,
-            learning_rate=HEAD_LEARNING_RATE,
-            weight_average=WEIGHT_AVERAGE,
-            seed=seed,
-        ),
-        -(-len(lines.labels) // BATCH),
-        groups=[
-            {"params": list(model.head.parameters())},
-            {"params": list(model.layers.layer.parameters()), "lr": LEARNING_RATE},
-        ],
-    )
-    weights = class_weights(lines.labels, CLASS_BALANCE)
-
-    def loss(model: nn.Module, rows: NDArray[np.int64]) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(lines, rows).float()
-        truth = torch.from_numpy(lines.labels[rows])
-        return F.cross_entropy(logits, truth, weights, label_smoothing=LABEL_SMOOTHING)
-
-    def evaluate(network: nn.Module) -> dict[str, float]:
-        guesses = judge(cast(UpperLayers, network), select).argmax(axis=1)
-        return scores(select.labels.tolist(), guesses.tolist())
-
-    lengths = np.diff(lines.states.offsets)
+    groups: list[dict[str, Any]] = [
+        {"params": list(model.head.parameters())},
+        {"params": list(model.layers.layer.parameters()), "lr": settings.encoder_learning_rate},
+    ]
+    labels = np.concatenate([line.emotions for line in lines])
+    weights = class_weights(labels, settings.class_balance)
+    trainer = Trainer(model, folder, settings, -(-len(lines) // settings.batch), groups=groups)
     trainer.run(
-        lambda epoch: similar_length_batches(lengths, BATCH, np.random.default_rng(seed + epoch)),
-        loss,
-        evaluate,
+        lambda epoch: random_batches(
+            lines, settings.batch, np.random.default_rng(settings.seed + epoch)
+        ),
+        loss_of_dialogues(model.dims, settings, weights),
+        lambda network: score_dialogues(network, validation, model.dims),
         "weighted_f1",
     )
+
+
+def lower_layers(
+    lines: Sequence[LabelledDialogue], encoder: TextEncoder, upper: int, folder: Path
+) -> list[LabelledDialogue]:
+    """What the teacher's lower layers make of some lines, computed once and kept in `folder`.
+
+    Args:
+        lines: of one part, a turn each, with words and labels.
+        encoder: the teacher.
+        upper: its upper layers that are left out.
+        folder: of the feature store.
+
+    Returns:
+        The lines with a text token for every position, context included; only the positions of the
+        utterance itself have a span that is not empty.
+    """
+    prepared = encoder.prepare([line.turns[0].words for line in lines])
+    blocks = encoder.model.encoder.layer
+
+    @torch.no_grad()
+    def encode(positions: range) -> list[Tokens]:
+        found: dict[int, Tokens] = {}
+        order = sorted(positions, key=prepared.lengths.tolist().__getitem__)
+        encoder.model.encoder.layer = blocks[:-upper]
+        for first in range(0, len(order), 32):
+            rows = order[first : first + 32]
+            batch = prepared.rows(rows)
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden = encoder.model(batch.ids, batch.mask.long()).last_hidden_state.float()
+            for row, state, length in zip(rows, hidden.numpy(), batch.lengths, strict=True):
+                spans = np.zeros((int(length), 2), np.float32)
+                start = prepared.starts[row]
+                spans[start : start + prepared.counts[row], 1] = 1.0
+                found[row] = Tokens(state[: int(length)], spans)
+        encoder.model.encoder.layer = blocks
+        return [found[position] for position in positions]
+
+    split = lines[0].keys[0].split
+    rows = [
+        FeatureRow(UtteranceKey(split, number, 0), None, "", int(line.emotions[0]), 0.0)
+        for number, line in enumerate(lines)
+    ]
+    made_by = {**encoder.identity, "layers": len(blocks) - upper}
+    store = store_tokens(folder, rows, "text", TokenShape(encoder.dim), made_by, encode)
+    return memory_mapped(load_dialogues([store], split, ["text"]), "text", folder)
 
 
 def packaged_teacher(work: Path) -> str:
@@ -230,43 +246,3 @@ def load_teacher(name: str, config: TextConfig) -> TextEncoder:
     """
     encoder = config.encoder.model_copy(update={"name": name, "revision": None})
     return make_text_encoder(config.model_copy(update={"encoder": encoder, "fine_tuned": False}))
-
-
-def read_lines(part: list[tuple[TextInput, int]], encoder: TextEncoder, cache: Path) -> Lines:
-    """What the teacher's lower layers make of some lines, computed once and kept in `cache`."""
-    prepared = encoder.prepare([item for item, _ in part])
-    lengths = prepared.lengths.tolist()
-    blocks = encoder.model.encoder.layer
-
-    @torch.no_grad()
-    def states() -> list[Tokens]:
-        found: dict[int, Tokens] = {}
-        order = np.argsort(lengths)
-        encoder.model.encoder.layer = blocks[:-TUNED_LAYERS]
-        for first in range(0, len(order), BATCH):
-            rows = order[first : first + BATCH].tolist()
-            batch = prepared.rows(rows)
-            with torch.autocast("cpu", torch.bfloat16):
-                hidden = encoder.model(batch.ids, batch.mask.long()).last_hidden_state.float()
-            for row, state in zip(rows, hidden.numpy(), strict=True):
-                length = lengths[row]
-                found[row] = Tokens(state[:length], np.zeros((length, 2), np.float32))
-        encoder.model.encoder.layer = blocks
-        return [found[row] for row in range(len(order))]
-
-    labels = np.array([label for _, label in part])
-    starts, counts = np.array(prepared.starts), np.array(prepared.counts)
-    return Lines(cached_tokens(cache, states), starts, counts, labels)
-
-
-@torch.no_grad()
-def judge(model: UpperLayers, lines: Lines) -> NDArray[np.float32]:
-    """What a tuned teacher says of some lines: probabilities, float32 [n, 7]."""
-    probabilities = np.empty((len(lines.labels), NUM_EMOTIONS), np.float32)
-    order = np.argsort(np.diff(lines.states.offsets))
-    for first in range(0, len(order), 64):
-        rows = order[first : first + 64]
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(lines, rows).float()
-        probabilities[rows] = logits.softmax(dim=1).numpy()
-    return probabilities

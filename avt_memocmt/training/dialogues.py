@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.descriptor_statistics import value_statistics
-from avt_memocmt.data.dialogue_batch import NO_WORDS, collate
+from avt_memocmt.data.dialogue_batch import NO_WORDS
 from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
@@ -29,7 +29,7 @@ from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_di
 from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
-from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss
+from avt_memocmt.training.losses import class_weights, correct_prior, loss_of_dialogues
 from avt_memocmt.training.trainer import Trainer, make_accelerator, seed_everything
 from avt_memocmt.training.tuned_text import WithTextEncoder
 
@@ -84,15 +84,7 @@ class DialogueTraining:
         steps = len(self._rows(np.random.default_rng(0)))
         trainer = Trainer(self.model, folder, settings, steps, self.accelerator, self._groups())
         weights = self._weights.to(trainer.device)
-
-        def loss(network: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
-            batch = collate([dialogue.turns for dialogue in dialogues], self.dims)
-            batch = batch.to(trainer.device)
-            targets = torch.from_numpy(np.concatenate([d.targets for d in dialogues]))
-            return dialogue_loss(
-                network(batch), batch, targets.to(trainer.device), settings, weights
-            )
-
+        loss = loss_of_dialogues(self.dims, settings, weights, trainer.device)
         best = trainer.run(self._batches, loss, self._scores, "weighted_f1")
         if not isinstance(self._head, nn.Sequential) or not settings.prior_correction:
             return best
@@ -160,7 +152,8 @@ def train_dialogues(
     training = DialogueTraining(config, train, dev)
     best = training.run(folder / "training")
     if isinstance(training.model, WithTextEncoder):
-        kept[TEXT_ENCODER_FILE] = training.model.encoder.tuned_tensors()
+        tuned_tensors = training.model.encoder.tuned_tensors()
+        kept[TEXT_ENCODER_FILE] = {name: t.half() for name, t in tuned_tensors.items()}
     text = config.text.model_copy(update={"fine_tuned": TEXT_ENCODER_FILE in kept})
     metrics = {
         "model": name,

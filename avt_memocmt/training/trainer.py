@@ -7,7 +7,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from avt_memocmt.config import TrainingConfig
 from avt_memocmt.models.checkpoint import load_into, save_tensors
+
+BEST_FILE = "best.safetensors"
 
 _console = Console(stderr=True)
 
@@ -42,29 +44,6 @@ def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
-
-
-def similar_length_batches(
-    lengths: NDArray[np.int64],
-    size: int,
-    generator: np.random.Generator,
-    jitter: tuple[float, float] = (0.8, 1.25),
-) -> Iterator[NDArray[np.int64]]:
-    """Shuffled batches of similar length, so that little is spent on padding.
-
-    Args:
-        lengths: int64 [n], of any unit.
-        size: samples of a batch; the last may have fewer.
-        generator: source of randomness.
-        jitter: factors between which each length is changed, so that batches differ.
-
-    Yields:
-        Indices into `lengths`; every sample comes once.
-    """
-    order = np.argsort(lengths * generator.uniform(*jitter, len(lengths)))
-    batches = [order[first : first + size] for first in range(0, len(order), size)]
-    for number in generator.permutation(len(batches)):
-        yield batches[number]
 
 
 def make_accelerator() -> Accelerator:
@@ -94,6 +73,24 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
             torch._foreach_copy_(means, values)
 
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
+
+
+def mean_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of what several trainings kept (a uniform soup, Wortsman et al. 2022).
+
+    Args:
+        folders: of `Trainer`s of the same network.
+
+    Returns:
+        A state dict; its integers are those of the first.
+    """
+    states = [load_file(folder / BEST_FILE) for folder in folders]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
 
 
 class Trainer:
@@ -187,7 +184,7 @@ class Trainer:
                 self._write(entry, judged if better else None, writer)
                 self._save()
         self.accelerator.wait_for_everyone()
-        load_into(self.model, self.folder / "best.safetensors")
+        load_into(self.model, self.folder / BEST_FILE)
         self.model.eval()
         best: dict[str, float] = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
         return best
@@ -239,7 +236,7 @@ class Trainer:
                 writer.add_scalar(name, value, self.epoch)
         writer.flush()
         if better is not None:
-            save_tensors(better.state_dict(), self.folder / "best.safetensors")
+            save_tensors(better.state_dict(), self.folder / BEST_FILE)
             (self.folder / "best.json").write_text(json.dumps(entry), encoding="utf-8")
 
     def _save(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,22 @@ import torch
 
 from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import Part, SpeechClip
+from avt_memocmt.data.dialogue_batch import TurnFeatures
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
+from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.recipe import novelty_fit as known
-from avt_memocmt.recipe import unimodal as branches
 from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
-from avt_memocmt.recipe.examples import SpeechPart
 from avt_memocmt.recipe.novelty_fit import fit_novelty
-from avt_memocmt.recipe.token_cache import TokenCache
+from avt_memocmt.recipe.settings import NoveltyConfig, load_recipe
+from avt_memocmt.recipe.sources import Speech, with_tokens
 
+RECIPE = load_recipe()
 TOKENS = 60
 
 
-def make_speech(part: Part, speakers: dict[str, tuple[str, float]], width: int) -> SpeechPart:
+def make_speech(part: Part, speakers: dict[str, tuple[str, float]], width: int) -> Speech:
     """Two clips of each emotion by every speaker: noise around a level of the speaker's own.
 
     Args:
@@ -38,14 +42,24 @@ def make_speech(part: Part, speakers: dict[str, tuple[str, float]], width: int) 
     levels = np.repeat([speakers[clip.speaker][1] for clip in clips], TOKENS)
     tokens = (levels[:, None] + generator.normal(size=(len(levels), width))).astype(np.float16)
     spans = np.zeros((len(tokens), 2), np.float32)
-    cache = TokenCache(tokens, spans, TOKENS * np.arange(len(clips) + 1))
-    return SpeechPart(clips, [cache], {})
+    cut = zip(np.split(tokens, len(clips)), np.split(spans, len(clips)), strict=True)
+    dialogues = [
+        LabelledDialogue(
+            (UtteranceKey(part, row, 0),),
+            (TurnFeatures({"audio": Tokens(*sound)}),),
+            np.array([clip.emotion]),
+        )
+        for row, (clip, sound) in enumerate(zip(clips, cut, strict=True))
+    ]
+    return Speech(clips, [dialogues])
 
 
 def test_every_speaker_and_every_corpus_is_left_out_once() -> None:
     speakers = [("a", f"{n}") for n in range(7)] + [("b", "0"), ("b", "1")]
     clips = [SpeechClip(Path(), *name, "", e, "train") for name in speakers for e in range(3)]
-    held = {o.name: {(c.corpus, c.speaker) for c in clips if o.leaves_out(c)} for o in folds(clips)}
+    held = {
+        o.name: {(c.corpus, c.speaker) for c in clips if o.leaves_out(c)} for o in folds(clips, 5)
+    }
     by_speakers = [held.pop(f"speakers_{n}") for n in range(5)]
     assert sorted(speaker for fold in by_speakers for speaker in fold) == sorted(speakers)
     assert held == {"a": set(speakers[:7]), "b": set(speakers[7:])}
@@ -53,22 +67,25 @@ def test_every_speaker_and_every_corpus_is_left_out_once() -> None:
 
 def test_one_corpus_by_itself_is_not_left_out() -> None:
     clips = [SpeechClip(Path(), "a", speaker, "", 0, "train") for speaker in "xyz"]
-    assert [fold.kind for fold in folds(clips)] == ["speakers"] * 3
+    assert [fold.kind for fold in folds(clips, 5)] == ["speakers"] * 3
 
 
-def test_what_is_left_out_is_judged_and_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(branches, "CLIP_EPOCHS", 1)
-    monkeypatch.setattr(known, "COMPONENTS", 1)
+def test_what_is_left_out_is_judged_and_new(tmp_path: Path) -> None:
+    audio = RECIPE.branches.audio.model_copy(update={"epochs": 1})
+    recipe = RECIPE.model_copy(
+        update={
+            "branches": RECIPE.branches.model_copy(update={"audio": audio}),
+            "novelty": NoveltyConfig(components=1, principal=64),
+        }
+    )
     config = load_config(EMBEDDED_PRESET)
     levels = {"x": ("a", 0.0), "y": ("a", 2.0), "z": ("a", 1.0), "s": ("b", 6.0), "t": ("b", 7.0)}
     levels |= {"q": ("c", 12.0), "r": ("c", 13.0)}
     train = make_speech("train", levels, 5 * 384)
     select = make_speech("validation", {"v": ("a", 0.5), "w": ("b", 6.0)}, 5 * 384)
     found = {
-        fold.name: evaluate_fold(train, select, config, fold, tmp_path / fold.name)
-        for fold in folds(train.clips)
+        fold.name: evaluate_fold(train, select, config, recipe, fold, tmp_path / fold.name)
+        for fold in folds(train.clips, 5)
     }
     assert {clip.speaker for clip in found["speakers_2"].clips} == {"z"}
     corpus = found["b"]
@@ -81,7 +98,7 @@ def test_what_is_left_out_is_judged_and_new(
     assert corpus.novelty.min() > 2 * found["speakers_2"].novelty.max()
 
 
-def far_corpora(speakers: int = 10) -> SpeechPart:
+def far_corpora(speakers: int = 10) -> Speech:
     """Corpora "a" and "b", whose speakers lie around the levels 0.5 and 5.5."""
     levels = np.linspace(0, 1, speakers)
     near = {f"a{n}": ("a", float(level)) for n, level in enumerate(levels)}
@@ -103,7 +120,7 @@ def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
     speech = far_corpora(speakers)
     assert (len(speech.clips) > Novelty.PLACES) == (speakers == 12)
     layers = LayerStatistics(8, 4)
-    novelty = fit_novelty(layers, speech, range(len(speech.clips)))
+    novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
     low, high, between, beyond = novelty_of(novelty, layers, [0.5, 5.5, 3.0, 30.0])
     assert max(low, high) + 1 < between < beyond / 4
 
@@ -111,14 +128,14 @@ def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
 def test_known_clips_are_not_new() -> None:
     speech = far_corpora(6)
     layers = LayerStatistics(8, 4)
-    novelty = fit_novelty(layers, speech, range(len(speech.clips)))
+    novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
     assert novelty(layers.standardised(speech.statistics[0])).max() < 0.01
 
 
 def test_a_direction_tells_corpora_apart_in_units_of_their_clips() -> None:
     speech = far_corpora()
     layers = LayerStatistics(8, 4)
-    novelty = fit_novelty(layers, speech, range(len(speech.clips)))
+    novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
     placed = layers.standardised(speech.statistics[0]) @ novelty.directions
     half = len(placed) // 2
     assert torch.allclose(placed[:, :16].std(dim=0), torch.ones(16), atol=0.01)
@@ -133,18 +150,22 @@ def test_what_augmentation_changes_tells_no_corpus() -> None:
     """A variant that is louder by as much as the corpora differ takes that from what tells them."""
     plain = far_corpora()
     first = plain.variants[0]
-    louder = TokenCache(first.values + np.float16(5.0), first.spans, first.offsets)
-    both = SpeechPart(plain.clips, [first, louder], {})
+    sounds = [clip.turns[0].tokens["audio"] for clip in first]
+    louder = [
+        with_tokens(clip, "audio", replace(sound, values=sound.values + np.float16(5.0)))
+        for clip, sound in zip(first, sounds, strict=True)
+    ]
+    both = Speech(plain.clips, [first, louder])
     layers, rows = LayerStatistics(8, 4), range(len(plain.clips))
-    (alone,) = novelty_of(fit_novelty(layers, plain, rows), layers, [10.5])
-    (augmented,) = novelty_of(fit_novelty(layers, both, rows), layers, [10.5])
+    (alone,) = novelty_of(fit_novelty(layers, plain, rows, RECIPE.novelty), layers, [10.5])
+    (augmented,) = novelty_of(fit_novelty(layers, both, rows, RECIPE.novelty), layers, [10.5])
     assert augmented < alone / 2
 
 
 def test_one_corpus_is_known_by_its_components_alone() -> None:
     speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
     layers = LayerStatistics(8, 4)
-    novelty = fit_novelty(layers, speech, range(28))
+    novelty = fit_novelty(layers, speech, range(28), RECIPE.novelty)
     assert not novelty.directions[:, 16:].any()
     known, new = novelty_of(novelty, layers, [3.0, 30.0])
     assert 2 * known < new

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+import yaml
 from media_factory import speech_like
 from meld_factory import Row, write_table
 from numpy.typing import NDArray
@@ -20,12 +21,14 @@ from typer.testing import CliRunner
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.cli import app
+from avt_memocmt.config import MODALITIES
+from avt_memocmt.config_file import load_config
+from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES
+from avt_memocmt.errors import AvtError
+from avt_memocmt.extraction.clip import store_manifest
 from avt_memocmt.preprocessing.transcripts import Cue
-from avt_memocmt.recipe import examples as fusion_data
-from avt_memocmt.recipe import face, fusion, text, text_teacher
-from avt_memocmt.recipe import unimodal as branches
-from avt_memocmt.recipe.make_weights import STAGES
+from avt_memocmt.recipe.settings import EMBEDDED_RECIPE, load_recipe
 
 
 @pytest.fixture
@@ -73,28 +76,39 @@ def write_faces(path: Path) -> None:
     parquet.write_table(pa.table({"png": pictures, "votes": votes}), path)
 
 
-def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One pass of every stage."""
-    for module in (text, text_teacher, fusion):
-        monkeypatch.setattr(module, "EPOCHS", 1)
-    for name in ("CLIP_EPOCHS", "FACE_EPOCHS", "DIALOGUE_EPOCHS"):
-        monkeypatch.setattr(branches, name, 1)
-    rounds = tuple(face.Round(plan.folder, (64,), 64, 1e-3) for plan in face.ROUNDS)
-    monkeypatch.setattr(face, "ROUNDS", rounds)
-    monkeypatch.setattr(fusion, "FACES_PER_EPOCH", 128)
-    monkeypatch.setattr(fusion_data, "SPEECH_VARIANTS", 1)
+def shortened(path: Path) -> Path:
+    """The shipped recipe with one pass of every stage."""
+    recipe = yaml.safe_load(EMBEDDED_RECIPE.read_text(encoding="utf-8"))
+    stages = [recipe["text_teacher"], recipe["text"], recipe["fusion"], *recipe["face"]["rounds"]]
+    for stage in (*stages, *recipe["branches"].values()):
+        stage["epochs"] = 1
+    for stage in recipe["face"]["rounds"]:
+        stage.update(batch=64, small_epochs=1)
+    recipe["fusion"]["faces_per_epoch"] = 128
+    recipe["branches"]["audio"]["variants"] = 1
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return path
+
+
+STAGES = (
+    *("text_teacher_0", "text_teacher_1", "text_0", "text_1", "text_2", "text_3", "text_4"),
+    *("face", "face_2", "audio_branch", "visual_branch", "text_branch", "fusion_0", "fusion_1"),
+    *("without_speakers_0", "without_speakers_1"),
+)
 
 
 def test_one_command_makes_a_checkpoint_that_predicts_and_resumes(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path
 ) -> None:
-    shorten(monkeypatch)
     teacher, work = save_tiny_mpnet(tmp_path / "mpnet"), tmp_path / "work"
+    recipe = shortened(tmp_path / "recipe.yaml")
     command = ["make-weights", "--data", str(data), "--work", str(work), "--teacher", str(teacher)]
+    command += ["--recipe", str(recipe)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     folder = work / "checkpoint"
-    for stage in (*STAGES, "without_speakers_0", "without_speakers_1"):
+    assert {log.stem for log in (folder / "logs").iterdir()} == set(STAGES)
+    for stage in STAGES:
         passes = (folder / "logs" / f"{stage}.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in passes] == [1], stage
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -104,6 +118,9 @@ def test_one_command_makes_a_checkpoint_that_predicts_and_resumes(
         "audio": 8,
         "visual": 140,
     }
+    # A store by the same encoders is known as such, and others are refused.
+    stored = FeatureStore(tmp_path, store_manifest(load_config(folder / "config.yaml"), folder))
+    assert metrics["encoders"] == {m: stored.encoder_sha256(m) for m in MODALITIES}
     clip = next((data / "ravdess").iterdir())
     (turn,) = EmotionRecognizer.from_pretrained(folder).predict(clip, [Cue("oh no")]).utterances
     assert sum(turn.probabilities) == pytest.approx(1.0, abs=1e-5)
@@ -114,3 +131,13 @@ def test_one_command_makes_a_checkpoint_that_predicts_and_resumes(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == made
     log = (folder / "logs" / "fusion_0.jsonl").read_text().splitlines()
     assert len(log) == 1
+
+
+def test_a_wrong_recipe_is_named(tmp_path: Path) -> None:
+    path = shortened(tmp_path / "recipe.yaml")
+    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recipe["fusion"]["epochs"] = 0
+    recipe["novelty"]["unknown"] = 1
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    with pytest.raises(AvtError, match=r"fusion\.epochs: .*novelty\.unknown: unknown key"):
+        load_recipe(path)

@@ -17,30 +17,40 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import TextConfig
 from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
+from avt_memocmt.data.dialogue_batch import TurnFeatures
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
 from avt_memocmt.models.checkpoint import load_into
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe import text_teacher
-from avt_memocmt.recipe.text import CLASS_BALANCE, DISTILLATION, soft_target_examples
+from avt_memocmt.recipe.settings import load_recipe
+from avt_memocmt.recipe.text import soft_target_lines
 from avt_memocmt.recipe.text_teacher import (
     ARCHIVE_PARTS,
-    TEACHERS,
-    TUNED_LAYERS,
     UpperLayers,
-    judge,
     load_teacher,
+    lower_layers,
     packaged_teacher,
-    read_lines,
     teacher_probabilities,
 )
 from avt_memocmt.training.losses import class_weights
 
-LINES = [
+INPUTS = [
     (TextInput("oh my god", (ContextTurn("what is it", False),)), 1),
     (TextInput("no"), 6),
     (TextInput("yes we go", (ContextTurn("good", True), ContextTurn("so", False))), 4),
     (TextInput("bad", (ContextTurn("oh no", True),)), 3),
 ]
+LINES = [
+    LabelledDialogue(
+        (UtteranceKey("train", number, 0),), (TurnFeatures(words=words),), np.array([label])
+    )
+    for number, (words, label) in enumerate(INPUTS)
+]
+RECIPE = load_recipe()
+TEACHER = RECIPE.text_teacher
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def text() -> TextConfig:
 
 def whole_network(encoder: TextEncoder, head: torch.nn.Linear) -> torch.Tensor:
     """Logits of `LINES` by the network that was not cut in two."""
-    tokens, mask = encoder(encoder.prepare([item for item, _ in LINES]))
+    tokens, mask = encoder(encoder.prepare([words for words, _ in INPUTS]))
     weights = mask.float() / mask.sum(dim=1, keepdim=True)
     return head((tokens * weights[:, :, None]).sum(dim=1))
 
@@ -65,43 +75,46 @@ def test_lower_and_upper_layers_are_the_whole_network(
     mpnet: str, text: TextConfig, tmp_path: Path
 ) -> None:
     encoder = load_teacher(mpnet, text)
-    lines = read_lines(LINES, encoder, tmp_path / "states")
-    upper = UpperLayers(load_teacher(mpnet, text)).eval()
-    assert len(upper.layers.layer) == TUNED_LAYERS
+    lines = lower_layers(LINES, encoder, TEACHER.tuned_layers, tmp_path / "states")
+    upper = UpperLayers(load_teacher(mpnet, text), TEACHER.tuned_layers).eval()
+    assert len(upper.layers.layer) == TEACHER.tuned_layers
     expected = whole_network(encoder, upper.head)
     # The lower layers run in bfloat16, and their output is kept in half precision.
     for rows in ([0, 1, 2, 3], [2]):
-        torch.testing.assert_close(
-            upper(lines, np.array(rows)), expected[rows], atol=0.02, rtol=0.02
-        )
+        found = predict_dialogues(upper, [lines[row] for row in rows], upper.dims).logits
+        torch.testing.assert_close(found, expected[rows], atol=0.02, rtol=0.02)
     assert (expected[0] - expected[1]).abs().max() > 0.05
 
 
 def test_the_teachers_learn_and_their_mean_judges_every_line(
-    mpnet: str, text: TextConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mpnet: str, text: TextConfig, tmp_path: Path
 ) -> None:
-    for rate in ("LEARNING_RATE", "HEAD_LEARNING_RATE"):  # a network this small needs larger steps
-        monkeypatch.setattr(text_teacher, rate, 0.005)
-    found = teacher_probabilities(200 * LINES, LINES, tmp_path / "work", text, mpnet)
+    rates = {"learning_rate": 0.005, "encoder_learning_rate": 0.005}
+    settings = TEACHER.model_copy(update=rates)  # a network this small needs larger steps
+    work = tmp_path / "work"
+    found = teacher_probabilities(200 * LINES, LINES, work, text, settings, mpnet)
     assert found.shape == (800, 7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(found[:4], found[4:8], atol=0.02)
-    assert found[:4].argmax(axis=1).tolist() == [label for _, label in LINES]
-    again = teacher_probabilities(200 * LINES, LINES, tmp_path / "work", text, mpnet)
+    assert found[:4].argmax(axis=1).tolist() == [label for _, label in INPUTS]
+    again = teacher_probabilities(200 * LINES, LINES, work, text, settings, mpnet)
     np.testing.assert_allclose(again, found, atol=1e-6)
     encoder = load_teacher(mpnet, text)
-    lines = read_lines(LINES, encoder, tmp_path / "few")
-    model, alone = UpperLayers(encoder), []
-    for run in range(TEACHERS):
-        load_into(model, tmp_path / "work" / f"text_teacher_{run}" / "best.safetensors")
-        alone.append(judge(model.eval(), lines))
+    lines = lower_layers(LINES, encoder, TEACHER.tuned_layers, tmp_path / "few")
+    model, alone = UpperLayers(encoder, TEACHER.tuned_layers), []
+    for run in range(TEACHER.runs):
+        load_into(model, work / f"text_teacher_{run}" / "best.safetensors")
+        logits = predict_dialogues(model.eval(), lines, model.dims).logits
+        alone.append(logits.softmax(dim=1).numpy())
     np.testing.assert_allclose(np.mean(alone, axis=0), found[:4], atol=0.02)
     assert np.abs(alone[0] - alone[1]).max() > 0.001
 
 
 def test_a_missing_teacher_is_named(text: TextConfig, tmp_path: Path) -> None:
     with pytest.raises(AvtError, match="no-such-folder"):
-        teacher_probabilities(LINES, LINES, tmp_path, text, str(tmp_path / "no-such-folder"))
+        teacher_probabilities(
+            LINES, LINES, tmp_path, text, TEACHER, str(tmp_path / "no-such-folder")
+        )
 
 
 def test_the_teacher_is_put_together_from_its_packages(
@@ -136,17 +149,18 @@ def test_the_teacher_is_put_together_from_its_packages(
 
 def test_targets_mix_label_and_opinion() -> None:
     probabilities = np.full((4, 7), 1 / 7, np.float32)
-    soft_targets = soft_target_examples(LINES, probabilities)
-    labels = torch.tensor([label for _, label in LINES])
-    targets = torch.from_numpy(np.stack([target for _, target in soft_targets]))
+    soft_targets = soft_target_lines(LINES, probabilities, RECIPE.text)
+    labels = torch.tensor([label for _, label in INPUTS])
+    targets = torch.from_numpy(np.concatenate([line.targets for line in soft_targets]))
     logits = torch.randn(4, 7)
-    weights = class_weights(labels.numpy(), CLASS_BALANCE)
+    weights = class_weights(labels.numpy(), RECIPE.text.class_balance)
     # What F.cross_entropy makes of smoothed, weighted labels is the same sum.
     label_loss = -(weights[labels] * (logits.log_softmax(1) * smooth(labels)).sum(1)).mean()
     opinion_loss = F.cross_entropy(logits, torch.from_numpy(probabilities))
-    expected = (1 - DISTILLATION) * label_loss + DISTILLATION * opinion_loss
+    share = RECIPE.text.distillation
+    expected = (1 - share) * label_loss + share * opinion_loss
     torch.testing.assert_close(F.cross_entropy(logits, targets), expected)
-    assert [item for item, _ in soft_targets] == [item for item, _ in LINES]
+    assert [line.turns for line in soft_targets] == [line.turns for line in LINES]
 
 
 def smooth(labels: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -14,25 +15,27 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape, TrainingConfig
 from avt_memocmt.data.corpora import SpeechClip
-from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
+from avt_memocmt.data.dialogue_batch import TurnFeatures, collate, speaker_changes
+from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues, one_hot
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import TextBatch, TextEncoder
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.recipe.cross_validation import LeftOut
-from avt_memocmt.recipe.examples import (
-    Example,
-    FacePart,
-    SpeechPart,
-    TextPart,
-    one_hot,
-    speaker_changes,
-    text_example,
-)
 from avt_memocmt.recipe.face import augment
-from avt_memocmt.recipe.fusion import evaluation_examples, example_loss, freeze_unimodal_branches
+from avt_memocmt.recipe.fusion import (
+    epoch_batches,
+    freeze_unimodal_branches,
+    fusion_loss,
+    held_back,
+)
+from avt_memocmt.recipe.settings import load_recipe
+from avt_memocmt.recipe.sources import Sources, Speech, turns_with_words
 from avt_memocmt.recipe.speech_augmentation import (
     add_noise,
     augment_speech,
@@ -40,64 +43,103 @@ from avt_memocmt.recipe.speech_augmentation import (
     equalise,
     resample,
 )
-from avt_memocmt.recipe.synthetic_pairs import PairSampler, Sources, without
+from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
+from avt_memocmt.recipe.synthetic_pairs import PairSampler
 from avt_memocmt.recipe.temperatures import (
     fit_growing_temperature,
     fit_temperature,
     fit_temperatures,
 )
-from avt_memocmt.recipe.text import hide_pieces, text_unimodal_logits
-from avt_memocmt.recipe.token_cache import TokenCache, cached_tokens
+from avt_memocmt.recipe.text import hide_pieces, soft_targets_of_words
 from avt_memocmt.recipe.unimodal import (
     Branch,
-    branch_plans,
     set_layer_statistics,
     speaker_means,
-    speech_plan,
-    warm_up,
+    speech_batches,
+    train_branches,
+    train_speech_branch,
 )
-from avt_memocmt.training.trainer import Trainer, cosine_with_warmup, moving_average
-from avt_memocmt.training.weight_average import mean_of
+from avt_memocmt.training.losses import targets_of
+from avt_memocmt.training.trainer import (
+    BEST_FILE,
+    Trainer,
+    cosine_with_warmup,
+    mean_weights,
+    moving_average,
+)
 
 DIMS = {"audio": 8, "visual": 256, "text": 6}
+RECIPE = load_recipe()
+BRANCHES = RECIPE.branches
+SHORT = RECIPE.model_copy(
+    update={
+        "branches": BRANCHES.model_copy(
+            update={
+                name: getattr(BRANCHES, name).model_copy(update={"epochs": 2})
+                for name in MODALITIES
+            }
+        )
+    }
+)
 
 
-def make_cache(lengths: list[int], dim: int) -> TokenCache:
-    total = sum(lengths)
-    generator = np.random.default_rng(total)
-    return TokenCache(
-        generator.normal(size=(total, dim)).astype(np.float16),
-        np.zeros((total, 2), np.float32),
-        np.cumsum([0, *lengths]),
-    )
+def constant(value: float, count: int, dim: int) -> Tokens:
+    """Tokens whose numbers are all alike."""
+    return Tokens(np.full((count, dim), value, np.float16), np.zeros((count, 2), np.float32))
 
 
-def constant_clips(values: list[float]) -> TokenCache:
+def noise(count: int, dim: int) -> Tokens:
+    values = np.random.default_rng(count).normal(size=(count, dim))
+    return Tokens(values.astype(np.float16), np.zeros((count, 2), np.float32))
+
+
+def dialogue(number: int, emotions: list[int], *turns: TurnFeatures) -> LabelledDialogue:
+    keys = tuple(UtteranceKey("train", number, turn) for turn in range(len(turns)))
+    return LabelledDialogue(keys, turns, np.array(emotions))
+
+
+def single(modality: str, number: int, emotion: int, tokens: Tokens) -> LabelledDialogue:
+    return dialogue(number, [emotion], TurnFeatures({modality: tokens}))
+
+
+def make_speech(clips: list[SpeechClip], tokens: list[Tokens], variants: int = 1) -> Speech:
+    found = [
+        single("audio", row, clip.emotion, sound)
+        for row, (clip, sound) in enumerate(zip(clips, tokens, strict=True))
+    ]
+    return Speech(clips, [found] * variants)
+
+
+def constant_speech(clips: list[SpeechClip], values: list[float]) -> Speech:
     """Clips of 60 tokens of width 2, all numbers of a clip alike."""
-    tokens = np.repeat(np.array(values, np.float16), 60)[:, None].repeat(2, axis=1)
-    return TokenCache(
-        tokens, np.zeros((len(tokens), 2), np.float32), 60 * np.arange(len(values) + 1)
-    )
+    return make_speech(clips, [constant(value, 60, 2) for value in values])
+
+
+def shown(pair: LabelledDialogue) -> dict[str, int]:
+    """The emotion of each part of a pair; faces and words of `sources` are their emotion."""
+    tokens = pair.turns[0].tokens
+    found = {m: int(tokens[m].values[0, 0]) for m in ("visual", "text") if m in tokens}
+    return found | ({"audio": int(pair.emotions[0])} if "audio" in tokens else {})
 
 
 @pytest.fixture(scope="module")
 def sources() -> Sources:
     clips = [SpeechClip(Path(), "ravdess", "a", "", e, "train") for e in range(7)]
-    emotions = [0, 1, 2, 3, 4, 5, 6, 0]
-    text = make_cache([3, 4, 5, 3, 4, 5, 3, 0], DIMS["text"])
-    votes = np.eye(7, dtype=np.float32)
-    return Sources(
-        SpeechPart(clips, [make_cache([60] * 7, DIMS["audio"])] * 2, {}),
-        FacePart([np.zeros((7, 256), np.float16)] * 2, votes, np.arange(7)),
-        TextPart(
-            [[0, 1, 2, 3], [4, 5, 6, 7]],
-            [[0, 2, 2, 1], [0, 0, 0, 0]],
-            emotions,
-            text,
-            text,
-            np.full((8, 7), 1 / 7, np.float32),
-        ),
-    )
+    speech = make_speech(clips, [noise(60, DIMS["audio"])] * 7, variants=2)
+    votes = np.eye(7, dtype=np.float32)[:, None]
+    faces = [
+        replace(single("visual", row, row, constant(row, 1, 256)), soft_targets=votes[row])
+        for row in range(7)
+    ]
+    emotions, lengths = [0, 1, 2, 3, 4, 5, 6], [3, 4, 5, 3, 4, 5, 3]
+    pairs = zip(emotions, lengths, strict=True)
+    lines = [single("text", i, e, constant(e, n, DIMS["text"])) for i, (e, n) in enumerate(pairs)]
+    turns = [line.turns[0] for line in lines]
+    dialogues = [dialogue(0, emotions[:4], *turns[:4]), dialogue(1, emotions[4:], *turns[4:])]
+    taught = [
+        replace(d, soft_targets=np.full((len(d.turns), 7), 1 / 7, np.float32)) for d in dialogues
+    ]
+    return Sources(speech, [faces] * 2, taught, lines)
 
 
 def make_model() -> AvtMemoCmt:
@@ -106,47 +148,52 @@ def make_model() -> AvtMemoCmt:
     return AvtMemoCmt(shapes, ModelConfig(dim=16, heads=2, feed_forward=16, temporal_window=4))
 
 
+def make_sampler(sources: Sources, seed: int) -> PairSampler:
+    return PairSampler(sources, RECIPE.pairs, np.random.default_rng(seed))
+
+
 def test_matched_pairs_agree_in_all_three_modalities(sources: Sources) -> None:
-    sampler = PairSampler(sources, np.random.default_rng(0), augmented=False)
+    sampler = make_sampler(sources, 0)
     for row in range(7):
         pair = sampler.matched(row)
         assert set(pair.turns[0].tokens) == {"audio", "visual", "text"}
-        assert pair.labels.tolist() == [one_hot(row).tolist()]
-        assert all(labels.argmax() == row for labels in pair.unimodal_logits.values())
+        assert pair.targets.tolist() == one_hot(np.array([row])).tolist()
+        assert set(shown(pair).values()) == {row}
+        assert len(pair.turns[0].tokens["visual"]) == 4
 
 
 def test_training_pairs_mix_modalities_and_soften_mismatched_labels(sources: Sources) -> None:
-    sampler = PairSampler(sources, np.random.default_rng(1), augmented=True)
+    sampler = make_sampler(sources, 1)
     pairs = [sampler.training_pair(3) for _ in range(300)]
     kinds = {tuple(sorted(pair.turns[0].tokens)) for pair in pairs}
     assert len(kinds) == 4
-    soft = [pair for pair in pairs if pair.labels.max() < 0.99]
+    soft = [pair for pair in pairs if pair.targets.max() < 0.99]
     assert 0.25 < len(soft) / len(pairs) < 0.55
     for pair in pairs:
-        assert pair.labels.sum() == pytest.approx(1, abs=1e-5)
-        shown = {int(labels.argmax()) for labels in pair.unimodal_logits.values()}
-        assert set(np.flatnonzero(pair.labels[0])) == shown
+        assert pair.targets.sum() == pytest.approx(1, abs=1e-5)
+        assert set(np.flatnonzero(pair.targets[0])) == set(shown(pair).values())
 
 
 def test_a_voice_that_face_and_line_contradict_counts_little(sources: Sources) -> None:
-    sampler = PairSampler(sources, np.random.default_rng(1), augmented=True)
+    sampler = make_sampler(sources, 1)
     pairs = [sampler.training_pair(3) for _ in range(600)]
+    of_three = [pair for pair in pairs if len(shown(pair)) == 3]
     alone = [
-        float(pair.labels[0, 3])
-        for pair in pairs
-        if len(pair.unimodal_logits) == 3
-        and pair.unimodal_logits["visual"].argmax() == pair.unimodal_logits["text"].argmax() != 3
+        float(pair.targets[0, 3])
+        for pair in of_three
+        if shown(pair)["visual"] == shown(pair)["text"] != 3
     ]
     # A neutral face and neutral words are also what a mismatch of the other kind may draw.
-    assert 0.1 < len(alone) / sum(len(pair.unimodal_logits) == 3 for pair in pairs) < 0.3
+    assert 0.1 < len(alone) / len(of_three) < 0.3
     assert alone == pytest.approx([0.1] * len(alone))
 
 
 def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
     model = make_model().train()
-    sampler = PairSampler(sources, np.random.default_rng(2), augmented=True)
-    batch = [sampler.training_pair(row) for row in range(7)]
-    example_loss(model(collate([e.turns for e in batch], DIMS)), batch).backward()
+    sampler = make_sampler(sources, 2)
+    pairs = [sampler.training_pair(row) for row in range(7)]
+    batch = collate([pair.turns for pair in pairs], DIMS)
+    fusion_loss(model(batch), batch, targets_of(pairs), RECIPE.fusion).backward()
     for layer in model.cross_modal.layers:
         for target, source in DIRECTIONS:
             weight = layer.attentions[f"{target}_from_{source}"].value.weight
@@ -154,33 +201,80 @@ def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
             assert weight.grad.abs().sum() > 0, (target, source)
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
-def test_a_branch_learns_alone(sources: Sources, tmp_path: Path, modality: str) -> None:
+def test_an_epoch_of_the_fusion_holds_every_dialogue_and_every_voice(sources: Sources) -> None:
+    settings = RECIPE.fusion.model_copy(update={"clips_per_epoch": 5, "faces_per_epoch": 130})
+    plan = epoch_batches(sources, settings, RECIPE.pairs, np.random.default_rng(0))
+    kinds: dict[str, list[int]] = {}
+    for batch in plan:
+        tokens = batch[0].turns[0].tokens
+        kind = "pairs" if len(tokens) > 1 else next(iter(tokens))
+        assert all((len(d.turns[0].tokens) > 1) == (kind == "pairs") for d in batch)
+        kinds.setdefault(kind, []).append(len(batch))
+    assert {kind: sum(sizes) for kind, sizes in kinds.items()} == {
+        "text": 2,
+        "audio": 5,
+        "visual": 130,
+        "pairs": 7,
+    }
+    assert sorted(kinds["visual"]) == [2, 128]
+
+
+def test_a_crop_keeps_at_least_half_of_a_clip_from_any_place() -> None:
+    clips = [SpeechClip(Path(), "c", "a", "", 0, "train")] * 2
+    spans = np.arange(100, dtype=np.float32)[:, None] + np.array([0, 1], np.float32)
+    long = Tokens(np.arange(100, dtype=np.float16)[:, None], spans)
+    speech = make_speech(clips, [long, Tokens(long.values[:49], long.spans[:49])])
+    generator = np.random.default_rng(0)
+    crops = [speech.draw(0, generator).turns[0].tokens["audio"] for _ in range(500)]
+    lengths, firsts = np.array([(len(c), c.values[0, 0]) for c in crops], np.float64).T
+    assert lengths.min() == 50
+    assert lengths.max() > 95
+    assert all((np.diff(crop.values[:, 0]) == 1).all() for crop in crops)
+    assert all(crop.spans[0].tolist() == [0, 1] for crop in crops)
+    places = firsts[lengths < 90] / (100 - lengths[lengths < 90])
+    assert places.min() < 0.1
+    assert places.max() > 0.9
+    # Length and place are drawn apart.
+    assert abs(np.corrcoef(places, lengths[lengths < 90])[0, 1]) < 0.15
+    assert len(speech.draw(1, generator).turns[0].tokens["audio"]) == 49
+
+
+def test_branches_learn_alone(sources: Sources, tmp_path: Path) -> None:
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    plans = {p.modality: p for p in branch_plans(sources, evaluation_examples(sources))}
-    warm_up(model, plans[modality], tmp_path)
+    train_branches(model, sources, held_back(sources, RECIPE.pairs), SHORT, tmp_path)
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
-    branch = (
-        f"projections.{modality}.",
-        f"opinion_pools.{modality}.",
-        f"layer_statistics.{modality}.",
-        f"opinion_heads.{modality}.",
-    )
+    for modality in MODALITIES:
+        branch = [name for name in moved if f".{modality}." in name]
+        assert branch
+        parts = ("projections", "opinion_pools", "layer_statistics", "opinion_heads")
+        assert all(name.startswith(parts) for name in branch)
+    assert all(any(f".{modality}." in name for modality in MODALITIES) for name in moved)
+
+
+def test_a_branch_leaves_the_others_alone(sources: Sources, tmp_path: Path) -> None:
+    model = make_model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    validation = held_back(sources, RECIPE.pairs)["audio"]
+    settings = SHORT.branches.audio
+    train_speech_branch(model, sources.speech, np.arange(7), validation, settings, tmp_path)
+    moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
     assert moved
-    assert all(name.startswith(branch) for name in moved)
+    assert all(
+        name.startswith(("layer_statistics.audio.", "opinion_heads.audio.")) for name in moved
+    )
 
 
 def test_a_branch_of_sound_learns_from_the_given_clips_alone(sources: Sources) -> None:
-    plan = speech_plan(sources.speech, np.array([1, 4, 5]), [])
+    batches = speech_batches(sources.speech, np.array([1, 4, 5]), BRANCHES.audio, 0)
     for epoch in range(3):
-        seen = [int(e.labels.argmax()) for batch in plan.batches(epoch) for e in batch]
+        seen = [int(clip.emotions[0]) for batch in batches(epoch) for clip in batch]
         assert sorted(seen) == [1, 4, 5], "each clip's emotion is its number"
 
 
 def test_a_speakers_mean_counts_every_emotion_alike() -> None:
     clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in (0, 0, 0, 1)]
-    speech = SpeechPart(clips, [constant_clips([1.0, 2.0, 3.0, 8.0])], {})
+    speech = constant_speech(clips, [1.0, 2.0, 3.0, 8.0])
     assert speaker_means(speech, np.arange(4))["c/a"].tolist() == [5.0, 5.0]
     assert speaker_means(speech, np.arange(2))["c/a"].tolist() == [1.5, 1.5]
 
@@ -188,12 +282,12 @@ def test_a_speakers_mean_counts_every_emotion_alike() -> None:
 def test_clips_are_moved_between_the_means_of_speakers() -> None:
     clips = [SpeechClip(Path(), "c", "ab"[e // 2], "", e, "train") for e in range(4)]
     values = [0.0, 2.0, 10.0, 14.0]
-    plan = speech_plan(SpeechPart(clips, [constant_clips(values)], {}), np.arange(4), [])
-    batches = (batch for epoch in range(60) for batch in plan.batches(epoch))
+    batches = speech_batches(constant_speech(clips, values), np.arange(4), BRANCHES.audio, 0)
+    drawn = (clip for epoch in range(60) for batch in batches(epoch) for clip in batch)
     towards = []
-    for example in (example for batch in batches for example in batch):
-        row = int(example.labels.argmax())
-        sound = example.turns[0].tokens["audio"].values
+    for clip in drawn:
+        row = int(clip.emotions[0])
+        sound = clip.turns[0].tokens["audio"].values
         assert (sound == sound[0, 0]).all()
         gap = 11.0 if row < 2 else -11.0
         towards.append((float(sound[0, 0]) - values[row]) / gap)
@@ -202,51 +296,56 @@ def test_clips_are_moved_between_the_means_of_speakers() -> None:
     assert np.mean(np.array(towards) > 0) == pytest.approx(0.25, abs=0.08)
 
 
-def test_a_branch_judges_as_the_network_says_of_a_modality_alone(sources: Sources) -> None:
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_branch_says_what_the_network_says_of_its_modality(
+    sources: Sources, modality: str
+) -> None:
     model = make_model().eval()
-    examples = evaluation_examples(sources)["text"]
-    said = model(collate([e.turns for e in examples], DIMS)).unimodal_logits["text"]
-    real = [len(e.turns) for e in examples]
-    expected = [i for row, n in zip(said.argmax(-1).tolist(), real, strict=True) for i in row[:n]]
-    assert Branch(model, "text").eval().judge(examples) == expected
+    dialogues = held_back(sources, RECIPE.pairs)[modality]
+    branch = Branch(model, modality).eval()
+    alone = predict_dialogues(branch, dialogues, branch.dims)
+    whole = predict_dialogues(model, dialogues, DIMS)
+    torch.testing.assert_close(alone.logits, whole.unimodal_logits[modality])
 
 
 def test_the_statistics_of_sound_are_standardised_by_all_training_tokens(sources: Sources) -> None:
     model = make_model()
-    set_layer_statistics(model, sources.speech, range(len(sources.speech.clips)))
-    clips = [v.tokens(row).values for v in sources.speech.variants for row in range(len(v))]
-    expected = np.stack([clip.mean(axis=0) for clip in clips]).mean(axis=0)
+    set_layer_statistics(model, sources.speech, np.arange(7))
+    clips = [clip.turns[0].tokens["audio"] for v in sources.speech.variants for clip in v]
+    means = [clip.values.astype(np.float32).mean(axis=0) for clip in clips]
+    expected = np.stack(means).mean(axis=0)
     found = model.state_dict()["layer_statistics.audio.mean"][: len(expected)]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_a_soup_is_the_mean_of_its_weights() -> None:
-    first, second = {"w": torch.tensor([1.0, 4.0])}, {"w": torch.tensor([3.0, 0.0])}
-    assert mean_of([{**first, "n": torch.tensor(1)}, {**second, "n": torch.tensor(2)}]) == {
-        "w": pytest.approx([2.0, 2.0]),
-        "n": 1,
-    }
+def test_a_soup_is_the_mean_of_its_weights(tmp_path: Path) -> None:
+    for name, weights in (("a", [1.0, 4.0]), ("b", [3.0, 0.0])):
+        (tmp_path / name).mkdir()
+        state = {"w": torch.tensor(weights), "n": torch.tensor(int(weights[0]))}
+        save_tensors(state, tmp_path / name / BEST_FILE)
+    found = mean_weights([tmp_path / "a", tmp_path / "b"])
+    assert found["w"].tolist() == [2.0, 2.0]
+    assert found["n"] == 1
 
 
-def test_loss_teaches_a_lone_modality_its_own_opinion() -> None:
+def test_loss_teaches_a_lone_modality_its_own_decision() -> None:
     torch.manual_seed(0)
     logits, audio, text = torch.randn(2, 2, 7), torch.randn(2, 2, 7), torch.randn(2, 2, 7)
-    labels = np.stack([one_hot(1), one_hot(4)])
-    tokens = Tokens(np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
+    tokens = constant(0.0, 1, 4)
     lone, both = TurnFeatures({"text": tokens}), TurnFeatures({"text": tokens, "audio": tokens})
-    two_turns = Example((lone, both), labels, {"text": labels})
-    one_turn = Example((TurnFeatures({"audio": tokens}),), labels[:1], {"audio": labels[:1]})
+    dialogues = [dialogue(0, [1, 4], lone, both), single("audio", 1, 1, tokens)]
+    batch = collate([d.turns for d in dialogues], {"audio": 4, "text": 4})
     unimodal_logits = {"audio": audio.requires_grad_(), "text": text.requires_grad_()}
-    found = example_loss(
-        Prediction(logits, torch.zeros(2, 2, 3), unimodal_logits), [two_turns, one_turn]
-    )
-    truth = torch.from_numpy(np.stack([*labels, labels[0]]))
+    prediction = Prediction(logits, torch.zeros(2, 2, 3), unimodal_logits)
+    targets = targets_of(dialogues)
+    found = fusion_loss(prediction, batch, targets, RECIPE.fusion)
+    truth = targets.clone()
     truth[0] = 0.1 * truth[0] + 0.9 * text[0, 0].softmax(dim=0)
     truth[2] = 0.1 * truth[2] + 0.9 * audio[1, 0].softmax(dim=0)
     decided = torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]])
     expected = F.cross_entropy(decided, truth, label_smoothing=0.05)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert not found.requires_grad  # the unimodal_logits are the teacher, and are not taught
+    assert not found.requires_grad  # the branches are the teacher, and are not taught
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -256,8 +355,7 @@ def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modal
     branch = Branch(model, modality)
     assert not any(weight.requires_grad for weight in branch.parameters())
     assert any(weight.requires_grad for weight in model.parameters())
-    (example,) = evaluation_examples(sources)[modality][:1]
-    batch = collate([example.turns], DIMS)
+    batch = collate([held_back(sources, RECIPE.pairs)[modality][0].turns], DIMS)
     parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
     fused = model.fuse({m: part.rows(torch.tensor([0])) for m, part in parts.items()})
     opinion = model.opinion_heads[modality](fused.utterances)
@@ -265,25 +363,28 @@ def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modal
 
 
 def test_words_are_taught_what_their_encoder_says_instead_of_labels(sources: Sources) -> None:
-    train = {plan.modality: plan for plan in branch_plans(sources, evaluation_examples(sources))}
-    soft_targets = [example for batch in train["text"].batches(0) for example in batch]
-    assert len(soft_targets) == 2
-    for example in soft_targets:
-        np.testing.assert_array_equal(example.unimodal_logits["text"], np.float32(1 / 7))
-    judged = evaluation_examples(sources)["text"]
-    assert [e.labels.argmax(axis=1).tolist() for e in judged] == [[0, 1, 2, 3], [4, 5, 6]]
+    settings = RECIPE.fusion.model_copy(update={"faces_per_epoch": 1})
+    plan = epoch_batches(sources, settings, RECIPE.pairs, np.random.default_rng(0))
+    taught = [d for batch in plan for d in batch if len(d.turns) > 1]
+    assert len(taught) == 2
+    for item in taught:
+        np.testing.assert_array_equal(item.targets, np.float32(1 / 7))
+    judged = held_back(sources, RECIPE.pairs)["text"]
+    assert [d.emotions.tolist() for d in judged] == [[0, 1, 2, 3], [4, 5, 6]]
 
 
-def test_opinions_of_words_are_those_of_the_tuned_classifier(tmp_path: Path) -> None:
+def test_soft_targets_of_words_are_those_of_the_tuned_classifier(tmp_path: Path) -> None:
     torch.manual_seed(0)
     head = nn.Linear(6, 7)
     save_tensors(head.state_dict(), tmp_path / "head.safetensors")
-    cache = make_cache([3, 1, 0], 6)
-    found = text_unimodal_logits(cache, tmp_path / "head.safetensors")
-    means = [torch.from_numpy(cache.tokens(row).values).mean(dim=0) for row in range(2)]
+    turns = [TurnFeatures({"text": noise(count, 6)}) for count in (3, 1)]
+    (found,) = soft_targets_of_words([dialogue(0, [2, 3], *turns)], tmp_path / "head.safetensors")
+    values = [turn.tokens["text"].values.astype(np.float32) for turn in turns]
+    means = torch.stack([torch.from_numpy(value).mean(dim=0) for value in values])
     with torch.no_grad():
-        expected = head(torch.stack([*means, torch.zeros(6)])).softmax(dim=1)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+        expected = head(means).softmax(dim=1)
+    np.testing.assert_allclose(found.targets, expected, atol=1e-6)
+    assert found.emotions.tolist() == [2, 3]
 
 
 def test_hidden_word_pieces_leave_special_ones_and_padding_alone() -> None:
@@ -293,7 +394,7 @@ def test_hidden_word_pieces_leave_special_ones_and_padding_alone() -> None:
     ids[:, 0], ids[:, 20], ids[:, 30:] = 101, 102, 0
     mask = ids > 0
     batch = TextBatch(ids, torch.zeros_like(ids), mask, [1] * 50, [19] * 50, [])
-    changed = hide_pieces(batch, cast(TextEncoder, SimpleNamespace(tokenizer=tokenizer)))
+    changed = hide_pieces(batch, cast(TextEncoder, SimpleNamespace(tokenizer=tokenizer)), 0.1)
     hidden = changed.ids != ids
     assert (changed.ids[hidden] == 103).all()
     assert (ids[hidden] == 7).all()
@@ -301,15 +402,11 @@ def test_hidden_word_pieces_leave_special_ones_and_padding_alone() -> None:
     assert (batch.ids == ids).all()
 
 
-def test_text_dialogues_leave_out_turns_without_words(sources: Sources) -> None:
-    example = text_example(sources.text, 1)
-    assert len(example.turns) == len(example.labels) == 3
-
-
-def test_without_keeps_the_named_modalities(sources: Sources) -> None:
-    pair = PairSampler(sources, np.random.default_rng(0), augmented=False).matched(2)
-    alone = without(pair, ("visual",))
-    assert set(alone.turns[0].tokens) == set(alone.unimodal_logits) == {"visual"}
+def test_only_the_named_modalities_are_kept(sources: Sources) -> None:
+    pair = make_sampler(sources, 0).matched(2)
+    alone = pair.only(("visual",))
+    assert set(alone.turns[0].tokens) == {"visual"}
+    assert alone.targets.tolist() == pair.targets.tolist()
 
 
 def test_speaker_changes() -> None:
@@ -389,17 +486,51 @@ def test_schedule_rises_then_falls_to_zero() -> None:
     assert factors[100] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_token_cache_is_computed_once(tmp_path: Path) -> None:
-    spans = np.array([[0, 1], [1, 2]], np.float32)
-    made = [
-        Tokens(np.ones((2, 3), np.float32), spans),
-        Tokens(np.zeros((0, 3), np.float32), spans[:0]),
+def test_tokens_are_computed_once_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    rows = [FeatureRow(UtteranceKey("train", i, 0), None, "", i % 7, 0.0) for i in range(600)]
+    asked: list[range] = []
+
+    def encode(positions: range) -> list[Tokens]:
+        asked.append(positions)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return [constant(i, i % 3, 2) for i in positions]
+
+    def store() -> FeatureStore:
+        return store_tokens(tmp_path, rows, "audio", TokenShape(dim=2), {"name": "any"}, encode)
+
+    with pytest.raises(KeyboardInterrupt):
+        store()
+    store()
+    assert [(part.start, part.stop) for part in asked] == [
+        *[(0, 256), (256, 512)],
+        *[(256, 512), (512, 600)],
     ]
-    first = cached_tokens(tmp_path / "cache", lambda: made)
-    again = cached_tokens(tmp_path / "cache", lambda: pytest.fail("computed twice"))
-    assert len(first) == len(again) == 2
-    assert np.array_equal(again.tokens(0).values, made[0].values)
-    assert len(again.tokens(1)) == 0
+    dialogues = load_dialogues([store()], "train", ["audio"])
+    assert len(asked) == 4
+    mapped = memory_mapped(dialogues, "audio", tmp_path)
+    for number, (before, after) in enumerate(zip(dialogues, mapped, strict=True)):
+        assert after.emotions.tolist() == [number % 7]
+        assert ("audio" in after.turns[0].tokens) == (number % 3 > 0)
+        if number % 3:
+            found, expected = (d.turns[0].tokens["audio"] for d in (after, before))
+            assert found.values.tolist() == [[number, number]] * (number % 3)
+            assert np.array_equal(found.spans, expected.spans)
+            assert isinstance(found.values.base, np.memmap)
+
+
+def test_turns_without_words_are_left_out(tmp_path: Path) -> None:
+    rows = [FeatureRow(UtteranceKey("train", i // 2, i), "A", "", 1, 0.0) for i in range(6)]
+    store = store_tokens(
+        tmp_path,
+        rows,
+        "text",
+        TokenShape(dim=2),
+        {"name": "any"},
+        lambda positions: [constant(i, int(i > 2), 2) for i in positions],
+    )
+    kept = turns_with_words(store, "train")
+    assert [[key.utterance_id for key in d.keys] for d in kept] == [[3], [4, 5]]
 
 
 def test_noise_has_the_ratio_asked_for() -> None:
@@ -485,17 +616,15 @@ def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
     clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in truth]
     novelty = 9 * torch.rand(8000, generator=generator)
     judged = LeftOut("corpus", clips, 0.8 * honest * ((1 + novelty) ** 0.7)[:, None], novelty)
-    found = fit_temperatures(model, sources, [judged])
+    found = fit_temperatures(model, held_back(sources, RECIPE.pairs), [judged])
     assert len(found.decision) == 7
     assert set(found.alone) == set(DIMS)
     assert found.growth == {"audio": pytest.approx(0.7, rel=0.08)}
     assert found.alone["audio"] == pytest.approx(0.8, rel=0.08)
     # The decision on sound alone keeps its ratio to what the branch says.
-    examples = evaluation_examples(sources)["audio"]
-    with torch.no_grad():
-        said = model(collate([e.turns for e in examples], DIMS))
-    labels = np.concatenate([e.labels.argmax(axis=1) for e in examples])
-    ratio = fit_temperature(said.logits[:, 0], labels) / fit_temperature(
-        said.unimodal_logits["audio"][:, 0], labels
+    said = predict_dialogues(model, held_back(sources, RECIPE.pairs)["audio"], DIMS)
+    labels = np.arange(7)
+    ratio = fit_temperature(said.logits, labels) / fit_temperature(
+        said.unimodal_logits["audio"], labels
     )
     assert found.decision["audio"] == pytest.approx(ratio * found.alone["audio"], rel=1e-4)

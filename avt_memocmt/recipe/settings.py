@@ -1,0 +1,161 @@
+"""The settings of the recipe of the shipped weights; `embedded.yaml` holds their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from avt_memocmt.config import Count, Fraction, Positive, Section, TrainingConfig
+from avt_memocmt.config_file import read_yaml, validation_problems
+from avt_memocmt.errors import AvtError
+
+EMBEDDED_RECIPE = Path(__file__).parent / "embedded.yaml"
+
+
+class StageConfig(TrainingConfig):
+    """One training of the recipe."""
+
+    patience: Positive = 1000
+    """More than any stage has epochs: all are run."""
+    batch: Positive
+    """Examples of one step: dialogues, clips, faces or lines."""
+    runs: Positive = 1
+    """Trainings in different orders of the data, which are averaged."""
+
+
+class TeacherConfig(StageConfig):
+    """The larger network that teaches the text encoder."""
+
+    tuned_layers: Positive
+    """Its upper layers, which are trained; what the lower ones make of a line is computed once."""
+
+
+class TextStageConfig(StageConfig):
+    """Fine-tuning of the text encoder."""
+
+    distillation: Fraction
+    """Share of the teacher's probabilities in the target; the rest is the label."""
+    drop_context: Fraction
+    """Share of the lines that lose their context."""
+    drop_speakers: Fraction
+    """Share of the other lines that lose who spoke the context."""
+    hidden_pieces: Fraction
+    """Share of the word pieces, context included, that are hidden behind [MASK]."""
+
+
+class FaceRoundConfig(StageConfig):
+    """One rise and fall of the learning rate (warm restarts, Loshchilov and Hutter 2017)."""
+
+    small_epochs: Count
+    """First epochs, on pictures enlarged to 64 px; the others are on 80 px. Small ones first, they
+    are faster (Tan and Le 2021, section 4.2).
+    """
+
+
+class FaceStageConfig(Section):
+    """Training of the face network."""
+
+    rounds: tuple[FaceRoundConfig, ...]
+    """Each starts from the chosen weights of the one before."""
+    balance: Fraction
+    """Exponent of the inverse class frequency by which rows are drawn: 0 as is, 1 balanced."""
+    aligned_share: Fraction
+    """Share of the training pictures that went through detection and alignment, as in predict."""
+    variants: Count
+    """Augmented variants of every training picture that the fusion learns from."""
+
+
+class SpeechBranchConfig(StageConfig):
+    """Training of the branch of sound."""
+
+    exchanged: Fraction
+    """Share of the clips that are moved from their speaker's mean towards another's: what tells
+    speakers, rooms and corpora apart then tells little of the emotion.
+    """
+    variants: Count
+    """Augmented variants of every training clip."""
+    folds: Positive
+    """Trainings without some speakers of each corpus, on which the confidence is calibrated; each
+    speaker is left out of one.
+    """
+
+
+class BranchesConfig(Section):
+    """Training of each modality's branch before the fusion."""
+
+    audio: SpeechBranchConfig
+    visual: StageConfig
+    text: StageConfig
+
+
+class FusionStageConfig(StageConfig):
+    """Training of the fusion; `batch` counts clips and pairs."""
+
+    batch_dialogues: Positive
+    batch_faces: Positive
+    clips_per_epoch: Positive
+    """Every clip also comes as the voice of one synthetic pair, and every dialogue once."""
+    faces_per_epoch: Positive
+    spoken_words: Fraction
+    """Share of the clips with known words that keep them."""
+    distillation: Fraction
+    """Share of the branch's probabilities in the target of a turn with one modality."""
+
+
+class Evidence(Section):
+    """How much each modality counts in the target of a pair."""
+
+    audio: Fraction
+    visual: Fraction
+    text: Fraction
+
+
+class PairsConfig(Section):
+    """Which synthetic pairs are drawn for training."""
+
+    mismatched: Fraction
+    """Share whose face or line shows another emotion than the voice."""
+    evidence: Evidence
+    misheard: Fraction
+    """Share whose face and line agree on another emotion than the voice."""
+    misheard_evidence: Evidence
+    """The evidence in these: a voice unlike any that was trained on is judged wrong
+    that often, and the voices of the pairs are those that its branch was trained on.
+    """
+    face_balance: Fraction
+    """Exponent of the inverse class frequency by which faces are drawn: 0 as is, 1 balanced."""
+
+
+class NoveltyConfig(Section):
+    """How the out-of-distribution score of sound is fitted."""
+
+    components: Positive
+    """Principal components of the statistics in which corpora are told apart."""
+    principal: Positive
+    """The first of them, which are directions by themselves."""
+
+
+class RecipeConfig(Section):
+    """All stages of the recipe."""
+
+    text_teacher: TeacherConfig
+    text: TextStageConfig
+    face: FaceStageConfig
+    branches: BranchesConfig
+    fusion: FusionStageConfig
+    pairs: PairsConfig
+    novelty: NoveltyConfig
+
+
+def load_recipe(path: Path = EMBEDDED_RECIPE) -> RecipeConfig:
+    """Read and validate a recipe.
+
+    Raises:
+        AvtError: the file is missing, is not YAML, or has an unknown key or a value out of range;
+            the message names the key.
+    """
+    try:
+        return RecipeConfig.model_validate(read_yaml(path, "the recipe"))
+    except ValidationError as error:
+        raise AvtError(f"{path}: {validation_problems(error)}.") from error

@@ -1,0 +1,263 @@
+"""What the recipe learns from: three corpora, encoded once and read from feature stores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avt_memocmt.config import Config, TokenShape
+from avt_memocmt.data.corpora import Faces, Part, SpeechClip, ferplus_faces, speech_clips
+from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
+from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.labelled_dialogues import (
+    LabelledDialogue,
+    dialogue_of_rows,
+    load_dialogues,
+)
+from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.errors import AvtError
+from avt_memocmt.features.base import Tokens
+from avt_memocmt.features.extract_audio_features import make_audio_encoder
+from avt_memocmt.features.extract_text_features import make_text_encoder
+from avt_memocmt.features.extract_visual_features import FaceCnnEncoder, make_visual_encoder
+from avt_memocmt.features.text_encoder import TextInput
+from avt_memocmt.models.heads import statistics
+from avt_memocmt.preprocessing.audio_preprocess import load_audio
+from avt_memocmt.recipe.face import aligned_pictures, augment, to_input
+from avt_memocmt.recipe.settings import RecipeConfig
+from avt_memocmt.recipe.speech_augmentation import augment_speech
+from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
+from avt_memocmt.recipe.text import TEXT_HEAD_FILE, meld_rows, soft_targets_of_words
+
+SHORTEST_CROP = 50
+"""Tokens, one second."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Sentences of sound, with their words where these are known.
+
+    Attributes:
+        clips: what each is.
+        variants: a dialogue of one turn for each clip: as recorded, then in augmented variants.
+    """
+
+    clips: list[SpeechClip]
+    variants: list[list[LabelledDialogue]]
+
+    @cached_property
+    def statistics(self) -> torch.Tensor:
+        """float32 [variants, clips, 2 * width of a token], of the sound of every clip."""
+        return torch.stack([torch.cat([_statistics(d) for d in v]) for v in self.variants])
+
+    def draw(
+        self, row: int, generator: np.random.Generator, modalities: Collection[str] = ("audio",)
+    ) -> LabelledDialogue:
+        """A random variant of a clip, cut to a random part of at least half its length."""
+        variant = self.variants[int(generator.integers(len(self.variants)))]
+        clip = variant[row].only(modalities)
+        tokens = clip.turns[0].tokens["audio"]
+        if len(tokens) < SHORTEST_CROP:
+            return clip
+        length = max(SHORTEST_CROP, int(len(tokens) * generator.uniform(0.5, 1.0)))
+        first = int(generator.integers(len(tokens) - length + 1))
+        part = slice(first, first + length)
+        spans = tokens.spans[part] - tokens.spans[first, 0]
+        return with_tokens(clip, "audio", Tokens(tokens.values[part], spans))
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The three corpora of one part.
+
+    Attributes:
+        speech: sentences of sound.
+        faces: a dialogue of one turn, a video of one frame, for each picture: as it is, then in
+            augmented variants. Votes are the targets; the label is the majority, where there is
+            one.
+        dialogues: MELD's, without the turns that have no words.
+        lines: those turns again, each alone and encoded without context.
+    """
+
+    speech: Speech
+    faces: list[list[LabelledDialogue]]
+    dialogues: list[LabelledDialogue]
+    lines: list[LabelledDialogue]
+
+    def draw_faces(
+        self, count: int, balance: float, generator: np.random.Generator
+    ) -> list[LabelledDialogue]:
+        """Random variants of random pictures, those of rarer votes more often.
+
+        Args:
+            count: of pictures, which can come twice.
+            balance: exponent of the inverse class frequency: 0 = as is, 1 = balanced.
+            generator: source of randomness.
+        """
+        votes = np.concatenate([face.targets for face in self.faces[0]]).astype(np.float64)
+        chances = votes @ (votes.mean(axis=0) ** -balance)
+        rows = generator.choice(len(votes), count, p=chances / chances.sum())
+        variants = generator.integers(len(self.faces), size=count)
+        return [self.faces[v][row] for v, row in zip(variants, rows, strict=True)]
+
+
+def load_sources(
+    data: Path, part: Part, config: Config, recipe: RecipeConfig, work: Path
+) -> Sources:
+    """The three corpora of one part, by the text encoder and the face CNN that lie in `work`."""
+    dialogues, lines = _load_text(data, part, config, work)
+    return Sources(
+        load_speech(data, part, config, recipe, work),
+        _load_faces(data, part, config, recipe, work),
+        dialogues,
+        lines,
+    )
+
+
+def load_speech(data: Path, part: Part, config: Config, recipe: RecipeConfig, work: Path) -> Speech:
+    """The speech corpora as they are, and for training in augmented variants."""
+    clips = [clip for clip in speech_clips(data) if clip.part == part]
+    rows = [
+        FeatureRow(UtteranceKey(part, i, 0), speaker_of(clip), clip.text, clip.emotion, seconds)
+        for i, clip in enumerate(clips)
+        for seconds in [SECONDS_PER_WORD * max(1, len(clip.text.split()))]
+    ]
+    words = _store_text(work / "features" / f"speech_{part}_words", rows, config, work)
+    encoder = make_audio_encoder(config.audio.encoder)
+
+    def variant(number: int) -> list[LabelledDialogue]:
+        def encode(positions: range) -> list[Tokens]:
+            generator = np.random.default_rng((number, positions.start))
+            found: list[Tokens] = []
+            for first in range(positions.start, positions.stop, 16):
+                some = clips[first : min(first + 16, positions.stop)]
+                waves = [load_audio(clip.path) for clip in some]
+                if number:
+                    waves = [augment_speech(wave, generator) for wave in waves]
+                found += encoder.encode(waves)
+            return found
+
+        store = store_tokens(
+            work / "features" / f"speech_{part}_{number}",
+            rows,
+            "audio",
+            TokenShape(encoder.dim, encoder.layers),
+            encoder.identity,
+            encode,
+        )
+        dialogues = load_dialogues([store, words], part, ["audio", "text"])
+        return memory_mapped(dialogues, "audio", store.folder)
+
+    count = recipe.branches.audio.variants if part == "train" else 0
+    return Speech(clips, [variant(number) for number in range(count + 1)])
+
+
+def speaker_of(clip: SpeechClip) -> str:
+    """Who speaks, by a name that no other corpus uses."""
+    return f"{clip.corpus}/{clip.speaker}"
+
+
+def with_tokens(clip: LabelledDialogue, modality: str, tokens: Tokens) -> LabelledDialogue:
+    """A dialogue of one turn with other tokens of one modality."""
+    (turn,) = clip.turns
+    return replace(clip, turns=(replace(turn, tokens={**turn.tokens, modality: tokens}),))
+
+
+def _statistics(clip: LabelledDialogue) -> torch.Tensor:
+    values = clip.turns[0].tokens["audio"].values.astype(np.float32)
+    tokens = torch.from_numpy(values)[None]
+    return statistics(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool))
+
+
+def _load_text(
+    data: Path, part: Part, config: Config, work: Path
+) -> tuple[list[LabelledDialogue], list[LabelledDialogue]]:
+    """MELD's dialogues in context, and their lines alone."""
+    dialogues = meld_rows(data, part)
+    rows = [row for dialogue in dialogues for row in dialogue]
+    words = [turn.words for d in dialogues for turn in dialogue_of_rows(d).turns]
+    folder = work / "features"
+    in_context = _store_text(folder / f"text_{part}_context", rows, config, work, words)
+    alone = _store_text(folder / f"text_{part}_alone", rows, config, work)
+    taught = soft_targets_of_words(turns_with_words(in_context, part), work / TEXT_HEAD_FILE)
+    lines = [line for d in turns_with_words(alone, part) for line in d.single_turns()]
+    return taught, lines
+
+
+def turns_with_words(store: FeatureStore, part: Part) -> list[LabelledDialogue]:
+    """The stored dialogues without the turns that have no text tokens."""
+    loaded = load_dialogues([store], part, ["text"])
+    kept = [d.select([i for i, turn in enumerate(d.turns) if turn.tokens]) for d in loaded]
+    return [dialogue for dialogue in kept if dialogue.turns]
+
+
+def _store_text(
+    folder: Path,
+    rows: Sequence[FeatureRow],
+    config: Config,
+    work: Path,
+    words: Sequence[TextInput] | None = None,
+) -> FeatureStore:
+    """Encode the words of some rows: `words`, or those of the rows without context."""
+    encoder = make_text_encoder(config.text, work)
+    said = words or [TextInput(row.text, (), row.duration) for row in rows]
+    return store_tokens(
+        folder,
+        rows,
+        "text",
+        TokenShape(encoder.dim),
+        encoder.identity,
+        lambda positions: encoder.encode([said[i] for i in positions]),
+    )
+
+
+def _load_faces(
+    data: Path, part: Part, config: Config, recipe: RecipeConfig, work: Path
+) -> list[list[LabelledDialogue]]:
+    """FER+ as it is, and for training in augmented variants."""
+    faces = ferplus_faces(data, part)
+    pictures = aligned_pictures(faces, work / f"ferplus_{part}_aligned.npy")
+    encoder = make_visual_encoder(config.visual.encoder, work)
+    if not isinstance(encoder, FaceCnnEncoder):
+        raise AvtError(
+            "the recipe trains on FER+ with the face CNN; set visual.encoder to face-cnn."
+        )
+    network = encoder.network
+    span = np.array([[0.0, 0.25]], np.float32)
+
+    def variant(number: int) -> list[LabelledDialogue]:
+        @torch.no_grad()
+        def encode(positions: range) -> list[Tokens]:
+            torch.manual_seed(len(pictures) * number + positions.start)
+            inputs = to_input(pictures[positions.start : positions.stop])
+            values = network.features(augment(inputs) if number else inputs).numpy()
+            return [Tokens(value[None], span) for value in values]
+
+        store = store_tokens(
+            work / "features" / f"faces_{part}_{number}",
+            _face_rows(faces, part),
+            "visual",
+            TokenShape(encoder.dim),
+            encoder.identity,
+            encode,
+        )
+        loaded = load_dialogues([store], part, ["visual"])
+        pairs = zip(loaded, faces.votes[:, None], strict=True)
+        return [replace(face, soft_targets=votes) for face, votes in pairs]
+
+    count = recipe.face.variants if part == "train" else 0
+    return [variant(number) for number in range(count + 1)]
+
+
+def _face_rows(faces: Faces, part: Part) -> list[FeatureRow]:
+    majority: NDArray[np.int64] = faces.majority
+    return [
+        FeatureRow(UtteranceKey(part, i, 0), None, "", int(emotion), 0.25)
+        for i, emotion in enumerate(majority)
+    ]
