@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.pretrained import packaged_path
 from avt_memocmt.recipe.settings import FaceRoundConfig, FaceStageConfig
 from avt_memocmt.training.trainer import Trainer, seed_everything
+
+_log = logging.getLogger(__name__)
 
 SMALL_SIDE, LARGE_SIDE = 64, 80
 """Pixels to which pictures are enlarged while training. Epochs are judged at the network's own
@@ -49,7 +52,7 @@ def aligned_pictures(faces: Faces, cache: Path) -> NDArray[np.uint8]:
         )
         crops[row] = small[0, 0].round().clamp(0, 255).byte().numpy()
         if row % 5000 == 4999:
-            print(f"  aligned {row + 1} of {len(faces)} faces", flush=True)
+            _log.info("aligned %d of %d faces", row + 1, len(faces))
     unfinished = cache.with_suffix(".part.npy")
     np.save(unfinished, crops)
     unfinished.replace(cache)

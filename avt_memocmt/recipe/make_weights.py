@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from avt_memocmt.recipe.sources import Speech, load_sources
 from avt_memocmt.recipe.temperatures import fit_temperatures
 from avt_memocmt.recipe.test_scores import report_scores
 from avt_memocmt.recipe.text import train_text
+
+_log = logging.getLogger(__name__)
 
 
 def make_weights(
@@ -66,7 +69,7 @@ def make_weights(
     scores["fusion"] = validation_scores(model, chosen_by, model.widths)
     left_out = []
     for fold in folds(train.speech.clips, recipe.branches.audio.folds):
-        print(f"the branch of sound without {fold.name}", flush=True)
+        _log.info("training the branch of sound without %s", fold.name)
         stage = work / f"without_{fold.name}"
         left_out.append(
             evaluate_fold(train.speech, validation.speech, config, recipe, fold, stage, seed)

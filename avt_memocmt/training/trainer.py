@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import random
@@ -29,6 +30,7 @@ from avt_memocmt.models.checkpoint import load_into, save_tensors
 BEST_FILE = "best.safetensors"
 
 _console = Console(stderr=True)
+_log = logging.getLogger(__name__)
 
 
 def seed_everything(seed: int) -> None:
@@ -228,7 +230,7 @@ class Trainer:
     def _write(
         self, entry: dict[str, Any], better: nn.Module | None, writer: SummaryWriter
     ) -> None:
-        print(json.dumps(entry), flush=True)
+        _log.info(json.dumps(entry))
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         for name, value in entry.items():
@@ -266,4 +268,4 @@ class Trainer:
         self.epoch, self.best, self.best_epoch = (
             state[name] for name in ("epoch", "best", "best_epoch")
         )
-        print(f"resumed after epoch {self.epoch}", flush=True)
+        _log.info("resumed after epoch %d", self.epoch)
