@@ -16,12 +16,12 @@ JSON_FILE, TABLE_FILE = "faithfulness.json", "faithfulness.md"
 
 
 def check_explanations(
-    manifest: Annotated[Path, typer.Argument(help="A CSV as of evaluate-manifest.")],
+    manifest: Annotated[Path, typer.Argument(help="A CSV like that of evaluate-manifest.")],
     out: Annotated[Path, typer.Option(help="Folder for the table.")],
     limit: Annotated[int, typer.Option(min=1, help="About how many rows are checked.")] = 100,
     checkpoint: Checkpoint = "embedded",
 ) -> None:
-    """Compare explanations of a manifest's rows with random ones, in one table."""
+    """Test the explanations of a manifest's rows against random ones; writes one table."""
     require_gradients(checkpoint)
     from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.data.manifest import read_manifest

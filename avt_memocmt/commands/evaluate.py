@@ -1,6 +1,6 @@
 """`evaluate-manifest`, `evaluate-features` and `evaluate-meld`: measure a checkpoint on labels.
 
-`evaluate` is all three by their options, and without any measures what config.yaml names.
+`evaluate` calls one of the three, by its options or by what config.yaml names.
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ def evaluate(
     encoders: Encoders = None,
     overrides: Overrides = None,
 ) -> None:
-    """evaluate-manifest, evaluate-features or evaluate-meld, by what is given.
+    """Measure a checkpoint on a manifest, on feature stores or on MELD.
 
-    Without --manifest, --features and --meld the data is what config.yaml names in paths.
+    Calls evaluate-manifest, evaluate-features or evaluate-meld. Unless told which, it measures the
+    features or else the MELD folder that config.yaml names in paths.
     """
     from avt_memocmt.data.feature_store import MANIFEST_FILE
 

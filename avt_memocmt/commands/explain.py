@@ -46,7 +46,7 @@ def explain(
     if media.suffix.lower() == ".csv":
         if not check or any(o is not None for o in (transcript, utterances, emotion)) or plus_plus:
             raise AvtError(f"{media} is a manifest; give it with --check and --limit alone.")
-        return check_explanations(media, out, limit, checkpoint)  # its call before it had a name
+        return check_explanations(media, out, limit, checkpoint)  # the older way to call it
     wanted = _numbers(utterances) if utterances is not None else frozenset(range(1, FIRST + 1))
     require_gradients(checkpoint)
     from avt_memocmt.emotions import emotion_index
