@@ -152,6 +152,11 @@ def test_reading_ends_after_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
         load(tmp_path, pickle.dumps([1.0]))
 
 
+def test_a_system_without_memory_limits_reads_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    unpickler._limit_memory(1)
+
+
 def test_the_child_process_imports_the_standard_library_alone() -> None:
     code = (
         "import runpy, sys; sys.argv.append('9');"

@@ -41,7 +41,7 @@ def load_pickle(path: Path) -> Any:
         if "error" in header:
             raise ValueError(header["error"])
         return _Builder(header["nodes"], raw).value(header["root"])
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
         raise AvtError(
             f"{path} is refused or damaged: {error}; a pack may hold only containers, text, "
             "numbers, NumPy arrays and torch tensors, so save it again as those, or get it again."

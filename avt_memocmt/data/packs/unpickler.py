@@ -4,7 +4,7 @@ It reads the pickle from stdin and writes what it holds to stdout. It imports no
 standard library, so that it starts in a few hundredths of a second and in little memory.
 
 A pickle can name any function and have it called. Here every name stands for a constructor of this
-module, which checks what it is given: no function of another module is ever called.
+module, which checks what it is given; no other function is ever called.
 
 The output is a JSON object behind its length (8 bytes, little-endian), then the raw bytes it refers
 to. "nodes" has every object once, so that shared objects stay shared: the kind, then the parts. A
@@ -153,8 +153,8 @@ def _bytes(data: Any = b"", encoding: Any = "latin-1") -> bytes:
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
     if not isinstance(storage, _Storage):
         raise RefusedError("it holds a torch tensor without a storage")
-    if _count((offset,)) + _count(size) + _count(stride) < 0 or len(size) != len(stride):
-        raise RefusedError("it holds a torch tensor of an impossible shape")
+    for numbers in ((offset,), size, stride):
+        _count(numbers)
     return _Tensor(storage, offset, size, stride)
 
 
