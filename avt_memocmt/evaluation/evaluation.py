@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
-from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
 from avt_memocmt.metrics.scores import (
     FAILED,
-    confusion,
-    f1_per_class,
     outcome_counts,
-    recall_per_class,
+    per_class,
     scores,
 )
 
@@ -140,13 +138,12 @@ class Evaluation:
             **scores(truth, predicted),
             "ece": self.ece,
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
-            "recall": recall_per_class(truth, predicted),
-            "f1": f1_per_class(truth, predicted),
+            **per_class(truth, predicted),
         }
 
     def report(self) -> dict[str, Any]:
         """The figures and what is behind them, ready for JSON."""
-        counts = confusion(self.truth, self.predicted)
+        counts = self.counts[:, :NUM_EMOTIONS].tolist()
         return {
             **self.figures(),
             "confusion": {"labels": list(EMOTIONS), "counts": counts},

@@ -62,22 +62,14 @@ def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float6
     }
 
 
-def recall_per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """Recall of each class that occurs in `truth`."""
-    support, recall, _ = _per_class(outcome_counts(truth, predicted))
-    return _named(recall, support)
-
-
-def f1_per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """F1 of each class that occurs in `truth`."""
-    support, _, f1 = _per_class(outcome_counts(truth, predicted))
-    return _named(f1, support)
-
-
-def confusion(truth: ArrayLike, predicted: ArrayLike) -> list[list[int]]:
-    """Counts [7, 7]: rows are the truth, columns the prediction; failed rows are left out."""
-    counts: list[list[int]] = outcome_counts(truth, predicted)[:, :NUM_EMOTIONS].tolist()
-    return counts
+def per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, dict[str, float]]:
+    """Under "recall" and "f1" the value of each class that occurs in `truth`."""
+    support, *values = _per_class(outcome_counts(truth, predicted))
+    present = np.flatnonzero(support)
+    return {
+        name: {EMOTIONS[i]: float(found[i]) for i in present}
+        for name, found in zip(("recall", "f1"), values, strict=True)
+    }
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
@@ -100,7 +92,3 @@ def _per_class(
     recall = hits / np.maximum(support, 1)
     f1 = 2 * hits / np.maximum(support + predictions, 1)
     return support, recall, f1
-
-
-def _named(values: NDArray[np.float64], support: NDArray[np.float64]) -> dict[str, float]:
-    return {EMOTIONS[i]: float(values[i]) for i in np.flatnonzero(support)}
