@@ -1,11 +1,13 @@
-"""What every encoder returns for an utterance: a sequence of tokens with their times."""
+"""What every encoder returns for an utterance, and the mask of a padded batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,8 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def length_mask(lengths: Tensor, count: int) -> Tensor:
+    """Bool [batch, count], True at the first places of each row, as many as its length says."""
+    return torch.arange(count, device=lengths.device) < lengths[:, None]

@@ -18,6 +18,7 @@ from torch import Tensor
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
+from avt_memocmt.features.base import length_mask
 from avt_memocmt.features.hub import hub_identity, load_hub_config, load_hub_model
 from avt_memocmt.features.whisper_encoder import (
     WhisperEncoder,
@@ -45,10 +46,7 @@ class WhisperAudioEncoder(AudioEncoder):
         super().__init__()
         self.encoder: WhisperEncoder = encoder or WhisperTinyEncoder()
         self.dim, self.layers, self.rate = self.encoder.dim, self.encoder.layers, self.encoder.rate
-        self.identity = {
-            "name": WHISPER,
-            "sha256": file_sha256(packaged_path(WHISPER)),
-        }
+        self.identity = {"name": WHISPER, "sha256": file_sha256(packaged_path(WHISPER))}
 
     @property
     def device(self) -> torch.device:
@@ -63,8 +61,10 @@ class WhisperAudioEncoder(AudioEncoder):
         """
         # A row without sound still attends to one token: softmax over nothing is not a number.
         heard = lengths.clamp(min=1)
-        hidden = self.encoder(self.encoder.log_mel(waveforms, heard), _mask(heard, waveforms))
-        return hidden.flatten(2), _mask(lengths, waveforms)
+        longest = token_count(waveforms.shape[1])
+        mask = length_mask(token_counts(heard), longest)
+        hidden = self.encoder(self.encoder.log_mel(waveforms, heard), mask)
+        return hidden.flatten(2), length_mask(token_counts(lengths), longest)
 
 
 class HubAudioEncoder(AudioEncoder):
@@ -107,20 +107,19 @@ class HubAudioEncoder(AudioEncoder):
     def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See `AudioEncoder`. Sound shorter than the front end's window is padded with silence."""
         waveforms = F.pad(waveforms, (0, max(0, self.minimum - waveforms.shape[1])))
-        steps = torch.arange(waveforms.shape[1], device=waveforms.device)
-        waveforms = self._normalized(waveforms, steps < lengths[:, None], lengths)
+        waveforms = self._normalized(waveforms, lengths)
         window = lengths.clamp(min=self.minimum)
         if self.padded:
-            mask = (steps < window[:, None]).long()
+            mask = length_mask(window, waveforms.shape[1]).long()
             tokens = self.model(waveforms, attention_mask=mask).last_hidden_state
         else:
             tokens = self._equal_lengths(waveforms, window)
         counts = self._counts(window) * (lengths > 0)
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
-        return tokens, positions < counts[:, None]
+        return tokens, length_mask(counts, tokens.shape[1])
 
-    def _normalized(self, waveforms: Tensor, valid: Tensor, lengths: Tensor) -> Tensor:
+    def _normalized(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Each clip at mean 0 and variance 1 if the front end asks for it; 0 beyond its end."""
+        valid = length_mask(lengths, waveforms.shape[1])
         waveforms = waveforms * valid
         if not self.normalize:
             return waveforms
@@ -156,12 +155,6 @@ def make_audio_encoder(config: EncoderConfig) -> AudioEncoder:
     if config.name == WHISPER:
         return WhisperAudioEncoder()
     return HubAudioEncoder(config.name, config.revision)
-
-
-def _mask(lengths: Tensor, waveforms: Tensor) -> Tensor:
-    """Bool [batch, tokens], True at the Whisper tokens of each clip."""
-    longest = token_count(waveforms.shape[1])
-    return torch.arange(longest, device=lengths.device) < token_counts(lengths)[:, None]
 
 
 def _receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.features.base import length_mask
 from avt_memocmt.features.ctranslate2_file import read_ctranslate2, whisper_variable
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.pretrained import packaged_path
@@ -115,8 +116,10 @@ class WhisperEncoder(nn.Module, ABC):
         Returns:
             Float [batch, 80, 2 * tokens], 100 frames/s; 0 beyond the end of a clip.
         """
-        lengths = _all_lengths(waveforms) if lengths is None else lengths
-        waveforms = waveforms * (_steps(waveforms.shape[1], lengths) < lengths[:, None])
+        if lengths is None:
+            samples = waveforms.shape[1]
+            lengths = torch.full((len(waveforms),), samples, device=waveforms.device)
+        waveforms = waveforms * length_mask(lengths, waveforms.shape[1])
         frames = 2 * token_counts(lengths)
         longest = 2 * token_count(waveforms.shape[1])
         # Silence on the right instead of a reflection: a clip may end anywhere in its row.
@@ -127,7 +130,7 @@ class WhisperEncoder(nn.Module, ABC):
         )
         power = spectrum.real.square() + spectrum.imag.square()
         mel = (self.filters @ power[..., :longest]).clamp(min=1e-10).log10()
-        valid = (_steps(longest, frames) < frames[:, None])[:, None]
+        valid = length_mask(frames, longest)[:, None]
         loudest = mel.masked_fill(~valid, -math.inf).amax(dim=(1, 2), keepdim=True)
         return ((torch.maximum(mel, loudest - 8.0) + 4.0) / 4.0).masked_fill(~valid, 0.0)
 
@@ -258,11 +261,3 @@ def mel_filters() -> NDArray[np.float32]:
     triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))
     filters: NDArray[np.float64] = np.maximum(triangles, 0.0) * 2.0 / (high - low)
     return filters.astype(np.float32)
-
-
-def _all_lengths(waveforms: Tensor) -> Tensor:
-    return torch.full((len(waveforms),), waveforms.shape[1], device=waveforms.device)
-
-
-def _steps(count: int, like: Tensor) -> Tensor:
-    return torch.arange(count, device=like.device)
