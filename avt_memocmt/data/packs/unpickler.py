@@ -42,7 +42,6 @@ MAX_DIMENSIONS = 4
 
 # Truth values, integers, floats, byte strings and text; no objects, records or dates.
 _DTYPE = re.compile(r"([<>=|]?)(b1|[iu][1248]|f(?:2|4|8|12|16)|[SU]\d{1,9})")
-_CONTAINERS = (dict, list, tuple)
 _FREE_OF_CHECKS = {bool, float, str, type(None)}
 _PLAIN = (*_FREE_OF_CHECKS, int)
 
@@ -230,15 +229,14 @@ class _Nodes:
 
     def _node(self, value: Any, depth: int) -> list[Any]:
         kind = type(value)
-        if kind in _CONTAINERS and depth >= MAX_DEPTH:
+        if kind in (dict, list, tuple) and depth >= MAX_DEPTH:
             raise RefusedError(f"it holds containers nested more than {MAX_DEPTH} deep")
         if kind is dict:
             keys, values = list(map(_checked_key, value)), list(value.values())
             return ["dict", *(self._references(items, depth + 1) for items in (keys, values))]
-        if kind in (list, tuple):
-            return [kind.__name__, self._references(value, depth + 1)]
-        if kind in (set, frozenset):
-            return [kind.__name__, self._references(list(map(_checked_key, value)), depth + 1)]
+        if kind in (list, tuple, set, frozenset):
+            items = value if kind in (list, tuple) else list(map(_checked_key, value))
+            return [kind.__name__, self._references(items, depth + 1)]
         if kind in (bytes, bytearray):
             self.raw.append(value)
             self._size += len(value)
@@ -256,13 +254,13 @@ class _Nodes:
 def _checked_key(key: Any) -> Any:
     """A key of a dictionary or member of a set, if it is cheap to hash and to compare."""
     parts = key if type(key) is tuple else (key,)
-    for part in parts[: MAX_KEY + 1]:
-        if type(part) not in (*_PLAIN, bytes) and getattr(part, "kind", None) != "scalar":
-            raise RefusedError(f"it holds a dictionary key of the type {type(key).__name__}")
-        if isinstance(part, str | bytes) and len(part) > MAX_KEY:
-            raise RefusedError(f"it holds a dictionary key of over {MAX_KEY} characters")
-    if len(parts) > MAX_KEY:
-        raise RefusedError(f"it holds a dictionary key of the type tuple of over {MAX_KEY} parts")
+    plain = (
+        type(part) in (*_PLAIN, bytes) or getattr(part, "kind", "") == "scalar" for part in parts
+    )
+    if len(parts) > MAX_KEY or not all(plain):
+        raise RefusedError(f"it holds a dictionary key of the type {type(key).__name__}")
+    if any(isinstance(part, str | bytes) and len(part) > MAX_KEY for part in parts):
+        raise RefusedError(f"it holds a dictionary key of over {MAX_KEY} characters")
     return key
 
 
