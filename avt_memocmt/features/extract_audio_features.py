@@ -31,8 +31,6 @@ from avt_memocmt.pretrained import file_sha256, packaged_path
 
 WHISPER = "whisper-tiny.en"
 
-__all__ = ["AudioEncoder", "HubAudioEncoder", "WhisperAudioEncoder", "make_audio_encoder"]
-
 
 class WhisperAudioEncoder(AudioEncoder):
     """The packaged Whisper tiny.en encoder, all five hidden states of each token."""
