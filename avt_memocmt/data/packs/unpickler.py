@@ -39,7 +39,6 @@ MAX_KEY = 1000
 """Characters or parts of a key."""
 
 MAX_DIMENSIONS = 4
-
 # Truth values, integers, floats, byte strings and text; no objects, records or dates.
 _DTYPE = re.compile(r"([<>=|]?)(b1|[iu][1248]|f(?:2|4|8|12|16)|[SU]\d{1,9})")
 _FREE_OF_CHECKS = {bool, float, str, type(None)}
@@ -104,10 +103,9 @@ class _Array:
         if not isinstance(dtype, _Dtype):
             raise RefusedError("it holds a NumPy array without a type")
         self.data, self.shape, self.order = _bytes(data), shape, "F" if order == "F" else "C"
-        self.code = dtype.order + dtype.code
-        if _count(shape) * dtype.item_size != len(self.data):
-            found = f"{_count(shape)} values in {len(self.data)} bytes"
-            raise RefusedError(f"it holds a NumPy array of {found}")
+        self.code, count, size = dtype.order + dtype.code, _count(shape), len(self.data)
+        if count * dtype.item_size != size:
+            raise RefusedError(f"it holds a NumPy array of {count} values in {size} bytes")
 
 
 class _Storage(NamedTuple):
