@@ -115,27 +115,6 @@ class TextConfig(Section):
     """
 
 
-class TemperatureConfig(Section):
-    """What logits are divided by, fitted on held-back data after training; 1 where not given."""
-
-    decision: dict[str, Above0] = {}
-    """Temperature of the decision, by the modalities of the turn, as "audio+text"."""
-    alone: dict[Modality, Above0] = {}
-    """Temperature of each modality's own decision."""
-    growth: dict[Modality, AtLeast0] = {}
-    """Exponent of 1 + novelty (`models/confidence.py`), a factor on both temperatures of a turn
-    with one modality; 0 where not given.
-    """
-
-    @model_validator(mode="after")
-    def _known_sets(self) -> TemperatureConfig:
-        for name in self.decision:
-            parts = name.split("+")
-            if parts != [m for m in MODALITIES if m in parts]:
-                raise ValueError(f"{name} is no set of modalities; write it as audio+visual+text")
-        return self
-
-
 class ModelConfig(Section):
     """The network after the encoders."""
 
@@ -163,8 +142,8 @@ class ModelConfig(Section):
     """True: past turns only (streaming). False: past and future turns (offline)."""
     dropout: Probability = 0.1
     """Dropout of both transformers while training."""
-    temperatures: TemperatureConfig = TemperatureConfig()
-    """Temperatures of the proposed network."""
+    statistics_dropout: tuple[Probability, Probability] = (0.3, 0.5)
+    """Dropout before and after the projection of an encoder's layer statistics while training."""
 
     @property
     def reach(self) -> int:

@@ -24,7 +24,7 @@ from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import bootstrap_intervals
 from avt_memocmt.metrics.scores import scores
-from avt_memocmt.models.confidence import grown
+from avt_memocmt.models.confidence import temperature_scale
 from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
 from avt_memocmt.recipe.settings import load_recipe
 from avt_memocmt.recipe.sources import load_speech, speaker_of
@@ -47,8 +47,8 @@ def calibrated(judged: list[LeftOut]) -> dict[str, tuple[list[SpeechClip], Tenso
     probabilities = torch.zeros_like(logits)
     for corpus in np.unique(corpora):
         other = corpora != corpus
-        known, growth = fit_growing_temperature(logits[other], truth[other], novelty[other])
-        temperature = known * grown(novelty[~other], growth)
+        known, exponent = fit_growing_temperature(logits[other], truth[other], novelty[other])
+        temperature = known * temperature_scale(novelty[~other], exponent)
         probabilities[~other] = (logits[~other] / temperature[:, None]).softmax(dim=1)
     return {
         kind: ([clip for clip, k in zip(clips, kinds, strict=True) if k == kind], found)

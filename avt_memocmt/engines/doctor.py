@@ -1,4 +1,4 @@
-"""What this machine offers and which weights are at hand: the facts behind `avt-memocmt doctor`."""
+"""What is installed, what this machine can run, and which weights are found."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ LIBRARIES = (
     "webrtcvad-wheels",
     "ctranslate2",
 )
+INSTRUCTIONS = (
+    *("avx2", "avx512_f", "avx512_vnni", "avx512_bf16"),
+    *("amx_tile", "amx_bf16", "amx_int8", "bf16"),
+)
+"""PyTorch's names of the instruction sets that are reported."""
 CHECKPOINT_FILES = (CONFIG_FILE, MODEL_FILE, TEXT_ENCODER_FILE, FACE_CNN_FILE)
 
 
@@ -34,9 +39,9 @@ class Fact:
     """One line of the report.
 
     Attributes:
-        name: what it is about.
+        name: of the library, part of the machine or weights.
         value: what was found.
-        ok: whether predictions can use it; None where nothing depends on it.
+        ok: whether predictions can use it; None where they do not need it.
     """
 
     name: str
@@ -45,7 +50,7 @@ class Fact:
 
 
 def gather_facts() -> list[Fact]:
-    """Everything the command shows; a missing part becomes a fact, never an error."""
+    """Collect the lines of the report; what is missing is a fact too, never an error."""
     return [
         Fact("avt-memocmt", __version__),
         Fact("Python", f"{platform.python_version()} on {platform.platform()}"),
@@ -66,25 +71,12 @@ def _processor() -> list[Fact]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = f"{torch.get_num_threads()} in PyTorch, {usable} cores usable"
     supported = torch.cpu.get_capabilities()
-    named = [
-        key
-        for key in (
-            "avx2",
-            "avx512_f",
-            "avx512_vnni",
-            "avx512_bf16",
-            "amx_tile",
-            "amx_bf16",
-            "amx_int8",
-            "bf16",
-        )
-        if supported.get(key)
-    ]
+    named = ", ".join(name for name in INSTRUCTIONS if supported.get(name))
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
         Fact("threads", threads),
         Fact("PyTorch kernels", torch.backends.cpu.get_cpu_capability()),
-        Fact("instruction sets", ", ".join(named) or "none of AVX2, AVX-512, AMX"),
+        Fact("instruction sets", named or "none of AVX2, AVX-512, AMX"),
         Fact("GPU", accelerator),
         _engines(),
     ]

@@ -1,4 +1,4 @@
-"""A checkpoint as a folder of ONNX graphs: three encoders, fusion, dialogue."""
+"""Export of a checkpoint as a folder of ONNX graphs: encoders, fusion, dialogue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.version import __version__
 
 QUANTIZED = ("audio_blocks", "fusion", "dialogue")
-"""Graphs whose decisions survive dynamic quantisation; docs/engines.md has the others' figures."""
+"""Graphs that decide alike after dynamic quantisation; see the figures in docs/engines.md."""
 
 
 def export_checkpoint(
@@ -102,9 +102,9 @@ def quantize_export(folder: Path, progress: Callable[[str], None] = lambda name:
 
 
 def _quantizable(path: Path) -> list[str]:
-    """Names of the matrix products that do not read what a GELU gave.
+    """Names of the matrix products whose input is not the output of a GELU.
 
-    Its long tail leaves the eight bits of one scale to few values, which cost decisions.
+    The long tail of a GELU takes most of the range of eight bits, which changed decisions.
     """
     import onnx
 

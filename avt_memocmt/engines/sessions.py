@@ -1,4 +1,4 @@
-"""An exported network under each engine that can run it: named tensors in, tensors out.
+"""Exported networks in ONNX Runtime and OpenVINO: named tensors in, tensors out.
 
 Every engine uses as many threads as PyTorch (`torch.set_num_threads`, `OMP_NUM_THREADS`).
 """

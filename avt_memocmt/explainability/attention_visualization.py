@@ -16,9 +16,9 @@ from torch import Tensor
 from avt_memocmt.explainability.evidence import WordEvidence
 from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.results import UtterancePrediction
+from avt_memocmt.models.attention import record_attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
-from avt_memocmt.models.record_attention import record_attention
 from avt_memocmt.wording import clock
 
 STATE = "state"

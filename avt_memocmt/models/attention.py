@@ -1,12 +1,16 @@
-"""Multi-head attention by a fused kernel, whose weights can be recorded beside it."""
+"""Multi-head attention by a fused kernel, and the recording of its weights."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from avt_memocmt.models.heads import StatisticsPooling
 
 
 class Attention(nn.Module):
@@ -52,13 +56,13 @@ class Attention(nn.Module):
             self._split(layer(x))
             for layer, x in ((self.query, queries), (self.key, keys), (self.value, keys))
         )
-        # As numbers to add: with truth values exported graphs replace scores one by one.
+        # A mask to add: exported graphs would apply a bool mask score by score.
         added = q.new_zeros(()) if bias is None else bias[None]
         mask = torch.where(allowed, added, float("-inf"))
         if self.recording:
             self.recorded = _weights(q, k, mask)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=False)
-        # Joined by cat: a view of the transpose depends on strides, which exporters get wrong.
+        # Heads are joined by `cat`: exporters get the strides of a transposed view wrong.
         out: Tensor = self.out(torch.cat(mixed.unbind(dim=1), dim=-1))
         return out
 
@@ -67,7 +71,34 @@ class Attention(nn.Module):
         return x.view(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
 
 
+@contextmanager
+def record_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Collect the attention and pooling weights of one forward pass.
+
+    The weights are computed beside the pass, which gives the same bits as without recording.
+    Recording ends with the block, also after an error.
+
+    Yields:
+        A dictionary that is filled at the end of the block: by module name the weights of every
+        attention [batch, heads, q, k] and of every pooling [batch, tokens] that ran inside it, of
+        its last call.
+    """
+    weighing = {
+        n: m for n, m in model.named_modules() if isinstance(m, Attention | StatisticsPooling)
+    }
+    maps: dict[str, Tensor] = {}
+    for module in weighing.values():
+        module.recording = True
+    try:
+        yield maps
+        maps.update({name: m.recorded for name, m in weighing.items() if m.recorded is not None})
+    finally:
+        for module in weighing.values():
+            module.recording = False
+            module.recorded = None
+
+
 def _weights(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
-    """The weights [batch, heads, q, k] that the fused kernel does not return."""
+    """Attention weights [batch, heads, q, k], which the fused kernel does not return."""
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     return (scores + mask).softmax(dim=-1)

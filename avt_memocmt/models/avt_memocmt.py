@@ -1,4 +1,4 @@
-"""AVT-MemoCMT: the one entry from encoder tokens to the emotion of every turn of a dialogue."""
+"""AVT-MemoCMT: from encoder tokens to the emotion of every turn of a dialogue."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
-from avt_memocmt.errors import AvtError
-from avt_memocmt.models.confidence import Novelty, SubsetTemperature, grown
+from avt_memocmt.models.confidence import Novelty, Temperatures
 from avt_memocmt.models.cross_modal_transformer import CrossModalTransformer
 from avt_memocmt.models.heads import (
     LayerStatistics,
@@ -25,7 +24,7 @@ from avt_memocmt.models.projections import make_projection
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 FUSED_AT_ONCE = 64
-"""Turns whose tokens are padded to the same length."""
+"""Turns whose tokens are padded to one length and fused together."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,12 @@ class AvtMemoCmt(DialogueNetwork):
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
         config: modalities, widths, depths and the causal mode. Without cross-modal layers the
-            modalities first meet in the gated fusion; without temporal layers a turn is judged
-            from itself and from whether its speaker changed.
+            modalities first meet in the gated fusion; without temporal layers a turn is classified
+            by itself and by whether its speaker changed.
 
     Attributes:
         dim: width of an utterance vector.
         widths: per modality, width of the tokens that it is given.
-
-    Raises:
-        AvtError: a temperature shall grow with the novelty of a modality that has one hidden layer.
     """
 
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
@@ -84,14 +80,18 @@ class AvtMemoCmt(DialogueNetwork):
             {m: make_projection(m, shapes[m], c.dim, c.dropout) for m in heard}
         )
         self._positions = {m: len(shapes[m].names or (m,)) for m in heard}
-        # Several hidden layers of an encoder: what each shows is lost once they are one token.
+        # The projection to tokens mixes the hidden layers of an encoder; these keep them apart.
         self.layer_statistics = nn.ModuleDict(
-            {m: LayerStatistics(self.widths[m], c.dim) for m in heard if shapes[m].layers > 1}
+            {
+                m: LayerStatistics(self.widths[m], c.dim, c.statistics_dropout)
+                for m in heard
+                if shapes[m].layers > 1
+            }
         )
-        self.opinion_pools = nn.ModuleDict(
+        self.unimodal_pools = nn.ModuleDict(
             {m: StatisticsPooling(c.dim) for m in heard if m not in self.layer_statistics}
         )
-        self.opinion_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
+        self.unimodal_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
         self.cross_modal = CrossModalTransformer(
             heard, c.dim, c.cross_modal_layers, c.heads, c.feed_forward, c.dropout
         )
@@ -107,20 +107,15 @@ class AvtMemoCmt(DialogueNetwork):
             c.dropout,
         )
         self.head = classifier(c.dim, c.dropout)
-        self._alone = {str(name): value for name, value in c.temperatures.alone.items()}
-        self._growth = {str(name): value for name, value in c.temperatures.growth.items()}
-        if unmeasured := [m for m in self._growth if m not in self.layer_statistics]:
-            raise AvtError(
-                f"model.temperatures.growth names {unmeasured[0]}, but novelty is measured where "
-                "an encoder gives several hidden layers; leave it out."
-            )
-        self.novelty = nn.ModuleDict({m: Novelty(2 * self.widths[m]) for m in self._growth})
-        self.temperature = SubsetTemperature(c.temperatures.decision, c.temperatures.growth)
+        self.novelty = nn.ModuleDict(
+            {m: Novelty(2 * self.widths[m]) for m in self.layer_statistics}
+        )
+        self.temperatures = Temperatures()
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn of a batch of dialogues.
 
-        A turn without any modality is judged from the state tokens and from the dialogue.
+        A turn without any modality is classified by the state tokens and by the dialogue.
         """
         fused = self._fuse_turns(batch)
         logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
@@ -129,10 +124,9 @@ class AvtMemoCmt(DialogueNetwork):
         return Prediction(logits / temperature, fused.modality_weights, fused.unimodal_logits)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
-        """`fuse` of the real turns, those of similar length together: little padding is computed.
+        """Fuse the real turns, those of similar length together to save padding.
 
-        Attention that is recorded meanwhile has the turns in that order; maps for people come from
-        `fuse` itself.
+        Attention that is recorded meanwhile has the turns in that order.
 
         Returns:
             Tensors [batch, turns, ...], 0 at padding.
@@ -159,26 +153,25 @@ class AvtMemoCmt(DialogueNetwork):
         )
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
-        """Token level: one vector per utterance; the parts hold [batch, tokens, ...] tensors.
+        """Token level: one vector per utterance from `parts` with [batch, tokens, ...] tensors.
 
-        A modality's share of that vector is pooled after the Cross-Modal Transformer and, as a
-        residual, before it: what one modality shows alone need not pass through the others.
+        A modality is pooled after the Cross-Modal Transformer and, as a residual, before it, so
+        that what it shows alone need not pass through the others.
         """
         tokens, masks, own, unimodal_logits, novelty = {}, {}, {}, {}, {}
         for m in self.modalities:
             part = parts[m]
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
             own[m], novelty[m] = self._own(m, part, tokens[m], masks[m])
-            growth = grown(novelty[m], self._growth.get(m, 0.0))
-            temperature = self._alone.get(m, 1.0) * growth[:, None]
-            unimodal_logits[m] = self.opinion_heads[m](own[m]) / temperature
+            temperature = self.temperatures.of_modality(m, novelty[m])
+            unimodal_logits[m] = self.unimodal_heads[m](own[m]) / temperature[:, None]
         crossed = self.cross_modal(tokens, masks)
         pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in self.modalities]
         present = torch.stack([parts[m].mask.any(dim=1) for m in self.modalities], dim=1)
         scores = among_present(self.gate(torch.cat(pooled, dim=1)), present)
         weights = scores.softmax(dim=1)
         utterances = (weights[:, :, None] * torch.stack(pooled, dim=1)).sum(dim=1)
-        temperature = self.temperature(
+        temperature = self.temperatures(
             in_columns(present, self.modalities),
             in_columns(torch.stack(list(novelty.values()), dim=1), self.modalities),
         )
@@ -188,15 +181,15 @@ class AvtMemoCmt(DialogueNetwork):
     def _own(
         self, modality: str, part: ModalityBatch, tokens: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What a modality shows alone, [batch, dim], and its novelty [batch]."""
-        unmeasured = torch.zeros_like(tokens[:, 0, 0])
+        """Pool one modality before fusion: [batch, dim], and its novelty [batch], 0 where absent.
+
+        Novelty is measured of encoders with several hidden layers, and 0 of others.
+        """
         if modality not in self.layer_statistics:
-            return self.opinion_pools[modality](tokens, mask), unmeasured
+            return self.unimodal_pools[modality](tokens, mask), torch.zeros_like(tokens[:, 0, 0])
         layers = self.layer_statistics[modality]
         assert isinstance(layers, LayerStatistics)
         standard = layers.standard(part.values, part.mask)
-        if modality not in self.novelty:
-            return layers.project(standard), unmeasured
         distance = self.novelty[modality](standard)
         return layers.project(standard), distance * part.mask.any(dim=1)
 

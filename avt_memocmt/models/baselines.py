@@ -1,4 +1,4 @@
-"""The networks that AVT-MemoCMT is compared with; each judges a turn by itself."""
+"""The networks that AVT-MemoCMT is compared with; each classifies a turn by itself."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ HIDDEN = 128
 class TextOnly(DialogueNetwork):
     """Mean over the utterance's text tokens, dropout, linear.
 
-    An utterance without text is judged from a learned vector in place of the mean.
+    An utterance without text is classified by a learned vector in place of the mean.
 
     Args:
-        shape: what a text token holds.
+        shapes: of the tokens of each modality, of which the text's is used.
         config: the dropout.
     """
 
-    modalities = ("text",)
+    modalities = needed = ("text",)
 
-    def __init__(self, shape: TokenShape, config: ModelConfig) -> None:
+    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
         super().__init__()
-        self.absent = nn.Parameter(torch.randn(shape.width) * 0.02)
-        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(shape.width, NUM_EMOTIONS))
+        width = shapes["text"].width
+        self.absent = nn.Parameter(torch.randn(width) * 0.02)
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, NUM_EMOTIONS))
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn."""
@@ -49,7 +50,7 @@ class TextOnly(DialogueNetwork):
 
 
 class RawTokens(nn.Module):
-    """Encoder tokens as they are; one linear layer only where their width is not the model's."""
+    """Encoder tokens as they are, or resized by a linear layer if their width is another."""
 
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class AudioTextMemoCmt(DialogueNetwork):
         config: width, heads, pooling and dropout.
     """
 
-    modalities = ("audio", "text")
+    modalities = needed = ("audio", "text")
 
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
         super().__init__()
@@ -122,7 +123,7 @@ class AudioTextMemoCmt(DialogueNetwork):
         return Prediction(logits.view(*batch.turn_mask.shape, -1))
 
     def _tokens(self, batch: DialogueBatch, modality: str) -> tuple[Tensor, Tensor]:
-        """Tokens whose first is in use only where the modality is absent, and their mask."""
+        """Tokens and their mask; the first token counts only where the modality is absent."""
         part = batch.modalities[modality].flatten_turns()
         tokens, mask = self.inputs[modality](part.values, part.spans, part.mask)
         absent = ~part.mask.any(dim=1, keepdim=True)
@@ -132,8 +133,8 @@ class AudioTextMemoCmt(DialogueNetwork):
 class LateFusion(DialogueNetwork):
     """Each modality decides alone; the decisions are averaged by learned weights.
 
-    The probabilities of the present modalities are averaged, with one learned weight per modality
-    (the sum rule of Kittler et al. 1998, weighted), so that modalities meet in nothing else.
+    One learned weight per modality weighs the probabilities of the present ones (the sum rule of
+    Kittler et al. 1998, weighted); the modalities share nothing else.
 
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
@@ -169,12 +170,12 @@ class LateFusion(DialogueNetwork):
 
 
 def pool_tokens(tokens: Tensor, mask: Tensor, how: Literal["cls", "mean", "max", "min"]) -> Tensor:
-    """One vector from the tokens where `mask` is True: the first, or over all of them.
+    """Pool the tokens where `mask` is True into one vector.
 
     Args:
         tokens: [batch, tokens, dim].
         mask: bool [batch, tokens], with one True a row.
-        how: "cls" is the first token.
+        how: "cls" takes the first token; the others go over all tokens.
 
     Returns:
         [batch, dim].
@@ -197,7 +198,7 @@ def _raw(modality: str, shape: TokenShape, config: ModelConfig) -> RawTokens | N
 
 
 class Majority(DialogueNetwork):
-    """Answers every turn with the shares of the classes in some labels.
+    """Predicts for every turn the shares of the classes in some labels.
 
     Args:
         emotions: int64 [n], indices into `EMOTIONS`; negative ones are left out.

@@ -1,19 +1,18 @@
-"""A checkpoint folder: the config, a network's weights, and the weights of encoders we trained."""
+"""A checkpoint folder: configuration, weights of the network, and of encoders trained with it."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from avt_memocmt.config import Config, TokenShape
+from avt_memocmt.config import Config, EncoderConfig, TokenShape
 from avt_memocmt.config_file import load_config, save_config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN
@@ -34,10 +33,16 @@ _EMBEDDED_SHAPES = {
     "face-cnn": TokenShape(FaceCNN.DIM),
     "minilm-l6": TokenShape(384),
 }
+_KINDS: dict[str, type[AvtMemoCmt | TextOnly | AudioTextMemoCmt | LateFusion]] = {
+    "avt-memocmt": AvtMemoCmt,
+    "text-only": TextOnly,
+    "audio-text-memocmt": AudioTextMemoCmt,
+    "avt-late-fusion": LateFusion,
+}
 
 
 def token_shapes(config: Config) -> dict[str, TokenShape]:
-    """What a token of each modality that the network hears holds.
+    """Shape of a token of each modality that the network reads.
 
     That is what `config.features` says of the modality, or else what the configured encoder yields;
     its weights are not loaded.
@@ -45,53 +50,36 @@ def token_shapes(config: Config) -> dict[str, TokenShape]:
     Raises:
         AvtError: a hub encoder's configuration cannot be read.
     """
-    encoders = {
-        "audio": config.audio.encoder,
-        "visual": config.visual.encoder,
-        "text": config.text.encoder,
-    }
-    shapes: dict[str, TokenShape] = {}
-    for modality in config.model.modalities:
-        stored = (config.features or {}).get(modality)
-        if stored is not None:
-            shapes[modality] = stored
-        else:
-            encoder = encoders[modality]
-            shapes[modality] = _encoder_shape(encoder.name, encoder.revision)
-    return shapes
+    audio, visual, text = config.audio.encoder, config.visual.encoder, config.text.encoder
+    encoders = {"audio": audio, "visual": visual, "text": text}
+    stored = config.features or {}
+    return {m: stored.get(m) or _shape(encoders[m]) for m in config.model.modalities}
 
 
 def token_dims(config: Config) -> dict[str, int]:
-    """Width of a whole token (all its layers) of each modality that the network hears."""
+    """Width of a token, all its layers together, of each modality that the network reads."""
     return {m: shape.width for m, shape in token_shapes(config).items()}
 
 
 def build_model(config: Config) -> DialogueNetwork:
-    """A network with random weights, of the kind and for the modalities that the config names.
+    """Return a network with random weights, of the configured kind and modalities.
 
     Raises:
         AvtError: the kind needs a modality that `model.modalities` leaves out.
     """
-    kind = config.model.kind
-    needed = _NEEDED.get(kind, ())
-    missing = [m for m in needed if m not in config.model.modalities]
+    kind = _KINDS[config.model.kind]
+    missing = [m for m in kind.needed if m not in config.model.modalities]
     if missing:
         raise AvtError(
-            f"the network {kind} needs {' and '.join(needed)}, but model.modalities leaves out "
-            f"{' and '.join(missing)}; add it there, or choose another model.kind."
+            f"the network {config.model.kind} needs {' and '.join(kind.needed)}, but "
+            f"model.modalities leaves out {' and '.join(missing)}; add it there, or choose another "
+            "model.kind."
         )
-    shapes = token_shapes(config)
-    if kind == "text-only":
-        return TextOnly(shapes["text"], config.model)
-    if kind == "audio-text-memocmt":
-        return AudioTextMemoCmt(shapes, config.model)
-    if kind == "avt-late-fusion":
-        return LateFusion(shapes, config.model)
-    return AvtMemoCmt(shapes, config.model)
+    return kind(token_shapes(config), config.model)
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """Folder of a checkpoint: a shipped one by name ("embedded"), or any folder.
+    """Find the folder of a checkpoint: the shipped one by its name, "embedded", or any folder.
 
     Raises:
         AvtError: neither exists.
@@ -112,9 +100,13 @@ def load_model(folder: Path) -> tuple[DialogueNetwork, Config]:
         AvtError: the weights are missing, damaged, or belong to another configuration, or the
             checkpoint predicts other labels.
     """
-    config = load_config(folder / CONFIG_FILE)
-    model = build_model(config)
     path = folder / MODEL_FILE
+    try:
+        config = load_config(folder / CONFIG_FILE)
+    except AvtError as error:
+        problem = str(error).removesuffix(".")
+        raise AvtError(f"{problem}; give a checkpoint written by this version.") from error
+    model = build_model(config)
     try:
         tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
         model.load_state_dict(tensors, assign=True)
@@ -123,7 +115,7 @@ def load_model(folder: Path) -> tuple[DialogueNetwork, Config]:
     except RuntimeError as error:
         raise AvtError(
             f"{path} does not fit {folder / CONFIG_FILE}; give a checkpoint whose weights "
-            "and configuration were written together."
+            "and configuration were written together, by this version, or train it again."
         ) from error
     return model.eval(), config
 
@@ -155,8 +147,6 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint folder with a model card; each file appears whole or not at all.
 
-    Parameters are stored in half precision, statistics in single.
-
     Args:
         folder: created where it is missing.
         model: from `build_model(config)`.
@@ -169,55 +159,40 @@ def save_checkpoint(
         AvtError: the folder cannot be written.
     """
     writable_folder(folder)
-    halves = {name: value.detach().half() for name, value in model.named_parameters()}
-    write_tensors(folder / MODEL_FILE, {**model.state_dict(), **halves})
+    save_tensors(in_half_precision(model), folder / MODEL_FILE)
     for name, tensors in (encoders or {}).items():
-        write_tensors(folder / name, tensors)
+        save_tensors(tensors, folder / name)
     figures = json.dumps(metrics, indent=2) + "\n"
     write_atomically(folder / CARD_FILE, model_card(model, config, metrics).encode())
     write_atomically(folder / METRICS_FILE, figures.encode())
     save_config(config, folder / CONFIG_FILE)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write safetensors, whole or not at all."""
-    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomically(path, save(ready))
+def in_half_precision(model: nn.Module) -> dict[str, Tensor]:
+    """Return all tensors of a model: parameters in half precision, fitted statistics in single."""
+    halves = {name: value.detach().half() for name, value in model.named_parameters()}
+    return {**model.state_dict(), **halves}
 
 
-_NEEDED = {"text-only": ("text",), "audio-text-memocmt": ("audio", "text")}
-
-
-def _encoder_shape(name: str, revision: str | None) -> TokenShape:
-    if name in _EMBEDDED_SHAPES:
-        return _EMBEDDED_SHAPES[name]
-    from avt_memocmt.features.hub import load_hub_config
-
-    hub = load_hub_config(name, revision)
-    width = getattr(hub, "hidden_size", None) or hub.hidden_sizes[-1]
-    return TokenShape(int(width))
-
-
-def save_tensors(tensors: dict[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
-    """Write safetensors by atomic rename; floating-point tensors become `dtype` where given."""
-    ready = {
-        name: (value.to(dtype) if dtype and value.is_floating_point() else value)
-        .detach()
-        .cpu()
-        .contiguous()
-        .clone()
-        for name, value in tensors.items()
-    }
-    partial = path.with_suffix(path.suffix + ".part")
-    save_file(ready, partial)
-    os.replace(partial, path)
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None
+) -> None:
+    """Write safetensors, whole or not at all; floating-point tensors become `dtype` if given."""
+    kept = {n: x.to(dtype) if dtype and x.is_floating_point() else x for n, x in tensors.items()}
+    write_atomically(path, save({n: x.detach().cpu().contiguous() for n, x in kept.items()}))
 
 
 def load_into(model: nn.Module, path: Path) -> None:
     """Load safetensors of any float type into a model of the same structure."""
-    model.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in load_file(path).items()
-        }
-    )
+    tensors = load_file(path).items()
+    model.load_state_dict({n: x.float() if x.is_floating_point() else x for n, x in tensors})
+
+
+def _shape(encoder: EncoderConfig) -> TokenShape:
+    if encoder.name in _EMBEDDED_SHAPES:
+        return _EMBEDDED_SHAPES[encoder.name]
+    from avt_memocmt.features.hub import load_hub_config
+
+    hub = load_hub_config(encoder.name, encoder.revision)
+    width = getattr(hub, "hidden_size", None) or hub.hidden_sizes[-1]
+    return TokenShape(int(width))

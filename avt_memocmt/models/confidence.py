@@ -1,4 +1,4 @@
-"""Temperature scaling: confidence as high as the share that is right, for what was at hand."""
+"""Temperature scaling: confidence as high as the share of right decisions."""
 
 from __future__ import annotations
 
@@ -7,59 +7,84 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from avt_memocmt.config import MODALITIES, Modality
+from avt_memocmt.config import MODALITIES
 
 
-def grown(novelty: Tensor, growth: float | Tensor) -> Tensor:
-    """By what the temperature of a modality that is alone is multiplied."""
-    return (1 + novelty) ** growth
+def temperature_scale(novelty: Tensor, exponent: float | Tensor) -> Tensor:
+    """Factor on the temperature of a turn with one modality: (1 + novelty) ** exponent."""
+    return (1 + novelty) ** exponent
 
 
-class SubsetTemperature(nn.Module):
-    """The temperature that divides a turn's logits: one for each set of present modalities.
+class Temperatures(nn.Module):
+    """Divisors of the logits (Guo et al. 2017, section 4.2), one for each set of modalities.
 
-    Guo et al. (2017), section 4.2, with a temperature of its own for sound alone, sound and face,
-    and so on: a network is overconfident in different measure on each. That of a modality which is
-    alone can grow with how unlike the training clips it is. Which class is likeliest does not
-    change.
+    A network is overconfident in different measure on sound alone, on sound and face, and so on.
+    The temperature of a turn with one modality is scaled by how unlike the training clips the turn
+    is (see `Novelty`). Which class is likeliest does not change.
 
-    Args:
-        temperatures: by the names of the modalities joined with "+", in the order of `MODALITIES`;
-            1 for the sets that are left out.
-        growth: by modality, the power of 1 + novelty by which its temperature grows when it is
-            alone.
+    Attributes:
+        decision: float [8], of the decision on a turn, by the set of its modalities (see `fit`).
+        unimodal: float [3], of each modality's own logits, in the order of `MODALITIES`.
+        exponent: float [3], of the scale by each modality's novelty; 0 = not scaled.
+
+    All are saved with the weights, and are 1, 1 and 0 before they are fitted.
     """
 
-    values: Tensor
-    growth: Tensor
+    decision: Tensor
+    unimodal: Tensor
+    exponent: Tensor
     bits: Tensor
 
-    def __init__(self, temperatures: Mapping[str, float], growth: Mapping[Modality, float]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        bits = {m: 1 << place for place, m in enumerate(MODALITIES)}
-        values = torch.ones(1 << len(MODALITIES))
-        powers = torch.zeros(len(values), len(MODALITIES))
-        for name, value in temperatures.items():
-            values[sum(bits[m] for m in name.split("+"))] = value
-        for name, value in growth.items():
-            powers[bits[name], MODALITIES.index(name)] = value
-        self.register_buffer("values", values, persistent=False)
-        self.register_buffer("growth", powers, persistent=False)
-        self.register_buffer("bits", torch.tensor(list(bits.values())), persistent=False)
+        self.register_buffer("decision", torch.ones(1 << len(MODALITIES)))
+        self.register_buffer("unimodal", torch.ones(len(MODALITIES)))
+        self.register_buffer("exponent", torch.zeros(len(MODALITIES)))
+        bits = torch.tensor([1 << place for place in range(len(MODALITIES))])
+        self.register_buffer("bits", bits, persistent=False)
+
+    def set_fitted(
+        self,
+        decision: Mapping[str, float],
+        unimodal: Mapping[str, float],
+        exponent: Mapping[str, float],
+    ) -> None:
+        """Set what was fitted; what is left out keeps its value.
+
+        Args:
+            decision: by the names of the modalities of a turn, joined with "+".
+            unimodal: by modality.
+            exponent: by modality.
+        """
+        for name, value in decision.items():
+            places = [MODALITIES.index(m) for m in name.split("+")]
+            self.decision[self.bits[places].sum()] = value
+        for buffer, values in ((self.unimodal, unimodal), (self.exponent, exponent)):
+            for name, value in values.items():
+                buffer[MODALITIES.index(name)] = value
 
     def forward(self, present: Tensor, novelty: Tensor) -> Tensor:
-        """Temperatures [batch].
+        """Temperature of the decision on each turn.
 
         Args:
             present: bool [batch, 3], whether a turn has each modality.
-            novelty: of the modalities, [batch, 3].
+            novelty: [batch, 3], of each modality.
+
+        Returns:
+            [batch].
         """
-        subset = (present * self.bits).sum(dim=1)
-        return self.values[subset] * grown(novelty, self.growth[subset]).prod(dim=1)
+        alone = present & (present.sum(dim=1, keepdim=True) == 1)
+        scale = temperature_scale(novelty, self.exponent * alone).prod(dim=1)
+        return self.decision[(present * self.bits).sum(dim=1)] * scale
+
+    def of_modality(self, modality: str, novelty: Tensor) -> Tensor:
+        """Temperature [batch] of a modality's own logits, by its novelty [batch]."""
+        place = MODALITIES.index(modality)
+        return self.unimodal[place] * temperature_scale(novelty, self.exponent[place])
 
 
 class Novelty(nn.Module):
-    """Distance to the nearest place where training clips were.
+    """Out-of-distribution score: distance to the nearest centroid of training clips.
 
     Nearest neighbours in what a network reads tell what it was not trained on (Sun et al. 2022,
     section 3). Here the space has two parts: principal components of a clip's statistics, each
@@ -73,26 +98,29 @@ class Novelty(nn.Module):
     Attributes:
         directions: float [width, DIRECTIONS], from statistics to that space; zeros where fewer are
             needed.
-        places: float [PLACES, DIRECTIONS]. Both are saved with the weights.
+        centroids: float [CENTROIDS, DIRECTIONS], of training clips in that space.
+
+    Both are saved with the weights, and are zeros before they are fitted.
     """
 
     DIRECTIONS = 72
-    PLACES = 256
+    CENTROIDS = 256
 
     directions: Tensor
-    places: Tensor
+    centroids: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("directions", torch.zeros(width, self.DIRECTIONS))
-        self.register_buffer("places", torch.zeros(self.PLACES, self.DIRECTIONS))
+        self.register_buffer("centroids", torch.zeros(self.CENTROIDS, self.DIRECTIONS))
 
-    def set_known(self, directions: Tensor, places: Tensor) -> None:
-        """Say what is known; shapes as of the attributes."""
+    def set_fitted(self, directions: Tensor, centroids: Tensor) -> None:
+        """Set what was fitted; shapes as of the attributes."""
         self.directions.copy_(directions)
-        self.places.copy_(places)
+        self.centroids.copy_(centroids)
 
     def forward(self, standard: Tensor) -> Tensor:
-        """Standardised statistics [batch, width] -> distance [batch]."""
-        gaps = (standard @ self.directions)[:, None] - self.places
+        """Standardised statistics [batch, width] -> distance [batch], without gradients."""
+        # The slope of the root at 0 is infinite, and a temperature is nothing to learn from.
+        gaps = (standard.detach() @ self.directions)[:, None] - self.centroids
         return gaps.square().sum(dim=2).amin(dim=1).sqrt()

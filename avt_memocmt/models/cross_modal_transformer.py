@@ -14,7 +14,7 @@ from avt_memocmt.models.attention import Attention
 DIRECTIONS: tuple[tuple[str, str], ...] = tuple(
     (target, source) for target in MODALITIES for source in MODALITIES if source != target
 )
-"""(target, source) pairs: the target's tokens ask, the source's tokens answer."""
+"""(target, source) pairs: queries are the target's tokens, keys the source's."""
 
 
 class FeedForward(nn.Sequential):
@@ -66,7 +66,7 @@ class CrossModalTransformer(nn.Module):
     """A stack of `CrossModalLayer` with a final layer norm per modality.
 
     Args:
-        modalities: those it joins, of `MODALITIES`; one alone has nothing to attend to.
+        modalities: those it joins, of `MODALITIES`; a single one attends to nothing.
         dim: token width.
         layers: number of layers.
         heads: attention heads.

@@ -34,31 +34,33 @@ class StatisticsPooling(nn.Module):
 class LayerStatistics(nn.Module):
     """Mean and deviation over time of every hidden layer of an encoder, then one hidden layer.
 
-    Statistics pooling (Snyder et al. 2018, section 2.1) of the encoder's own layers, before they
-    are projected. On few speakers it generalises better than pooling with learned weights.
+    Statistics pooling (Snyder et al. 2018, section 2.1) of the layers before they are projected. On
+    few speakers it generalises better than pooling with learned weights.
 
     Args:
         width: numbers in one token.
         dim: the model's width.
+        dropout: before and after the projection to that width, while training.
 
     Attributes:
-        mean, deviation: float [2 * width], by which the statistics are standardised; saved with the
+        mean, deviation: float [2 * width], of the statistics of the training clips; saved with the
             weights.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, width: int, dim: int) -> None:
+    def __init__(self, width: int, dim: int, dropout: tuple[float, float]) -> None:
         super().__init__()
+        before, after = dropout
         self.register_buffer("mean", torch.zeros(2 * width))
         self.register_buffer("deviation", torch.ones(2 * width))
         self.project = nn.Sequential(
-            nn.Dropout(0.3), nn.Linear(2 * width, dim), nn.GELU(), nn.Dropout(0.5)
+            nn.Dropout(before), nn.Linear(2 * width, dim), nn.GELU(), nn.Dropout(after)
         )
 
     def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
-        """Say what the mean and the deviation (above 0) of `statistics` are, float [2 * width]."""
+        """Set mean and deviation (above 0) of `statistics`, float [2 * width]."""
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)
 
@@ -68,14 +70,11 @@ class LayerStatistics(nn.Module):
         return pooled
 
     def standard(self, values: Tensor, mask: Tensor) -> Tensor:
-        """The standardised statistics of the same, [batch, 2 * width].
-
-        A row without tokens is like one whose statistics are the mean ones.
-        """
+        """Standardised statistics [batch, 2 * width] of the same arguments; 0 without tokens."""
         return self.standardised(statistics(values, mask)) * mask.any(dim=1, keepdim=True)
 
     def standardised(self, found: Tensor) -> Tensor:
-        """`statistics` of some rows, [..., 2 * width] -> the same, standardised."""
+        """Standardise what `statistics` returned, [..., 2 * width]."""
         return (found - self.mean) / self.deviation
 
 
@@ -94,7 +93,7 @@ def statistics(values: Tensor, mask: Tensor) -> Tensor:
     count = mask.sum(dim=1, keepdim=True).clamp(min=1)
     mean = values.sum(dim=1) / count
     square = torch.where(keep, values - mean[:, None], torch.zeros_like(values)).square()
-    # The root has no slope at 0, where a clip of one token is.
+    # The slope of the root is infinite at 0, which is the variance of a clip of one token.
     return torch.cat([mean, (square.sum(dim=1) / count + 1e-6).sqrt()], dim=1)
 
 
@@ -104,15 +103,15 @@ def classifier(dim: int, dropout: float) -> nn.Sequential:
 
 
 def among_present(scores: Tensor, present: Tensor) -> Tensor:
-    """Scores [batch, modalities] whose softmax gives absent modalities nothing.
+    """Lower the scores [batch, modalities] of absent modalities, so that their softmax is 0.
 
-    Where none is present all share alike: no row is without a finite score.
+    They stay finite: where no modality is present, all have the same share.
     """
     return scores.masked_fill(~present, -1e4)
 
 
-def in_columns(shares: Tensor, modalities: tuple[str, ...]) -> Tensor:
-    """Shares [batch, modalities] of some modalities -> [batch, 3] in the order of `MODALITIES`."""
-    unheard = torch.zeros_like(shares[:, 0])
-    columns = dict(zip(modalities, shares.unbind(dim=1), strict=True))
-    return torch.stack([columns.get(m, unheard) for m in MODALITIES], dim=1)
+def in_columns(columns: Tensor, modalities: tuple[str, ...]) -> Tensor:
+    """Columns [batch, modalities] in the order of `MODALITIES`, [batch, 3]; zeros for others."""
+    zeros = torch.zeros_like(columns[:, 0])
+    by_name = dict(zip(modalities, columns.unbind(dim=1), strict=True))
+    return torch.stack([by_name.get(m, zeros) for m in MODALITIES], dim=1)

@@ -1,4 +1,4 @@
-"""The README.md of a checkpoint, made from its settings and figures."""
+"""The model card (README.md) of a checkpoint, from its settings and figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LICENCE = (
 
 
 def model_card(model: DialogueNetwork, config: Config, metrics: Mapping[str, Any]) -> str:
-    """Markdown that says what a checkpoint is, how it was chosen and what it scored.
+    """Write a checkpoint's model card as Markdown: what it is, how it was chosen, its scores.
 
     Args:
         model: the network.

@@ -1,8 +1,9 @@
-"""What every network on dialogues takes and answers."""
+"""The interface of every network on dialogues, and its answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -31,11 +32,13 @@ class DialogueNetwork(nn.Module):
     """A network that classifies the turns of dialogues.
 
     Attributes:
-        modalities: those it hears; others are never used, even where a batch holds them.
+        modalities: those it reads; others are never used, even where a batch holds them.
+        needed: modalities that the configuration must not leave out.
     """
 
     modalities: tuple[str, ...]
+    needed: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, batch: DialogueBatch) -> Prediction:
-        """Classify every turn, also one of which nothing was heard."""
+        """Classify every turn, also one without any modality."""
         raise NotImplementedError

@@ -98,7 +98,7 @@ class NamedTokenProjection(nn.Module):
         self.register_buffer("deviation", torch.ones(len(names)))
 
     def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
-        """Say what a measurement's mean and standard deviation (above 0) are, float [names]."""
+        """Set mean and standard deviation (above 0) of each measurement, float [names]."""
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)
 
@@ -125,14 +125,14 @@ class NamedTokenProjection(nn.Module):
 def make_projection(
     modality: str, shape: TokenShape, dim: int, dropout: float
 ) -> TokenProjection | NamedTokenProjection:
-    """What brings tokens of this shape to the width `dim`."""
+    """Return the projection of tokens of this shape to the width `dim`."""
     if shape.names is not None:
         return NamedTokenProjection(modality, shape.names, dim, dropout)
     return TokenProjection(shape.dim, shape.layers, dim, dropout)
 
 
 def with_state_token(tokens: Tensor, mask: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-    """Put the token that says whether a modality is present before its tokens.
+    """Put a state token, which says whether the modality is present, before its tokens.
 
     Args:
         tokens: [batch, tokens, dim].

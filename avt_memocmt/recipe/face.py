@@ -18,7 +18,7 @@ from avt_memocmt.data.corpora import Faces, Part, ferplus_faces
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.metrics.scores import scores
-from avt_memocmt.models.checkpoint import save_tensors
+from avt_memocmt.models.checkpoint import in_half_precision, save_tensors
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.pretrained import packaged_path
@@ -172,8 +172,7 @@ def train_face(
         trainer = Trainer(model, folder, stage.model_copy(update={"seed": seed}), steps)
         best = trainer.run(partial(batches, stage, steps), loss, evaluate, "criterion")
     # Statistics of batch norms stay in single precision: small variances are lost in half.
-    halves = {name: value.half() for name, value in model.named_parameters()}
-    save_tensors({**model.state_dict(), **halves}, work / FACE_CNN_FILE)
+    save_tensors(in_half_precision(model), work / FACE_CNN_FILE)
     return best
 
 

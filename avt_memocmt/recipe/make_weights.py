@@ -9,7 +9,6 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from avt_memocmt.config import Config
 from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.emotions import EMOTIONS
@@ -17,7 +16,7 @@ from avt_memocmt.extraction.clip import store_manifest
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.checkpoint import save_checkpoint, token_shapes
+from avt_memocmt.models.checkpoint import save_checkpoint
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
 from avt_memocmt.recipe.face import train_face
@@ -74,7 +73,7 @@ def make_weights(
         left_out.append(
             evaluate_fold(train.speech, validation.speech, config, recipe, fold, stage, seed)
         )
-    model, config = calibrated(model, config, recipe, train.speech, chosen_by, left_out)
+    calibrate(model, recipe, train.speech, chosen_by, left_out)
     encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
         "model": "embedded",
@@ -94,29 +93,24 @@ def make_weights(
     return folder
 
 
-def calibrated(
+def calibrate(
     model: AvtMemoCmt,
-    config: Config,
     recipe: RecipeConfig,
     speech: Speech,
     validation: HeldBack,
     left_out: Sequence[LeftOut],
-) -> tuple[AvtMemoCmt, Config]:
-    """The network with its temperatures and its novelty of sound, and its configuration.
+) -> None:
+    """Fit the temperatures of a network and the centroids of its training clips of sound.
 
     Args:
         model: without either.
-        config: of the model.
         recipe: how the novelty is fitted.
         speech: the clips that were trained on.
         validation: from `held_back`.
         left_out: predictions of the branch of sound on clips that it was not trained on.
     """
-    temperatures = fit_temperatures(model, validation, left_out)
-    network = config.model.model_copy(update={"temperatures": temperatures})
+    fit_temperatures(model, validation, left_out)
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = fit_novelty(layers, speech, range(len(speech.clips)), recipe.novelty)
-    found = AvtMemoCmt(token_shapes(config), network)
-    found.load_state_dict({**model.state_dict(), **known.state_dict(prefix="novelty.audio.")})
-    return found.eval(), config.model_copy(update={"model": network})
+    rows = range(len(speech.clips))
+    model.novelty["audio"] = fit_novelty(layers, speech, rows, recipe.novelty)

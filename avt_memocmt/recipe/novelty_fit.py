@@ -22,8 +22,8 @@ def fit_novelty(
     """The novelty of sound against some clips.
 
     Directions are found with the augmented variants of the clips, so that noise, rooms and codecs
-    do not count as another corpus. The places are those of the clips as they were recorded: the
-    clips themselves, or as many means of them as there are places (k-means).
+    do not count as another corpus. The centroids are those of the clips as they were recorded: the
+    clips themselves, or as many means of them as there are centroids (k-means).
 
     Args:
         layers: standardises the statistics.
@@ -48,9 +48,10 @@ def fit_novelty(
     directions = np.zeros(novelty.directions.shape)
     chosen = np.concatenate(found, axis=1)
     directions[:, : chosen.shape[1]] = chosen
-    places = clips[: len(rows)] @ directions
-    if len(places) > Novelty.PLACES:
-        places = KMeans(Novelty.PLACES, n_init=1, random_state=0).fit(places).cluster_centers_
-    places = np.resize(places, novelty.places.shape)
-    novelty.set_known(torch.from_numpy(directions), torch.from_numpy(places))
+    centroids = clips[: len(rows)] @ directions
+    if len(centroids) > Novelty.CENTROIDS:
+        means = KMeans(Novelty.CENTROIDS, n_init=1, random_state=0).fit(centroids)
+        centroids = means.cluster_centers_
+    centroids = np.resize(centroids, novelty.centroids.shape)
+    novelty.set_fitted(torch.from_numpy(directions), torch.from_numpy(centroids))
     return novelty

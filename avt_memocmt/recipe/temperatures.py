@@ -11,10 +11,10 @@ from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 from torch.nn import functional as F
 
-from avt_memocmt.config import MODALITIES, TemperatureConfig
+from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.confidence import grown
+from avt_memocmt.models.confidence import temperature_scale
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.cross_validation import LeftOut
 from avt_memocmt.recipe.fusion import HeldBack
@@ -52,23 +52,21 @@ def fit_growing_temperature(
         novelty: [n].
 
     Returns:
-        The temperature without novelty, a, and its growth b, which is not below 0.
+        The temperature at novelty 0, a, and the exponent b, which is not below 0.
     """
     target = torch.from_numpy(truth)
 
     def loss(found: NDArray[np.float64]) -> float:
-        temperature = np.exp(found[0]) * grown(novelty.double(), found[1])
+        temperature = np.exp(found[0]) * temperature_scale(novelty.double(), found[1])
         return float(F.cross_entropy(logits.double() / temperature[:, None], target))
 
     bound = np.log(LARGEST)
-    least, growth = minimize(loss, (0.0, 0.0), bounds=((-bound, bound), (0.0, None))).x
-    return float(np.exp(least)), float(growth)
+    least, exponent = minimize(loss, (0.0, 0.0), bounds=((-bound, bound), (0.0, None))).x
+    return float(np.exp(least)), float(exponent)
 
 
-def fit_temperatures(
-    model: AvtMemoCmt, validation: HeldBack, speech: Sequence[LeftOut]
-) -> TemperatureConfig:
-    """Temperatures of every set of modalities and of every modality's own decision.
+def fit_temperatures(model: AvtMemoCmt, validation: HeldBack, speech: Sequence[LeftOut]) -> None:
+    """Fit `AvtMemoCmt.temperatures`: of every set of modalities and of each modality's own logits.
 
     Single modalities are fitted where each has people in it: MELD's dialogues, the speech of every
     corpus, FER+ faces. Sets of several are fitted on synthetic pairs of one emotion. Sound alone
@@ -78,7 +76,7 @@ def fit_temperatures(
     has on the validation part.
 
     Args:
-        model: without temperatures of its own.
+        model: its temperatures are not fitted yet.
         validation: from `held_back`, the parts that chose the epoch.
         speech: predictions of the branch of sound on clips that it was not trained on.
     """
@@ -91,16 +89,14 @@ def fit_temperatures(
     truth = np.array([clip.emotion for part in speech for clip in part.clips])
     logits = torch.cat([part.logits for part in speech])
     novelty = torch.cat([part.novelty for part in speech])
-    known, growth = fit_growing_temperature(logits, truth, novelty)
+    known, exponent = fit_growing_temperature(logits, truth, novelty)
     decision["audio"] *= known / alone["audio"]
     alone["audio"] = known
     for kept in PAIRED:
         pairs = [pair.only(kept) for pair in validation["pairs"]]
         logits = predict_dialogues(model, pairs, model.widths).logits
         decision["+".join(kept)] = fit_temperature(logits, _truth(pairs))
-    return TemperatureConfig.model_validate(
-        {"decision": decision, "alone": alone, "growth": {"audio": growth}}
-    )
+    model.temperatures.set_fitted(decision, alone, {"audio": exponent})
 
 
 def _truth(dialogues: Sequence[LabelledDialogue]) -> NDArray[np.int64]:

@@ -41,12 +41,12 @@ class Branch(DialogueNetwork):
         super().__init__()
         self.modalities = (modality,)
         self.dims = {modality: model.widths[modality]}
-        self.parts = nn.ModuleDict({"head": model.opinion_heads[modality]})
+        self.parts = nn.ModuleDict({"head": model.unimodal_heads[modality]})
         if modality in model.layer_statistics:
             self.parts["statistics"] = model.layer_statistics[modality]
         else:
             self.parts["project"] = model.projections[modality]
-            self.parts["pool"] = model.opinion_pools[modality]
+            self.parts["pool"] = model.unimodal_pools[modality]
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn by this modality alone."""

@@ -115,7 +115,7 @@ def test_bf16_autocast_gives_nearly_the_same_decision(kind: str) -> None:
 
 
 def test_text_only_is_a_linear_layer_on_the_mean_of_the_tokens() -> None:
-    network = TextOnly(SHAPES["text"], ModelConfig(dropout=0.5)).eval()
+    network = TextOnly(SHAPES, ModelConfig(dropout=0.5)).eval()
     turn = make_dialogue(1)[0]
     with torch.no_grad():
         logits = network(collate([[turn, TurnFeatures({})]], DIMS)).logits[0]

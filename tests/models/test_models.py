@@ -13,15 +13,13 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
-from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.models.attention import Attention
+from avt_memocmt.models.attention import Attention, record_attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling
 from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.models.heads import LayerStatistics, statistics
 from avt_memocmt.models.projections import time_encoding
-from avt_memocmt.models.record_attention import record_attention
 from avt_memocmt.models.temporal_transformer import TemporalTransformer
 
 SUBSETS = [s for n in (1, 2, 3) for s in combinations(MODALITIES, n)]
@@ -208,10 +206,8 @@ def test_reading_turn_by_turn_with_a_bounded_past_equals_the_whole_dialogue(
 
 
 def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
-    fitted = {"decision": {"audio": 2.0, "audio+text": 4.0}, "alone": {"text": 8.0}}
-    config = ModelConfig.model_validate({**SMALL.model_dump(), "temperatures": fitted})
-    cooled = AvtMemoCmt(SHAPES, config).eval()
-    cooled.load_state_dict(model.state_dict())
+    cooled = copy.deepcopy(model)
+    cooled.temperatures.set_fitted({"audio": 2.0, "audio+text": 4.0}, {"text": 8.0}, {})
     for present, expected in [(("audio",), 2.0), (("audio", "text"), 4.0), (("text",), 1.0)]:
         batch = collate([make_dialogue(2, 3, present)], DIMS)
         with torch.no_grad():
@@ -223,25 +219,23 @@ def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
         assert torch.equal(after.unimodal_logits["audio"], before.unimodal_logits["audio"])
 
 
-def test_novelty_is_the_distance_to_the_nearest_known_place() -> None:
+def test_novelty_is_the_distance_to_the_nearest_centroid() -> None:
     novelty = Novelty(3)
     directions = torch.zeros_like(novelty.directions)
     directions[0, 0], directions[1, 1] = 1.0, 2.0
-    places = torch.full_like(novelty.places, 50.0)
-    places[5] = 0.0
-    places[6] = 4 * torch.eye(Novelty.DIRECTIONS)[1]
-    novelty.set_known(directions, places)
+    centroids = torch.full_like(novelty.centroids, 50.0)
+    centroids[5] = 0.0
+    centroids[6] = 4 * torch.eye(Novelty.DIRECTIONS)[1]
+    novelty.set_fitted(directions, centroids)
     clips = torch.tensor([[0.0, 0.0, 9.0], [3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [4.0, 3.5, 0.0]])
     assert torch.allclose(novelty(clips), torch.tensor([0.0, 3.0, 0.0, 5.0]), atol=1e-5)
 
 
 def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: AvtMemoCmt) -> None:
-    temperatures = {"decision": {"audio": 2.0}, "growth": {"audio": 0.5}}
-    config = ModelConfig.model_validate({**SMALL.model_dump(), "temperatures": temperatures})
-    unsure = AvtMemoCmt(SHAPES, config).eval()
+    unsure = copy.deepcopy(model)
+    unsure.temperatures.set_fitted({"audio": 2.0}, {}, {"audio": 0.5})
     torch.manual_seed(5)
-    known = {f"novelty.audio.{n}": torch.randn_like(b) for n, b in Novelty(36).named_buffers()}
-    unsure.load_state_dict({**model.state_dict(), **known})
+    unsure.novelty["audio"].set_fitted(*map(torch.randn_like, unsure.novelty["audio"].buffers()))
     for present in (("audio",), ("audio", "text"), ("text",)):
         batch = collate([make_dialogue(2, 3, present)], DIMS)
         heard = batch.modalities["audio"].flatten_turns()
@@ -249,20 +243,32 @@ def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: Av
         distance = unsure.novelty["audio"](standard)[None, :, None]
         with torch.no_grad():
             before, after = model(batch), unsure(batch)
-        growth = (1 + distance).sqrt()
-        expected = 2 * growth if present == ("audio",) else torch.ones_like(growth)
+        scale = (1 + distance).sqrt()
+        expected = 2 * scale if present == ("audio",) else torch.ones_like(scale)
         assert torch.allclose(after.logits * expected, before.logits, atol=1e-4)
         if "audio" in present:
-            said = after.unimodal_logits["audio"] * growth
+            said = after.unimodal_logits["audio"] * scale
             assert torch.allclose(said, before.unimodal_logits["audio"], atol=1e-4)
         assert torch.equal(after.unimodal_logits["text"], before.unimodal_logits["text"])
 
 
-def test_novelty_needs_hidden_layers() -> None:
-    temperatures = {"growth": {"text": 1.0}}
-    config = ModelConfig.model_validate({**SMALL.model_dump(), "temperatures": temperatures})
-    with pytest.raises(AvtError, match="growth names text"):
-        AvtMemoCmt(SHAPES, config)
+def test_novelty_is_measured_on_hidden_layers_alone(model: AvtMemoCmt) -> None:
+    """An exponent of a modality with one hidden layer scales nothing."""
+    assert list(model.novelty) == ["audio"]
+    scaled = copy.deepcopy(model)
+    scaled.temperatures.set_fitted({}, {}, {"text": 1.0})
+    batch = collate([make_dialogue(2, 3, ("text",))], DIMS)
+    with torch.no_grad():
+        assert torch.equal(scaled(batch).logits, model(batch).logits)
+
+
+def test_without_a_fit_no_logit_is_divided(model: AvtMemoCmt) -> None:
+    fitted = model.temperatures
+    assert fitted.decision.tolist() == [1] * 8
+    assert fitted.unimodal.tolist() == [1] * 3
+    assert fitted.exponent.tolist() == [0] * 3
+    novelty = 9 * torch.rand(5, 3)
+    assert torch.equal(fitted(torch.eye(5, 3).bool(), novelty), torch.ones(5))
 
 
 def test_padding_turns_cannot_change_the_output(model: AvtMemoCmt) -> None:
@@ -353,7 +359,7 @@ def test_layer_statistics_are_mean_and_deviation_of_a_rows_own_tokens() -> None:
 
 
 def test_layer_statistics_standardise_and_take_an_absent_row_for_the_mean_one() -> None:
-    pool = LayerStatistics(2, 4).eval()
+    pool = LayerStatistics(2, 4, (0.3, 0.5)).eval()
     row = torch.tensor([[[1.0, 5.0], [3.0, 5.0]]])
     everyone = torch.ones(1, 2, dtype=torch.bool)
     pool.set_statistics(statistics(row, everyone)[0], torch.full((4,), 0.5))

@@ -12,10 +12,10 @@ from model_factory import SMALL, make_tokens
 from avt_memocmt.config import Config, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
+from avt_memocmt.models.attention import record_attention
 from avt_memocmt.models.checkpoint import build_model, load_model, save_checkpoint, token_dims
 from avt_memocmt.models.prediction import DialogueNetwork
 from avt_memocmt.models.projections import NamedTokenProjection
-from avt_memocmt.models.record_attention import record_attention
 
 NAMES = ("pitch", "level", "rate")
 MEAN, DEVIATION = torch.tensor([200.0, 60.0, 4.0]), torch.tensor([50.0, 5.0, 2.0])

@@ -116,10 +116,10 @@ def novelty_of(novelty: Novelty, layers: LayerStatistics, levels: list[float]) -
 
 @pytest.mark.parametrize("speakers", [6, 12])
 def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
-    """With fewer clips than there are places, and with more."""
+    """With fewer clips than there are centroids, and with more."""
     speech = far_corpora(speakers)
-    assert (len(speech.clips) > Novelty.PLACES) == (speakers == 12)
-    layers = LayerStatistics(8, 4)
+    assert (len(speech.clips) > Novelty.CENTROIDS) == (speakers == 12)
+    layers = LayerStatistics(8, 4, (0.3, 0.5))
     novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
     low, high, between, beyond = novelty_of(novelty, layers, [0.5, 5.5, 3.0, 30.0])
     assert max(low, high) + 1 < between < beyond / 4
@@ -127,14 +127,14 @@ def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
 
 def test_known_clips_are_not_new() -> None:
     speech = far_corpora(6)
-    layers = LayerStatistics(8, 4)
+    layers = LayerStatistics(8, 4, (0.3, 0.5))
     novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
     assert novelty(layers.standardised(speech.statistics[0])).max() < 0.01
 
 
 def test_a_direction_tells_corpora_apart_in_units_of_their_clips() -> None:
     speech = far_corpora()
-    layers = LayerStatistics(8, 4)
+    layers = LayerStatistics(8, 4, (0.3, 0.5))
     novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
     placed = layers.standardised(speech.statistics[0]) @ novelty.directions
     half = len(placed) // 2
@@ -156,7 +156,7 @@ def test_what_augmentation_changes_tells_no_corpus() -> None:
         for clip, sound in zip(first, sounds, strict=True)
     ]
     both = Speech(plain.clips, [first, louder])
-    layers, rows = LayerStatistics(8, 4), range(len(plain.clips))
+    layers, rows = LayerStatistics(8, 4, (0.3, 0.5)), range(len(plain.clips))
     (alone,) = novelty_of(fit_novelty(layers, plain, rows, RECIPE.novelty), layers, [10.5])
     (augmented,) = novelty_of(fit_novelty(layers, both, rows, RECIPE.novelty), layers, [10.5])
     assert augmented < alone / 2
@@ -164,7 +164,7 @@ def test_what_augmentation_changes_tells_no_corpus() -> None:
 
 def test_one_corpus_is_known_by_its_components_alone() -> None:
     speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
-    layers = LayerStatistics(8, 4)
+    layers = LayerStatistics(8, 4, (0.3, 0.5))
     novelty = fit_novelty(layers, speech, range(28), RECIPE.novelty)
     assert not novelty.directions[:, 16:].any()
     known, new = novelty_of(novelty, layers, [3.0, 30.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -247,7 +248,7 @@ def test_branches_learn_alone(sources: Sources, tmp_path: Path) -> None:
     for modality in MODALITIES:
         branch = [name for name in moved if f".{modality}." in name]
         assert branch
-        parts = ("projections", "opinion_pools", "layer_statistics", "opinion_heads")
+        parts = ("projections", "unimodal_pools", "layer_statistics", "unimodal_heads")
         assert all(name.startswith(parts) for name in branch)
     assert all(any(f".{modality}." in name for modality in MODALITIES) for name in moved)
 
@@ -261,7 +262,7 @@ def test_a_branch_leaves_the_others_alone(sources: Sources, tmp_path: Path) -> N
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
     assert moved
     assert all(
-        name.startswith(("layer_statistics.audio.", "opinion_heads.audio.")) for name in moved
+        name.startswith(("layer_statistics.audio.", "unimodal_heads.audio.")) for name in moved
     )
 
 
@@ -358,7 +359,7 @@ def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modal
     batch = collate([held_back(sources, RECIPE.pairs)[modality][0].turns], DIMS)
     parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
     fused = model.fuse({m: part.rows(torch.tensor([0])) for m, part in parts.items()})
-    opinion = model.opinion_heads[modality](fused.utterances)
+    opinion = model.unimodal_heads[modality](fused.utterances)
     torch.testing.assert_close(opinion, fused.unimodal_logits[modality])
 
 
@@ -599,11 +600,11 @@ def test_a_growing_temperature_undoes_exaggeration_that_grows() -> None:
     honest = torch.randn(8000, 7, generator=generator)
     truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].numpy()
     novelty = 9 * torch.rand(8000, generator=generator)
-    known, growth = fit_growing_temperature(
+    known, exponent = fit_growing_temperature(
         honest * 0.8 * ((1 + novelty) ** 0.7)[:, None], truth, novelty
     )
     assert known == pytest.approx(0.8, rel=0.08)
-    assert growth == pytest.approx(0.7, rel=0.08)
+    assert exponent == pytest.approx(0.7, rel=0.08)
     shrinking = honest * ((1 + novelty) ** -0.7)[:, None]
     assert fit_growing_temperature(shrinking, truth, novelty)[1] == 0.0
 
@@ -616,15 +617,18 @@ def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
     clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in truth]
     novelty = 9 * torch.rand(8000, generator=generator)
     judged = LeftOut("corpus", clips, 0.8 * honest * ((1 + novelty) ** 0.7)[:, None], novelty)
-    found = fit_temperatures(model, held_back(sources, RECIPE.pairs), [judged])
-    assert len(found.decision) == 7
-    assert set(found.alone) == set(DIMS)
-    assert found.growth == {"audio": pytest.approx(0.7, rel=0.08)}
-    assert found.alone["audio"] == pytest.approx(0.8, rel=0.08)
+    unfitted = copy.deepcopy(model)
+    fit_temperatures(model, held_back(sources, RECIPE.pairs), [judged])
+    found = model.temperatures
+    assert (found.decision != 1).tolist() == [False, *[True] * 7]
+    assert (found.unimodal != 1).all()
+    assert found.exponent.tolist() == [pytest.approx(0.7, rel=0.08), 0, 0]
+    assert found.unimodal[0].item() == pytest.approx(0.8, rel=0.08)
     # The decision on sound alone keeps its ratio to what the branch says.
-    said = predict_dialogues(model, held_back(sources, RECIPE.pairs)["audio"], DIMS)
+    said = predict_dialogues(unfitted, held_back(sources, RECIPE.pairs)["audio"], DIMS)
     labels = np.arange(7)
     ratio = fit_temperature(said.logits, labels) / fit_temperature(
         said.unimodal_logits["audio"], labels
     )
-    assert found.decision["audio"] == pytest.approx(ratio * found.alone["audio"], rel=1e-4)
+    sound_alone = found.decision[1].item()
+    assert sound_alone == pytest.approx(ratio * found.unimodal[0].item(), rel=1e-4)
