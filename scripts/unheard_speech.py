@@ -26,7 +26,7 @@ from avt_memocmt.metrics.intervals import bootstrap_intervals
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.confidence import temperature_scale
 from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
-from avt_memocmt.recipe.settings import load_recipe
+from avt_memocmt.recipe.settings import Job, load_recipe
 from avt_memocmt.recipe.sources import load_speech, speaker_of
 from avt_memocmt.recipe.temperatures import fit_growing_temperature
 
@@ -87,13 +87,11 @@ def print_kind(kind: str, prefix: str, clips: list[SpeechClip], probabilities: T
 
 def main(data: Path, work: Path) -> None:
     """Print the table: new speakers, then new corpora."""
-    config, recipe = load_config(EMBEDDED_PRESET), load_recipe()
-    train, validation = (
-        load_speech(data, part, config, recipe, work) for part in ("train", "validation")
-    )
+    job = Job(data, work, load_recipe(), load_config(EMBEDDED_PRESET))
+    train, validation = (load_speech(job, part) for part in ("train", "validation"))
     judged = [
-        evaluate_fold(train, validation, config, recipe, fold, work / f"without_{fold.name}")
-        for fold in folds(train.clips, recipe.branches.audio.folds)
+        evaluate_fold(job, train, validation, fold)
+        for fold in folds(train.clips, job.recipe.branches.audio.folds)
     ]
     by_kind = calibrated(judged)
     print(HEADER)

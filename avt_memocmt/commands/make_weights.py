@@ -9,6 +9,7 @@ import typer
 
 from avt_memocmt.commands.console import log
 from avt_memocmt.commands.settings import require_training_tools
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 
 
 def make_weights(
@@ -32,8 +33,9 @@ def make_weights(
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
     require_training_tools()
     from avt_memocmt.recipe import make_weights as stages
-    from avt_memocmt.recipe.settings import EMBEDDED_RECIPE, load_recipe
+    from avt_memocmt.recipe.settings import EMBEDDED_RECIPE, Job, load_recipe
 
     settings = load_recipe(recipe or EMBEDDED_RECIPE)
-    folder = stages.make_weights(data, work, settings, seed, teacher)
+    config = load_config(EMBEDDED_PRESET)
+    folder = stages.make_weights(Job(data, work, settings, config, seed, teacher))
     log.print(f"the checkpoint is in {folder}", markup=False)

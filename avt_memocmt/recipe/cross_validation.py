@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from avt_memocmt.config import Config
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import token_shapes
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.novelty_fit import fit_novelty
-from avt_memocmt.recipe.settings import RecipeConfig
+from avt_memocmt.recipe.settings import Job
 from avt_memocmt.recipe.sources import Speech, speaker_of
 from avt_memocmt.recipe.unimodal import Branch, train_speech_branch
 from avt_memocmt.training.trainer import seed_everything
@@ -84,36 +82,25 @@ def fold_of_speakers(clips: Sequence[SpeechClip], count: int) -> dict[str, int]:
     }
 
 
-def evaluate_fold(
-    train: Speech,
-    validation: Speech,
-    config: Config,
-    recipe: RecipeConfig,
-    fold: Fold,
-    folder: Path,
-    seed: int = 0,
-) -> LeftOut:
+def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> LeftOut:
     """Train the branch of sound without some clips, and classify those.
 
     Args:
+        job: its work folder receives the log and the resumable state, in `without_*`.
         train: what it learns from.
         validation: what chooses the epoch; clips that are left out do not.
-        config: of the network.
-        recipe: how the branch is trained and its novelty fitted.
         fold: the clips that are left out.
-        folder: receives the log and the resumable state.
-        seed: of every random choice.
     """
-    seed_everything(seed)
-    model = AvtMemoCmt(token_shapes(config), config.model)
+    seed_everything(job.seed)
+    model = AvtMemoCmt(token_shapes(job.config), job.config.model)
     kept = np.array([r for r, clip in enumerate(train.clips) if not fold.leaves_out(clip)])
     choosing = [
         dialogue.only(("audio",))
         for dialogue, clip in zip(validation.variants[0], validation.clips, strict=True)
         if not fold.leaves_out(clip)
     ]
-    settings = recipe.branches.audio
-    train_speech_branch(model, train, kept, choosing, settings, folder, seed)
+    folder = job.work / f"without_{fold.name}"
+    train_speech_branch(job, model, train, kept, choosing, folder)
     held = [
         (part, row)
         for part in (train, validation)
@@ -124,7 +111,7 @@ def evaluate_fold(
     dialogues = [part.variants[0][row] for part, row in held]
     layers = model.layer_statistics["audio"]
     assert isinstance(layers, LayerStatistics)
-    known = fit_novelty(layers, train, kept.tolist(), recipe.novelty)
+    known = fit_novelty(layers, train, kept.tolist(), job.recipe.novelty)
     heard = torch.stack([part.statistics[0, row] for part, row in held])
     return LeftOut(
         fold.kind,

@@ -22,7 +22,7 @@ from avt_memocmt.models.checkpoint import in_half_precision, save_tensors
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.pretrained import packaged_path
-from avt_memocmt.recipe.settings import FaceRoundConfig, FaceStageConfig
+from avt_memocmt.recipe.settings import FaceRoundConfig, Job
 from avt_memocmt.training.trainer import Trainer, seed_everything
 
 _log = logging.getLogger(__name__)
@@ -118,25 +118,18 @@ def to_input(pictures: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(pictures).float()[:, None] / 255.0
 
 
-def train_face(
-    data: Path, work: Path, settings: FaceStageConfig, seed: int = 0
-) -> dict[str, float]:
-    """Fine-tune the face CNN and write `face_cnn.safetensors` (half precision) into `work`.
+def train_face(job: Job) -> dict[str, float]:
+    """Fine-tune the face CNN and write `face_cnn.safetensors` (fp16) into the work folder.
 
     The epoch is chosen by the mean of accuracy and UAR on the validation part of FER+.
-
-    Args:
-        data: folder with ferplus/.
-        work: receives aligned pictures, logs and states as well.
-        settings: of the stage.
-        seed: of every random choice.
 
     Returns:
         The validation scores of the chosen epoch.
     """
+    work, settings, seed = job.work, job.recipe.face, job.seed
     seed_everything(seed)
-    train, aligned = _load(data, "train", work)
-    select, select_aligned = _load(data, "validation", work)
+    train, aligned = _load(job.data, "train", work)
+    select, select_aligned = _load(job.data, "validation", work)
     known = np.flatnonzero(select.majority >= 0)
     chances = _row_chances(train, settings.balance)
     model = FaceCNN()

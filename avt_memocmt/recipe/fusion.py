@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avt_memocmt.config import Config
 from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, random_batches
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -17,7 +16,7 @@ from avt_memocmt.models.checkpoint import token_shapes
 from avt_memocmt.models.heads import StatisticsPooling
 from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.prediction import Prediction
-from avt_memocmt.recipe.settings import FusionStageConfig, PairsConfig, RecipeConfig
+from avt_memocmt.recipe.settings import FusionStageConfig, Job, PairsConfig
 from avt_memocmt.recipe.sources import Sources
 from avt_memocmt.recipe.synthetic_pairs import PairSampler
 from avt_memocmt.recipe.unimodal import Branch, train_branches
@@ -28,34 +27,24 @@ HeldBack = Mapping[str, Sequence[LabelledDialogue]]
 """By kind of input, the dialogues of a part on which a network is measured."""
 
 
-def train_fusion(
-    train: Sources,
-    validation: HeldBack,
-    config: Config,
-    recipe: RecipeConfig,
-    work: Path,
-    seed: int = 0,
-) -> AvtMemoCmt:
+def train_fusion(job: Job, train: Sources, validation: HeldBack) -> AvtMemoCmt:
     """Train the branches and the fusion; the weights are the mean of several runs.
 
     Args:
+        job: its work folder receives a folder for each training.
         train: what they learn from.
         validation: from `held_back`, chooses the epochs.
-        config: of the network.
-        recipe: its stages `branches`, `fusion` and `pairs`.
-        work: receives a folder for each training.
-        seed: of every random choice.
     """
-    seed_everything(seed)
-    model = AvtMemoCmt(token_shapes(config), config.model)
-    train_branches(model, train, validation, recipe, work, seed)
+    seed_everything(job.seed)
+    model = AvtMemoCmt(token_shapes(job.config), job.config.model)
+    train_branches(job, model, train, validation)
     freeze_unimodal_branches(model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    folders = [work / f"fusion_{run}" for run in range(recipe.fusion.runs)]
+    folders = [job.work / f"fusion_{run}" for run in range(job.recipe.fusion.runs)]
     for run, folder in enumerate(folders):
         model.load_state_dict(start)
-        order = recipe.fusion.model_copy(update={"seed": 100 * run + seed})
-        fit(model, train, validation, order, recipe.pairs, folder)
+        order = job.recipe.fusion.model_copy(update={"seed": 100 * run + job.seed})
+        fit(model, train, validation, order, job.recipe.pairs, folder)
     model.load_state_dict(mean_weights(folders))
     return model.eval()
 
@@ -68,16 +57,7 @@ def fit(
     pairs: PairsConfig,
     folder: Path,
 ) -> None:
-    """One run of the fusion, in place.
-
-    Args:
-        model: with its branches trained and frozen.
-        train: what it learns from.
-        validation: chooses the epoch.
-        settings: of this run; the seed orders the data.
-        pairs: which synthetic pairs are drawn.
-        folder: receives the log and the resumable state.
-    """
+    """One run of the fusion, in place; the branches are frozen, and the seed orders the data."""
 
     def loss(network: nn.Module, dialogues: list[LabelledDialogue]) -> Tensor:
         batch = collate([dialogue.turns for dialogue in dialogues], model.widths)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.extraction.clip import store_manifest
@@ -22,7 +21,7 @@ from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
 from avt_memocmt.recipe.face import train_face
 from avt_memocmt.recipe.fusion import HeldBack, held_back, train_fusion, validation_scores
 from avt_memocmt.recipe.novelty_fit import fit_novelty
-from avt_memocmt.recipe.settings import RecipeConfig
+from avt_memocmt.recipe.settings import Job, RecipeConfig
 from avt_memocmt.recipe.sources import Speech, load_sources
 from avt_memocmt.recipe.temperatures import fit_temperatures
 from avt_memocmt.recipe.test_scores import report_scores
@@ -31,54 +30,36 @@ from avt_memocmt.recipe.text import train_text
 _log = logging.getLogger(__name__)
 
 
-def make_weights(
-    data: Path, work: Path, recipe: RecipeConfig, seed: int = 0, teacher: str | None = None
-) -> Path:
+def make_weights(job: Job) -> Path:
     """Train text encoder, face network and fusion in turn, and assemble the checkpoint.
 
     Every stage that is finished is skipped, and one that was stopped resumes at its last epoch.
 
-    Args:
-        data: folder with meld/, ravdess/, speech/ and ferplus/.
-        work: folder for caches, logs and states; the checkpoint lands in `work/checkpoint`.
-        recipe: the settings of every stage.
-        seed: of every random choice.
-        teacher: hub id or folder of MPNet, which teaches the text encoder; None: the packages that
-            hold it.
-
     Returns:
-        The checkpoint folder.
+        The checkpoint folder, `checkpoint` in the work folder.
 
     Raises:
         AvtError: a corpus or an encoder's weights are missing.
     """
-    config = load_config(EMBEDDED_PRESET)
+    work, recipe, config = job.work, job.recipe, job.config
     work.mkdir(parents=True, exist_ok=True)
-    scores = {
-        "text": train_text(data, work, config.text, recipe, teacher, seed),
-        "face": train_face(data, work, recipe.face, seed),
-    }
-    train, validation, test = (
-        load_sources(data, part, config, recipe, work) for part in ("train", "validation", "test")
-    )
+    scores = {"text": train_text(job), "face": train_face(job)}
+    train, validation, test = (load_sources(job, part) for part in ("train", "validation", "test"))
     chosen_by, measured_on = (held_back(part, recipe.pairs) for part in (validation, test))
-    model = train_fusion(train, chosen_by, config, recipe, work, seed)
+    model = train_fusion(job, train, chosen_by)
     for parameter in model.parameters():  # as a checkpoint keeps them
         parameter.data = parameter.data.half().float()
     scores["fusion"] = validation_scores(model, chosen_by, model.widths)
     left_out = []
     for fold in folds(train.speech.clips, recipe.branches.audio.folds):
         _log.info("training the branch of sound without %s", fold.name)
-        stage = work / f"without_{fold.name}"
-        left_out.append(
-            evaluate_fold(train.speech, validation.speech, config, recipe, fold, stage, seed)
-        )
+        left_out.append(evaluate_fold(job, train.speech, validation.speech, fold))
     calibrate(model, recipe, train.speech, chosen_by, left_out)
     encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
         "model": "embedded",
         "labels": list(EMOTIONS),
-        "seed": seed,
+        "seed": job.seed,
         "selection": "best epoch of each stage on the validation parts (see data/corpora.py)",
         "encoders": {m: encoders.encoder_sha256(m) for m in config.model.modalities},
         "validation": scores,

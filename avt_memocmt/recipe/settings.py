@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from avt_memocmt.config import Count, Fraction, Positive, Section, TrainingConfig
+from avt_memocmt.config import Config, Count, Fraction, Positive, Section, TrainingConfig
 from avt_memocmt.config_file import read_yaml, validation_problems
 from avt_memocmt.errors import AvtError
 
@@ -146,6 +147,28 @@ class RecipeConfig(Section):
     fusion: FusionStageConfig
     pairs: PairsConfig
     novelty: NoveltyConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the recipe, which every stage is given.
+
+    Attributes:
+        data: folder with meld/, ravdess/, speech/ and ferplus/.
+        work: folder for feature stores, logs and states, a subfolder each.
+        recipe: the settings of every stage.
+        config: of the network and its encoders.
+        seed: of every random choice.
+        teacher: hub id or folder of MPNet, which teaches the text encoder; None: the packages that
+            hold it.
+    """
+
+    data: Path
+    work: Path
+    recipe: RecipeConfig
+    config: Config
+    seed: int = 0
+    teacher: str | None = None
 
 
 def load_recipe(path: Path = EMBEDDED_RECIPE) -> RecipeConfig:

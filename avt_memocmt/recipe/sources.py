@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avt_memocmt.config import Config, TokenShape
+from avt_memocmt.config import TokenShape
 from avt_memocmt.data.corpora import Faces, Part, SpeechClip, ferplus_faces, speech_clips
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceKey
@@ -30,7 +29,7 @@ from avt_memocmt.features.text_encoder import TextInput
 from avt_memocmt.models.heads import statistics
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.recipe.face import aligned_pictures, augment, to_input
-from avt_memocmt.recipe.settings import RecipeConfig
+from avt_memocmt.recipe.settings import Job
 from avt_memocmt.recipe.speech_augmentation import augment_speech
 from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
 from avt_memocmt.recipe.text import TEXT_HEAD_FILE, meld_rows, soft_targets_of_words
@@ -107,29 +106,21 @@ class Sources:
         return [self.faces[v][row] for v, row in zip(variants, rows, strict=True)]
 
 
-def load_sources(
-    data: Path, part: Part, config: Config, recipe: RecipeConfig, work: Path
-) -> Sources:
-    """The three corpora of one part, by the text encoder and the face CNN that lie in `work`."""
-    dialogues, lines = _load_text(data, part, config, work)
-    return Sources(
-        load_speech(data, part, config, recipe, work),
-        _load_faces(data, part, config, recipe, work),
-        dialogues,
-        lines,
-    )
+def load_sources(job: Job, part: Part) -> Sources:
+    """The three corpora of one part, by the text encoder and face CNN in the work folder."""
+    return Sources(load_speech(job, part), _load_faces(job, part), *_load_text(job, part))
 
 
-def load_speech(data: Path, part: Part, config: Config, recipe: RecipeConfig, work: Path) -> Speech:
+def load_speech(job: Job, part: Part) -> Speech:
     """The speech corpora as they are, and for training in augmented variants."""
-    clips = [clip for clip in speech_clips(data) if clip.part == part]
+    clips = [clip for clip in speech_clips(job.data) if clip.part == part]
     rows = [
         FeatureRow(UtteranceKey(part, i, 0), speaker_of(clip), clip.text, clip.emotion, seconds)
         for i, clip in enumerate(clips)
         for seconds in [SECONDS_PER_WORD * max(1, len(clip.text.split()))]
     ]
-    words = _store_text(work / "features" / f"speech_{part}_words", rows, config, work)
-    encoder = make_audio_encoder(config.audio.encoder)
+    words = _store_text(job, f"speech_{part}_words", rows)
+    encoder = make_audio_encoder(job.config.audio.encoder)
 
     def variant(number: int) -> list[LabelledDialogue]:
         def encode(positions: range) -> list[Tokens]:
@@ -144,7 +135,7 @@ def load_speech(data: Path, part: Part, config: Config, recipe: RecipeConfig, wo
             return found
 
         store = store_tokens(
-            work / "features" / f"speech_{part}_{number}",
+            job.work / "features" / f"speech_{part}_{number}",
             rows,
             "audio",
             TokenShape(encoder.dim, encoder.layers),
@@ -154,7 +145,7 @@ def load_speech(data: Path, part: Part, config: Config, recipe: RecipeConfig, wo
         dialogues = load_dialogues([store, words], part, ["audio", "text"])
         return memory_mapped(dialogues, "audio", store.folder)
 
-    count = recipe.branches.audio.variants if part == "train" else 0
+    count = job.recipe.branches.audio.variants if part == "train" else 0
     return Speech(clips, [variant(number) for number in range(count + 1)])
 
 
@@ -175,17 +166,14 @@ def _statistics(clip: LabelledDialogue) -> torch.Tensor:
     return statistics(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool))
 
 
-def _load_text(
-    data: Path, part: Part, config: Config, work: Path
-) -> tuple[list[LabelledDialogue], list[LabelledDialogue]]:
+def _load_text(job: Job, part: Part) -> tuple[list[LabelledDialogue], list[LabelledDialogue]]:
     """MELD's dialogues in context, and their lines alone."""
-    dialogues = meld_rows(data, part)
+    dialogues = meld_rows(job.data, part)
     rows = [row for dialogue in dialogues for row in dialogue]
     words = [turn.words for d in dialogues for turn in dialogue_of_rows(d).turns]
-    folder = work / "features"
-    in_context = _store_text(folder / f"text_{part}_context", rows, config, work, words)
-    alone = _store_text(folder / f"text_{part}_alone", rows, config, work)
-    taught = soft_targets_of_words(turns_with_words(in_context, part), work / TEXT_HEAD_FILE)
+    in_context = _store_text(job, f"text_{part}_context", rows, words)
+    alone = _store_text(job, f"text_{part}_alone", rows)
+    taught = soft_targets_of_words(turns_with_words(in_context, part), job.work / TEXT_HEAD_FILE)
     lines = [line for d in turns_with_words(alone, part) for line in d.single_turns()]
     return taught, lines
 
@@ -198,17 +186,13 @@ def turns_with_words(store: FeatureStore, part: Part) -> list[LabelledDialogue]:
 
 
 def _store_text(
-    folder: Path,
-    rows: Sequence[FeatureRow],
-    config: Config,
-    work: Path,
-    words: Sequence[TextInput] | None = None,
+    job: Job, name: str, rows: Sequence[FeatureRow], words: Sequence[TextInput] | None = None
 ) -> FeatureStore:
     """Encode the words of some rows: `words`, or those of the rows without context."""
-    encoder = make_text_encoder(config.text, work)
+    encoder = make_text_encoder(job.config.text, job.work)
     said = words or [TextInput(row.text, (), row.duration) for row in rows]
     return store_tokens(
-        folder,
+        job.work / "features" / name,
         rows,
         "text",
         TokenShape(encoder.dim),
@@ -217,13 +201,11 @@ def _store_text(
     )
 
 
-def _load_faces(
-    data: Path, part: Part, config: Config, recipe: RecipeConfig, work: Path
-) -> list[list[LabelledDialogue]]:
+def _load_faces(job: Job, part: Part) -> list[list[LabelledDialogue]]:
     """FER+ as it is, and for training in augmented variants."""
-    faces = ferplus_faces(data, part)
-    pictures = aligned_pictures(faces, work / f"ferplus_{part}_aligned.npy")
-    encoder = make_visual_encoder(config.visual.encoder, work)
+    faces = ferplus_faces(job.data, part)
+    pictures = aligned_pictures(faces, job.work / f"ferplus_{part}_aligned.npy")
+    encoder = make_visual_encoder(job.config.visual.encoder, job.work)
     if not isinstance(encoder, FaceCnnEncoder):
         raise AvtError(
             "the recipe trains on FER+ with the face CNN; set visual.encoder to face-cnn."
@@ -240,7 +222,7 @@ def _load_faces(
             return [Tokens(value[None], span) for value in values]
 
         store = store_tokens(
-            work / "features" / f"faces_{part}_{number}",
+            job.work / "features" / f"faces_{part}_{number}",
             _face_rows(faces, part),
             "visual",
             TokenShape(encoder.dim),
@@ -251,7 +233,7 @@ def _load_faces(
         pairs = zip(loaded, faces.votes[:, None], strict=True)
         return [replace(face, soft_targets=votes) for face, votes in pairs]
 
-    count = recipe.face.variants if part == "train" else 0
+    count = job.recipe.face.variants if part == "train" else 0
     return [variant(number) for number in range(count + 1)]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-from avt_memocmt.config import TextConfig
 from avt_memocmt.data.corpora import Part, meld_dialogues
 from avt_memocmt.data.dialogue_batch import DialogueBatch
 from avt_memocmt.data.feature_store import FeatureRow
@@ -35,10 +33,11 @@ from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncode
 from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
-from avt_memocmt.recipe.settings import RecipeConfig, TextStageConfig
+from avt_memocmt.recipe.settings import Job, TextStageConfig
 from avt_memocmt.recipe.text_teacher import teacher_probabilities
-from avt_memocmt.training.losses import class_weights, loss_of_dialogues
-from avt_memocmt.training.trainer import Trainer, mean_weights, seed_everything
+from avt_memocmt.training.dialogues import fit_dialogues
+from avt_memocmt.training.losses import class_weights
+from avt_memocmt.training.trainer import mean_weights, seed_everything
 
 TEXT_HEAD_FILE = "text_head.safetensors"
 """In the work folder: the classifier that the encoder was tuned with, which teaches the fusion."""
@@ -105,48 +104,31 @@ def load_lines(data: Path, part: Part, context_turns: int) -> list[LabelledDialo
     return [line for line in lines if line.turns[0].words.text]
 
 
-def train_text(
-    data: Path,
-    work: Path,
-    config: TextConfig,
-    recipe: RecipeConfig,
-    teacher: str | None,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into `work`.
+def train_text(job: Job) -> dict[str, float]:
+    """Fine-tune the text encoder and write `text_encoder.safetensors` (fp16) into the work folder.
 
     The embeddings and the lowest layers stay frozen; the word embeddings are left out of the file.
     The weights are the mean of several fine-tunings.
 
-    Args:
-        data: folder with meld/.
-        work: receives caches, logs and states as well.
-        config: of the encoder.
-        recipe: its stages `text_teacher` and `text`.
-        teacher: hub id or folder of MPNet, which teaches; None: the packages that hold it.
-        seed: of every random choice.
-
     Returns:
         The scores on the validation part.
     """
+    work, settings = job.work, job.recipe.text
     train, validation = (
-        load_lines(data, part, config.context_turns) for part in ("train", "validation")
+        load_lines(job.data, part, job.config.text.context_turns)
+        for part in ("train", "validation")
     )
     cache = work / "text_teacher.npy"
     if not cache.is_file():
         partial = cache.with_suffix(".part.npy")
-        probabilities = teacher_probabilities(
-            train, validation, work, config, recipe.text_teacher, teacher, seed
-        )
-        np.save(partial, probabilities)
+        np.save(partial, teacher_probabilities(job, train, validation))
         partial.replace(cache)
-    taught = soft_target_lines(train, np.load(cache, allow_pickle=False), recipe.text)
-    folders = [work / f"text_{run}" for run in range(recipe.text.runs)]
+    taught = soft_target_lines(train, np.load(cache, allow_pickle=False), settings)
+    folders = [work / f"text_{run}" for run in range(settings.runs)]
     for run, folder in enumerate(folders):
-        model = _untuned(config, recipe.text, seed)
-        order = recipe.text.model_copy(update={"seed": 100 * run + seed})
-        fine_tune(model, taught, validation, order, folder)
-    model = _untuned(config, recipe.text, seed)
+        order = settings.model_copy(update={"seed": 100 * run + job.seed})
+        fine_tune(_untuned(job), taught, validation, order, folder)
+    model = _untuned(job)
     model.load_state_dict(mean_weights(folders))
     save_tensors(model.head.state_dict(), work / TEXT_HEAD_FILE)
     save_tensors(model.encoder.tuned_tensors(), work / TEXT_ENCODER_FILE, torch.float16)
@@ -209,33 +191,27 @@ def fine_tune(
     settings: TextStageConfig,
     folder: Path,
 ) -> None:
-    """One fine-tuning in place, whose epoch is chosen by weighted F1 on the validation part.
-
-    Args:
-        model: before it was tuned.
-        lines: what it learns from, with soft targets.
-        validation: lines that choose.
-        settings: of this training; the seed orders the data.
-        folder: receives the log and the resumable state.
-    """
-    tuned = [p for p in model.encoder.parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": list(model.head.parameters())},
-        {"params": tuned, "lr": settings.encoder_learning_rate},
-    ]
+    """One fine-tuning in place, whose epoch is chosen by weighted F1; the seed orders the data."""
 
     def batches(epoch: int) -> Iterator[list[LabelledDialogue]]:
         generator = np.random.default_rng(settings.seed + epoch)
         drawn = [forget_at_random(line, settings, generator) for line in lines]
         return random_batches(drawn, settings.batch, generator)
 
-    trainer = Trainer(model, folder, settings, -(-len(lines) // settings.batch), groups=groups)
-    trainer.run(
-        batches,
+    tuned = [p for p in model.encoder.parameters() if p.requires_grad]
+    fit_dialogues(
+        model,
+        folder,
         # The targets are smooth already.
-        loss_of_dialogues({}, settings.model_copy(update={"label_smoothing": 0.0})),
-        lambda network: score_dialogues(network, validation, {}),
-        "weighted_f1",
+        settings.model_copy(update={"label_smoothing": 0.0}),
+        -(-len(lines) // settings.batch),
+        batches,
+        validation,
+        {},
+        groups=[
+            {"params": list(model.head.parameters())},
+            {"params": tuned, "lr": settings.encoder_learning_rate},
+        ],
     )
 
 
@@ -252,10 +228,11 @@ def forget_at_random(
     return replace(line, turns=(replace(turn, words=replace(turn.words, context=context)),))
 
 
-def _untuned(config: TextConfig, settings: TextStageConfig, seed: int) -> TextClassifier:
+def _untuned(job: Job) -> TextClassifier:
     """The classifier that every run starts from."""
-    seed_everything(seed)
-    encoder = make_text_encoder(config)
+    settings = job.recipe.text
+    seed_everything(job.seed)
+    encoder = make_text_encoder(job.config.text)
     encoder.freeze(settings.frozen_layers)
     encoder.set_dropout(settings.encoder_dropout)
     return TextClassifier(encoder, settings.hidden_pieces)

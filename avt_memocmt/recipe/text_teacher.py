@@ -10,7 +10,6 @@ import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,13 +30,14 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder
-from avt_memocmt.models.predict import predict_dialogues, score_dialogues
+from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.pretrained import module_folder
-from avt_memocmt.recipe.settings import TeacherConfig
+from avt_memocmt.recipe.settings import Job, TeacherConfig
 from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
-from avt_memocmt.training.losses import class_weights, loss_of_dialogues
-from avt_memocmt.training.trainer import Trainer, seed_everything
+from avt_memocmt.training.dialogues import fit_dialogues
+from avt_memocmt.training.losses import class_weights
+from avt_memocmt.training.trainer import seed_everything
 
 ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
 """SHA-256 of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) in the packages."""
@@ -74,43 +74,31 @@ class UpperLayers(DialogueNetwork):
 
 
 def teacher_probabilities(
-    train: Sequence[LabelledDialogue],
-    validation: Sequence[LabelledDialogue],
-    work: Path,
-    config: TextConfig,
-    settings: TeacherConfig,
-    teacher: str | None,
-    seed: int = 0,
+    job: Job, train: Sequence[LabelledDialogue], validation: Sequence[LabelledDialogue]
 ) -> NDArray[np.float32]:
-    """The mean of what the tuned teachers say of every training line.
+    """Probabilities of every training line, float32 [n, 7]: the mean of the tuned teachers.
 
     Args:
+        job: its work folder receives a folder for each, and what the lower layers say.
         train: lines with their labels.
         validation: lines that choose each teacher's epoch, by weighted F1.
-        work: receives a folder for each, `text_teacher_*`, and what the lower layers say.
-        config: how the text encoder reads a line.
-        settings: how many teachers, and how they are tuned.
-        teacher: hub id or folder of MPNet; None: the packages that hold it.
-        seed: of every random choice.
-
-    Returns:
-        Probabilities, float32 [n, 7].
 
     Raises:
         AvtError: the teacher cannot be loaded.
     """
-    name = teacher or packaged_teacher(work)
+    settings, config = job.recipe.text_teacher, job.config.text
+    name = job.teacher or packaged_teacher(job.work)
     encoder = load_teacher(name, config)
     lines, chosen = (
-        lower_layers(part, encoder, settings.tuned_layers, work / "features" / f"mpnet_{kind}")
+        lower_layers(part, encoder, settings.tuned_layers, job.work / "features" / f"mpnet_{kind}")
         for kind, part in (("train", train), ("validation", validation))
     )
     found = []
     for run in range(settings.runs):
-        order = settings.model_copy(update={"seed": 100 * run + seed})
+        order = settings.model_copy(update={"seed": 100 * run + job.seed})
         seed_everything(order.seed)
         model = UpperLayers(load_teacher(name, config), settings.tuned_layers)
-        tune(model, lines, chosen, order, work / f"text_teacher_{run}")
+        tune(model, lines, chosen, order, job.work / f"text_teacher_{run}")
         found.append(predict_dialogues(model, lines, model.dims).logits.softmax(dim=1).numpy())
     mean: NDArray[np.float32] = np.mean(found, axis=0)
     return mean
@@ -123,29 +111,23 @@ def tune(
     settings: TeacherConfig,
     folder: Path,
 ) -> None:
-    """Train a teacher in place and leave it at its best epoch.
-
-    Args:
-        model: before it was tuned.
-        lines: what it learns from, from `lower_layers`.
-        validation: the same, chooses the epoch.
-        settings: of this training; the seed orders the data.
-        folder: receives the log and the resumable state.
-    """
-    groups: list[dict[str, Any]] = [
-        {"params": list(model.head.parameters())},
-        {"params": list(model.layers.layer.parameters()), "lr": settings.encoder_learning_rate},
-    ]
+    """Train a teacher on lines of `lower_layers`, in place; the seed orders the data."""
     labels = np.concatenate([line.emotions for line in lines])
-    weights = class_weights(labels, settings.class_balance)
-    trainer = Trainer(model, folder, settings, -(-len(lines) // settings.batch), groups=groups)
-    trainer.run(
+    fit_dialogues(
+        model,
+        folder,
+        settings,
+        -(-len(lines) // settings.batch),
         lambda epoch: random_batches(
             lines, settings.batch, np.random.default_rng(settings.seed + epoch)
         ),
-        loss_of_dialogues(model.dims, settings, weights),
-        lambda network: score_dialogues(network, validation, model.dims),
-        "weighted_f1",
+        validation,
+        model.dims,
+        weights=class_weights(labels, settings.class_balance),
+        groups=[
+            {"params": list(model.head.parameters())},
+            {"params": list(model.layers.layer.parameters()), "lr": settings.encoder_learning_rate},
+        ],
     )
 
 

@@ -18,12 +18,10 @@ from avt_memocmt.data.labelled_dialogues import LabelledDialogue, random_batches
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
-from avt_memocmt.recipe.settings import RecipeConfig, SpeechBranchConfig, StageConfig
+from avt_memocmt.recipe.settings import Job, SpeechBranchConfig, StageConfig
 from avt_memocmt.recipe.sources import Sources, Speech, speaker_of, with_tokens
-from avt_memocmt.training.losses import loss_of_dialogues
-from avt_memocmt.training.trainer import Trainer
+from avt_memocmt.training.dialogues import fit_dialogues
 
 Batches = Callable[[int], Iterable[list[LabelledDialogue]]]
 """Epoch number -> its batches."""
@@ -60,28 +58,23 @@ class Branch(DialogueNetwork):
 
 
 def train_branches(
+    job: Job,
     model: AvtMemoCmt,
     train: Sources,
     validation: Mapping[str, Sequence[LabelledDialogue]],
-    recipe: RecipeConfig,
-    work: Path,
-    seed: int = 0,
 ) -> None:
     """Train the three branches of a network in place.
 
     Args:
+        job: its work folder receives a folder for each.
         model: whose branches are trained.
         train: what they learn from.
         validation: by modality, what chooses the epoch.
-        recipe: its stages `branches`, and how faces are drawn for pairs.
-        work: receives a folder for each, `*_branch`.
-        seed: of what is drawn.
     """
+    work, seed, recipe = job.work, job.seed, job.recipe
     settings = recipe.branches
     rows = np.arange(len(train.speech.clips))
-    train_speech_branch(
-        model, train.speech, rows, validation["audio"], settings.audio, work / "audio_branch", seed
-    )
+    train_speech_branch(job, model, train.speech, rows, validation["audio"], work / "audio_branch")
     count = len(train.faces[0])
 
     def faces(epoch: int) -> Iterator[list[LabelledDialogue]]:
@@ -103,27 +96,26 @@ def train_branches(
 
 
 def train_speech_branch(
+    job: Job,
     model: AvtMemoCmt,
     speech: Speech,
     rows: NDArray[np.int64],
     validation: Sequence[LabelledDialogue],
-    settings: SpeechBranchConfig,
     folder: Path,
-    seed: int = 0,
 ) -> None:
     """Train the branch of sound of a network in place.
 
     Args:
+        job: how.
         model: whose branch is trained.
         speech: clips of the train part.
         rows: int64, those of them that it learns from.
         validation: clips that choose the epoch, by UAR.
-        settings: of this training.
         folder: receives the log and the resumable state.
-        seed: of what is drawn.
     """
+    settings = job.recipe.branches.audio
     set_layer_statistics(model, speech, rows)
-    batches = speech_batches(speech, rows, settings, seed)
+    batches = speech_batches(speech, rows, settings, job.seed)
     _train(Branch(model, "audio"), folder, settings, len(rows), batches, validation, "uar")
 
 
@@ -184,10 +176,5 @@ def _train(
     validation: Sequence[LabelledDialogue],
     criterion: str,
 ) -> None:
-    trainer = Trainer(branch, folder, settings, -(-size // settings.batch))
-    trainer.run(
-        batches,
-        loss_of_dialogues(branch.dims, settings),
-        lambda network: score_dialogues(network, validation, branch.dims),
-        criterion,
-    )
+    steps = -(-size // settings.batch)
+    fit_dialogues(branch, folder, settings, steps, batches, validation, branch.dims, criterion)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from avt_memocmt.config import Config
+from avt_memocmt.config import Config, TrainingConfig
 from avt_memocmt.data.descriptor_statistics import value_statistics
-from avt_memocmt.data.dialogue_batch import NO_WORDS
+from avt_memocmt.data.dialogue_batch import NO_WORDS, collate
 from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
@@ -29,7 +30,7 @@ from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_di
 from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
-from avt_memocmt.training.losses import class_weights, correct_prior, loss_of_dialogues
+from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss, targets_of
 from avt_memocmt.training.trainer import Trainer, make_accelerator, seed_everything
 from avt_memocmt.training.tuned_text import WithTextEncoder
 
@@ -82,14 +83,22 @@ class DialogueTraining:
         """Train into `folder`, resuming what is there; returns the dev scores of the best epoch."""
         settings = self.config.training
         steps = len(self._rows(np.random.default_rng(0)))
-        trainer = Trainer(self.model, folder, settings, steps, self.accelerator, self._groups())
-        weights = self._weights.to(trainer.device)
-        loss = loss_of_dialogues(self.dims, settings, weights, trainer.device)
-        best = trainer.run(self._batches, loss, self._scores, "weighted_f1")
+        best = fit_dialogues(
+            self.model,
+            folder,
+            settings,
+            steps,
+            self._batches,
+            self.dev,
+            self.dims,
+            weights=self._weights,
+            groups=self._groups(),
+            accelerator=self.accelerator,
+        )
         if not isinstance(self._head, nn.Sequential) or not settings.prior_correction:
             return best
         correct_prior(self._head, self._emotions, settings.prior_correction)
-        return {**best, **self._scores(self.model)}
+        return {**best, **score_dialogues(self.model, self.dev, self.dims)}
 
     def _groups(self) -> list[dict[str, Any]]:
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
@@ -116,8 +125,47 @@ class DialogueTraining:
         for rows in self._rows(generator):
             yield [hide_modalities(self.train[row], chance, generator, reads_words) for row in rows]
 
-    def _scores(self, network: nn.Module) -> dict[str, float]:
-        return score_dialogues(network, self.dev, self.dims)
+
+def fit_dialogues(
+    network: nn.Module,
+    folder: Path,
+    settings: TrainingConfig,
+    steps: int,
+    batches: Callable[[int], Iterable[Sequence[LabelledDialogue]]],
+    validation: Sequence[LabelledDialogue],
+    dims: dict[str, int],
+    criterion: str = "weighted_f1",
+    *,
+    weights: Tensor | None = None,
+    groups: list[dict[str, Any]] | None = None,
+    accelerator: Accelerator | None = None,
+) -> dict[str, float]:
+    """Train a network on dialogues in place, with `dialogue_loss`; resumes what is in the folder.
+
+    Args:
+        network: a `DialogueNetwork`.
+        folder, settings, steps, accelerator, groups: as of `Trainer`.
+        batches: epoch number -> the batches of that epoch.
+        validation: dialogues that choose the epoch.
+        dims: width of a token of each modality that the network hears.
+        criterion: by this one of `metrics.scores`.
+        weights: float [7], of the classes in the loss; None = all alike.
+
+    Returns:
+        The validation scores of the best epoch.
+    """
+    trainer = Trainer(network, folder, settings, steps, accelerator, groups)
+    device = trainer.device
+    weights = None if weights is None else weights.to(device)
+
+    def loss(model: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
+        batch = collate([dialogue.turns for dialogue in dialogues], dims).to(device)
+        targets = targets_of(dialogues).to(device)
+        return dialogue_loss(model(batch), batch, targets, settings, weights)
+
+    return trainer.run(
+        batches, loss, lambda judged: score_dialogues(judged, validation, dims), criterion
+    )
 
 
 def train_dialogues(

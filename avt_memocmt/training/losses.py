@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import TrainingConfig
-from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
+from avt_memocmt.data.dialogue_batch import DialogueBatch
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.models.prediction import Prediction
@@ -88,30 +88,6 @@ def dialogue_loss(
 def targets_of(dialogues: Sequence[LabelledDialogue]) -> Tensor:
     """float32 [turns, 7], the distributions to learn of all turns in order."""
     return torch.from_numpy(np.concatenate([dialogue.targets for dialogue in dialogues]))
-
-
-def loss_of_dialogues(
-    dims: dict[str, int],
-    config: TrainingConfig,
-    weights: Tensor | None = None,
-    device: torch.device | None = None,
-) -> Callable[[nn.Module, Sequence[LabelledDialogue]], Tensor]:
-    """The `dialogue_loss` of a network on a batch of dialogues, as `Trainer.run` takes it.
-
-    Args:
-        dims: width of a token of each modality that the network hears.
-        config: as of `dialogue_loss`.
-        weights: as of `dialogue_loss`.
-        device: of the network; None = the CPU.
-    """
-
-    def loss(network: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
-        batch = collate([dialogue.turns for dialogue in dialogues], dims)
-        batch = batch if device is None else batch.to(device)
-        targets = targets_of(dialogues).to(batch.turn_mask.device)
-        return dialogue_loss(network(batch), batch, targets, config, weights)
-
-    return loss
 
 
 def soft_cross_entropy(

@@ -19,7 +19,7 @@ from avt_memocmt.models.confidence import Novelty
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
 from avt_memocmt.recipe.novelty_fit import fit_novelty
-from avt_memocmt.recipe.settings import NoveltyConfig, load_recipe
+from avt_memocmt.recipe.settings import Job, NoveltyConfig, load_recipe
 from avt_memocmt.recipe.sources import Speech, with_tokens
 
 RECIPE = load_recipe()
@@ -78,15 +78,12 @@ def test_what_is_left_out_is_judged_and_new(tmp_path: Path) -> None:
             "novelty": NoveltyConfig(components=1, principal=64),
         }
     )
-    config = load_config(EMBEDDED_PRESET)
+    job = Job(Path(), tmp_path, recipe, load_config(EMBEDDED_PRESET))
     levels = {"x": ("a", 0.0), "y": ("a", 2.0), "z": ("a", 1.0), "s": ("b", 6.0), "t": ("b", 7.0)}
     levels |= {"q": ("c", 12.0), "r": ("c", 13.0)}
     train = make_speech("train", levels, 5 * 384)
     select = make_speech("validation", {"v": ("a", 0.5), "w": ("b", 6.0)}, 5 * 384)
-    found = {
-        fold.name: evaluate_fold(train, select, config, recipe, fold, tmp_path / fold.name)
-        for fold in folds(train.clips, 5)
-    }
+    found = {fold.name: evaluate_fold(job, train, select, fold) for fold in folds(train.clips, 5)}
     assert {clip.speaker for clip in found["speakers_2"].clips} == {"z"}
     corpus = found["b"]
     assert [(clip.part, clip.speaker) for clip in corpus.clips] == [

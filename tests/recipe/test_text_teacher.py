@@ -25,7 +25,7 @@ from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInpu
 from avt_memocmt.models.checkpoint import load_into
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe import text_teacher
-from avt_memocmt.recipe.settings import load_recipe
+from avt_memocmt.recipe.settings import Job, TeacherConfig, load_recipe
 from avt_memocmt.recipe.text import soft_target_lines
 from avt_memocmt.recipe.text_teacher import (
     ARCHIVE_PARTS,
@@ -63,6 +63,11 @@ def text() -> TextConfig:
     return load_config(EMBEDDED_PRESET).text
 
 
+def make_job(work: Path, teacher: str, settings: TeacherConfig = TEACHER) -> Job:
+    recipe = RECIPE.model_copy(update={"text_teacher": settings})
+    return Job(Path(), work, recipe, load_config(EMBEDDED_PRESET), teacher=teacher)
+
+
 def whole_network(encoder: TextEncoder, head: torch.nn.Linear) -> torch.Tensor:
     """Logits of `LINES` by the network that was not cut in two."""
     tokens, mask = encoder(encoder.prepare([words for words, _ in INPUTS]))
@@ -92,12 +97,13 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
     rates = {"learning_rate": 0.005, "encoder_learning_rate": 0.005}
     settings = TEACHER.model_copy(update=rates)  # a network this small needs larger steps
     work = tmp_path / "work"
-    found = teacher_probabilities(200 * LINES, LINES, work, text, settings, mpnet)
+    job = make_job(work, mpnet, settings)
+    found = teacher_probabilities(job, 200 * LINES, LINES)
     assert found.shape == (800, 7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(found[:4], found[4:8], atol=0.02)
     assert found[:4].argmax(axis=1).tolist() == [label for _, label in INPUTS]
-    again = teacher_probabilities(200 * LINES, LINES, work, text, settings, mpnet)
+    again = teacher_probabilities(job, 200 * LINES, LINES)
     np.testing.assert_allclose(again, found, atol=1e-6)
     encoder = load_teacher(mpnet, text)
     lines = lower_layers(LINES, encoder, TEACHER.tuned_layers, tmp_path / "few")
@@ -110,11 +116,9 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
     assert np.abs(alone[0] - alone[1]).max() > 0.001
 
 
-def test_a_missing_teacher_is_named(text: TextConfig, tmp_path: Path) -> None:
+def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
     with pytest.raises(AvtError, match="no-such-folder"):
-        teacher_probabilities(
-            LINES, LINES, tmp_path, text, TEACHER, str(tmp_path / "no-such-folder")
-        )
+        teacher_probabilities(make_job(tmp_path, str(tmp_path / "no-such-folder")), LINES, LINES)
 
 
 def test_the_teacher_is_put_together_from_its_packages(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape, TrainingConfig
+from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate, speaker_changes
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
@@ -35,7 +36,7 @@ from avt_memocmt.recipe.fusion import (
     fusion_loss,
     held_back,
 )
-from avt_memocmt.recipe.settings import load_recipe
+from avt_memocmt.recipe.settings import Job, load_recipe
 from avt_memocmt.recipe.sources import Sources, Speech, turns_with_words
 from avt_memocmt.recipe.speech_augmentation import (
     add_noise,
@@ -82,6 +83,10 @@ SHORT = RECIPE.model_copy(
         )
     }
 )
+
+
+def make_job(work: Path) -> Job:
+    return Job(Path(), work, SHORT, load_config(EMBEDDED_PRESET))
 
 
 def constant(value: float, count: int, dim: int) -> Tokens:
@@ -243,7 +248,7 @@ def test_a_crop_keeps_at_least_half_of_a_clip_from_any_place() -> None:
 def test_branches_learn_alone(sources: Sources, tmp_path: Path) -> None:
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    train_branches(model, sources, held_back(sources, RECIPE.pairs), SHORT, tmp_path)
+    train_branches(make_job(tmp_path), model, sources, held_back(sources, RECIPE.pairs))
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
     for modality in MODALITIES:
         branch = [name for name in moved if f".{modality}." in name]
@@ -257,8 +262,8 @@ def test_a_branch_leaves_the_others_alone(sources: Sources, tmp_path: Path) -> N
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     validation = held_back(sources, RECIPE.pairs)["audio"]
-    settings = SHORT.branches.audio
-    train_speech_branch(model, sources.speech, np.arange(7), validation, settings, tmp_path)
+    job = make_job(tmp_path)
+    train_speech_branch(job, model, sources.speech, np.arange(7), validation, tmp_path)
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
     assert moved
     assert all(
