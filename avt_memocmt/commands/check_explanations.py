@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, counted_progress, log, log_failure
+from avt_memocmt.commands.console import Checkpoint, exit_after, log, step_progress
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
@@ -30,18 +30,13 @@ def check_explanations(
     dialogues = spread(read_manifest(manifest), limit)
     writable_folder(out)
     recognizer = EmotionRecognizer.from_pretrained(checkpoint)
-    total = sum(len(turns) for turns in dialogues)
-    with counted_progress(manifest.name) as show:
-        done = iter(range(1, total + 1))
-        table = check_manifest(recognizer, dialogues, lambda: show(next(done), total))
+    with step_progress(manifest.name, sum(map(len, dialogues))) as advance:
+        table = check_manifest(recognizer, dialogues, advance)
     write_atomically(out / JSON_FILE, json.dumps(table.to_json(), indent=1).encode())
     write_atomically(out / TABLE_FILE, table.to_markdown().encode())
     typer.echo(table.to_markdown(), nl=False)
     log.print(f"wrote {out / TABLE_FILE} and {JSON_FILE} beside it")
-    for failure in table.failures:
-        log_failure(f"{failure.name} {failure.path}", failure.reason)
-    if table.failures:
-        raise typer.Exit(1)
+    exit_after((f"{row.name} {row.path}", row.reason) for row in table.failures)
 
 
 def require_gradients(checkpoint: str) -> None:

@@ -1,12 +1,12 @@
-"""What the commands share: the log on stderr, progress bars, options."""
+"""What the commands share: output and log, progress bars, options, the exit status."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,7 +23,10 @@ from rich.text import Text
 
 from avt_memocmt.engines.names import EngineName
 
+output = Console(highlight=False, markup=False)
+"""Tables, on stdout."""
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+"""Everything that is no result, on stderr."""
 
 
 class _ConsoleHandler(logging.Handler):
@@ -48,6 +51,10 @@ Checkpoint = Annotated[
     str, typer.Option(help="A checkpoint folder, or the name of the one that ships.")
 ]
 
+Transcript = Annotated[
+    str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
+]
+
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
 EngineOption = Annotated[
@@ -64,43 +71,51 @@ def log_failure(name: object, reason: str) -> None:
     log.print(f"failed: {name}: {reason}", style="red")
 
 
-class RateColumn(ProgressColumn):
-    """Steps a second."""
+def exit_after(failures: Iterable[tuple[object, str]]) -> NoReturn:
+    """Report each failure, a name and a reason; end with status 1 if there is any, else with 0."""
+    failures = list(failures)
+    for name, reason in failures:
+        log_failure(name, reason)
+    raise typer.Exit(1 if failures else 0)
+
+
+class _RateColumn(ProgressColumn):
+    """Steps or seconds done in a second."""
 
     def render(self, task: Task) -> Text:
         """The rate over the last half minute."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
-def progress_bar(*more: ProgressColumn) -> Progress:
-    """A bar with counts and the time left, hidden if stderr is not a terminal."""
+def _progress() -> Progress:
+    """A bar with counts, their rate and the time left, hidden if stderr is not a terminal."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        *more,
+        _RateColumn(),
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=log, transient=True, disable=not log.is_terminal)
 
 
 @contextmanager
-def media_progress(name: str) -> Iterator[Any]:
-    """A bar for reading one file; what is yielded takes the seconds read and those in all."""
-    with progress_bar() as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda seconds, total: bar.update(task, completed=seconds, total=total)
+def counted_progress(name: str) -> Iterator[Callable[[float, float | None], None]]:
+    """Show how much is done; yields a function of the steps or seconds done and of their total."""
+    with _progress() as bar:
+
+        def show(done: float, total: float | None) -> None:
+            # What an earlier run did took no time now, so the rate must not count it.
+            if not bar.tasks:
+                bar.add_task(name, total=total, completed=int(done))
+            bar.update(bar.tasks[0].id, completed=done, total=total)
+
+        yield show
 
 
 @contextmanager
-def counted_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for many steps; what is yielded takes the number done and the number in all."""
-    with progress_bar(RateColumn()) as bar:
-
-        def show(done: int, total: int) -> None:
-            # What was there before the first call took no time and is no part of the rate.
-            if not bar.tasks:
-                bar.add_task(name, total=total, completed=done)
-            bar.update(bar.tasks[0].id, completed=done)
-
-        yield show
+def step_progress(name: str, total: int) -> Iterator[Callable[..., None]]:
+    """Show how many steps are done; yields a function that adds one step, or as many as given."""
+    with _progress() as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda count=1: bar.advance(task, count)

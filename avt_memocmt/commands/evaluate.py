@@ -16,7 +16,7 @@ from avt_memocmt.commands.console import (
     EngineOption,
     JsonFile,
     counted_progress,
-    progress_bar,
+    step_progress,
 )
 from avt_memocmt.commands.evaluation_report import Compare, Experiments, report_evaluation
 from avt_memocmt.commands.settings import (
@@ -41,7 +41,7 @@ MANIFEST_HELP = (
 )
 STORES_HELP = "A feature store; repeated, they are joined by utterance."
 MELD_HELP = "A MELD folder in any layout; CSVs alone give text."
-Split = Annotated[str, typer.Option(help="Of the features or of MELD: train, dev or test.")]
+Split = Annotated[str, typer.Option(help="A split of the features or of MELD: train, dev or test.")]
 CompareFeatures = Annotated[
     list[Path] | None,
     typer.Option(help="The second checkpoint's features; the same unless given."),
@@ -135,10 +135,9 @@ def evaluate_manifest(
 
     def measure(folder: Path, engine: EngineName = "torch") -> tuple[Evaluation, Provenance]:
         recognizer = EmotionRecognizer.from_pretrained(folder, engine)
-        with progress_bar() as bar:
-            task = bar.add_task("evaluating", total=sum(len(rows) for rows in dialogues))
+        with step_progress("evaluating", sum(map(len, dialogues))) as advance:
             evaluation = evaluate_dialogues(
-                recognizer, dialogues, transcribe=transcribe, progress=lambda: bar.advance(task)
+                recognizer, dialogues, transcribe=transcribe, progress=advance
             )
         data = data_sha256(evaluation, [file_sha256(manifest)])
         found = checkpoint_provenance(folder, recognizer.config, manifest.name, data)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from avt_memocmt.commands.console import log, log_failure
+from avt_memocmt.commands.console import exit_after, log, output
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
@@ -59,9 +58,7 @@ def report_evaluation(
     if experiments is not None:
         _write_results(evaluation, provenance, experiments)
     _print_scores(report)
-    for failure in evaluation.failures:
-        log_failure(f"{failure.name} {failure.path}".strip(), failure.reason)
-    raise typer.Exit(1 if evaluation.failures else 0)
+    exit_after((f"{row.name} {row.path}".strip(), row.reason) for row in evaluation.failures)
 
 
 def _check_outputs(json_file: Path | None, experiments: Path | None) -> None:
@@ -123,10 +120,9 @@ def _print_scores(report: dict[str, Any]) -> None:
         table.add_row(f"same emotion as {other}", f"{report['comparison']['agreement']:.4f}", "")
         for name, found in report["comparison"]["differences"].items():
             table.add_row(f"{name} - {other}", *_difference(found))
-    console = Console(highlight=False, markup=False)
     unlabelled = f", unlabelled = {report['unlabelled']}" if report["unlabelled"] else ""
-    console.print(f"n = {report['n']}, failed = {len(report['failed'])}{unlabelled}")
-    console.print(table)
+    output.print(f"n = {report['n']}, failed = {len(report['failed'])}{unlabelled}")
+    output.print(table)
 
 
 def _difference(found: dict[str, Any]) -> tuple[str, str]:

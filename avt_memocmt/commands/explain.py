@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from avt_memocmt.commands.check_explanations import check_explanations, require_gradients
-from avt_memocmt.commands.console import Checkpoint, log, media_progress
+from avt_memocmt.commands.console import Checkpoint, Transcript, counted_progress, log
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
@@ -23,9 +23,7 @@ _NUMBERS = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 def explain(
     media: Annotated[Path, typer.Argument(help="One video, recording or picture.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, figures and numbers.")],
-    transcript: Annotated[
-        str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
-    ] = None,
+    transcript: Transcript = None,
     utterances: Annotated[
         str | None,
         typer.Option(help=f"Which ones, such as 1,4-6; the first {FIRST} where none are named."),
@@ -40,7 +38,7 @@ def explain(
         bool, typer.Option("--check", help="Test the explanations too; takes many times as long.")
     ] = False,
     checkpoint: Checkpoint = "embedded",
-    limit: Annotated[int, typer.Option(min=1, hidden=True, help="Of a manifest.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, hidden=True, help="See check-explanations.")] = 100,
 ) -> None:
     """Show why an emotion was recognised: in faces, sound and words, on one page."""
     if media.suffix.lower() == ".csv":
@@ -58,7 +56,7 @@ def explain(
     cues = load_transcript(transcript) if transcript else None
     writable_folder(out)
     recognizer = load_recognizer(checkpoint)
-    with media_progress(str(media)) as advance:
+    with counted_progress(str(media)) as advance:
         found = recognizer.explain(
             media,
             cues,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import counted_progress, log, log_failure
+from avt_memocmt.commands.console import counted_progress, exit_after, log
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -68,6 +68,4 @@ def extract(
     seconds = time.monotonic() - began
     count = len(plan.clips) - len(failures)
     log.print(f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)")
-    for failure in failures:
-        log_failure(f"{failure.key} {failure.path}".strip(), failure.reason)
-    raise typer.Exit(1 if failures else 0)
+    exit_after((f"{failed.key} {failed.path}".strip(), failed.reason) for failed in failures)

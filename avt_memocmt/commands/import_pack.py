@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import log, progress_bar
+from avt_memocmt.commands.console import log, step_progress
 
 
 def import_pack(
@@ -29,11 +29,8 @@ def import_pack(
     from avt_memocmt.data.packs.mapping import load_mapping
 
     layout, records = load_mapping(mapping), read_index(index)
-    with progress_bar() as bar:
-        task = bar.add_task("importing", total=len(files))
-        report = import_packs(
-            files, layout, records, out, split, progress=lambda: bar.advance(task)
-        )
+    with step_progress("importing", len(files)) as advance:
+        report = import_packs(files, layout, records, out, split, progress=advance)
     log.print(f"{report.rows} utterances in {out}")
     for modality, count in report.present.items():
         empty = report.not_measured[modality]

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from avt_memocmt.commands.console import Checkpoint, EngineOption, log, media_progress
+from avt_memocmt.commands.console import (
+    Checkpoint,
+    EngineOption,
+    Transcript,
+    counted_progress,
+    log,
+    output,
+)
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
-    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.engines.names import EngineName
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.preprocessing.transcripts import Cue
 
 
 def predict(
     media: Annotated[list[str], typer.Argument(help="Videos, recordings, pictures or folders.")],
-    transcript: Annotated[
-        str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
-    ] = None,
+    transcript: Transcript = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for predictions.json and report.html.")
     ] = None,
@@ -46,20 +49,20 @@ def predict(
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
     from avt_memocmt.inference.results import to_json
-    from avt_memocmt.media.discovery import find_media
     from avt_memocmt.preprocessing.transcripts import load_transcript
     from avt_memocmt.report.prediction_page import write_report
 
     if out is not None:
         writable_folder(out)
     cues = load_transcript(transcript) if transcript else None
-    failures: list[tuple[str, str]] = []
-    files = _collect(media, find_media, failures)
+    files, failures = _collect(media)
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     results: list[MediaPrediction] = []
-    load = partial(load_recognizer, checkpoint, engine)
-    for result in _predictions(files, load, cues, transcribe, min_confidence, failures):
+    predictions = _predictions(
+        files, failures, checkpoint, engine, cues, transcribe, min_confidence
+    )
+    for result in predictions:
         results.append(result)
         if as_json:
             print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
@@ -75,32 +78,36 @@ def predict(
     raise typer.Exit(1 if failures else 0)
 
 
-def _collect(media: list[str], find: Any, failures: list[tuple[str, str]]) -> list[Path]:
-    """Files of all arguments; an argument that leads to none becomes a failure."""
+def _collect(media: list[str]) -> tuple[list[Path], list[tuple[str, str]]]:
+    """The files of all arguments, and the arguments that lead to none, each with the reason."""
+    from avt_memocmt.media.discovery import find_media
+
     files: list[Path] = []
+    failures = []
     for argument in media:
         try:
-            files += find(argument)
+            files += find_media(argument)
         except AvtError as error:
             failures.append((argument, str(error)))
-    return files
+    return files, failures
 
 
 def _predictions(
     files: list[Path],
-    load: Callable[[], EmotionRecognizer],
+    failures: list[tuple[str, str]],
+    checkpoint: str,
+    engine: EngineName,
     cues: list[Cue] | None,
     transcribe: bool,
     min_confidence: float,
-    failures: list[tuple[str, str]],
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
         return
-    recognizer = load()
+    recognizer = load_recognizer(checkpoint, engine)
     for path in files:
         try:
-            with media_progress(str(path)) as advance:
+            with counted_progress(str(path)) as advance:
                 result = recognizer.predict(
                     path,
                     cues,
@@ -115,18 +122,12 @@ def _predictions(
 
 
 def _print_timeline(result: MediaPrediction) -> None:
-    table = Table(title=result.media, title_justify="left", box=None)
-    for heading in ("start", "end", "emotion", "confidence", "text", "warnings"):
-        table.add_column(heading)
+    headings = ("start", "end", "emotion", "confidence", "text", "warnings")
+    table = Table(*headings, title=result.media, title_justify="left", box=None)
     for turn in result.utterances:
-        table.add_row(
-            f"{turn.start:.2f}",
-            f"{turn.end:.2f}",
-            turn.emotion
-            if turn.emotion == turn.likeliest
-            else f"{turn.emotion} ({turn.likeliest})",
-            f"{turn.confidence:.2f}",
-            turn.text,
-            " ".join(turn.warnings),
-        )
-    Console(highlight=False, markup=False).print(table)
+        emotion = turn.emotion
+        if emotion != turn.likeliest:
+            emotion += f" ({turn.likeliest})"
+        start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
+        table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
+    output.print(table)

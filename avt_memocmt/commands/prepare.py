@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from avt_memocmt.commands.console import log, progress_bar
+from avt_memocmt.commands.console import counted_progress, log, output
 from avt_memocmt.files import writable_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -39,13 +38,12 @@ def prepare(
     from avt_memocmt.data.meld.report import fault_report
 
     writable_folder(out)
-    with progress_bar() as bar:
-        task = bar.add_task("checking clips", total=None)
+    with counted_progress("checking clips") as show:
         index = index_meld(
             meld,
             prefer_final_videos=prefer_final_videos,
             workers=workers or os.cpu_count() or 1,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=show,
         )
     if drop_leaks:
         index = index.without_leaks()
@@ -60,10 +58,9 @@ def _print_summary(index: MeldIndex) -> None:
     from avt_memocmt.data.meld.report import summarise
 
     splits, counts = summarise(index)
-    table = Table(box=None)
-    table.add_column("")
+    table = Table("", box=None)
     for split in splits:
         table.add_column(split, justify="right")
     for name, numbers in counts.items():
         table.add_row(name, *map(str, numbers))
-    Console(highlight=False, markup=False).print(table)
+    output.print(table)

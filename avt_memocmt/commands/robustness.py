@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, log_failure, progress_bar
+from avt_memocmt.commands.console import Checkpoint, exit_after, step_progress
 
 
 def robustness(
@@ -32,21 +32,11 @@ def robustness(
     answers = writable_folder(experiments / "robustness")
     recognizer = EmotionRecognizer.from_pretrained(checkpoint)
     trials = make_trials(data, recognizer.config, limit)
-    results = []
-    with progress_bar() as bar:
-        total = sum(len(trial.samples) * len(trial.conditions) for trial in trials)
-        task = bar.add_task("recognising", total=total)
-        run = RobustnessRun(
-            recognizer,
-            checkpoint_sha256(checkpoint_folder(checkpoint)),
-            answers,
-            lambda count: bar.advance(task, count),
-        )
-        for trial in trials:
-            results.append((trial, run.measure(trial)))
+    total = sum(len(trial.samples) * len(trial.conditions) for trial in trials)
+    sha256 = checkpoint_sha256(checkpoint_folder(checkpoint))
+    with step_progress("recognising", total) as advance:
+        run = RobustnessRun(recognizer, sha256, answers, advance)
+        results = [(trial, run.measure(trial)) for trial in trials]
     write_robustness(results, checkpoint, experiments)
     print((experiments / SUMMARY_FILE).read_text(encoding="utf-8"))
-    failures = [failure for trial in trials for failure in trial.failures]
-    for name, reason in failures:
-        log_failure(name, reason)
-    raise typer.Exit(1 if failures else 0)
+    exit_after(failure for trial in trials for failure in trial.failures)

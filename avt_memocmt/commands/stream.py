@@ -66,7 +66,7 @@ def stream(
             transcribe=transcribe,
             as_fast_as_possible=fast,
             captions=None if captions is None else load_transcript(captions),
-            warn=lambda text: log.print(text, markup=False),
+            warn=log.print,
         )
         _stop_on_interrupt(running)
         for event in running.events(seconds):
@@ -75,7 +75,7 @@ def stream(
                 file.flush()
     frames, sound = running.backlog.dropped_frames, running.backlog.dropped_sound
     if frames or sound:
-        log.print(f"dropped {frames} pictures and {sound:.1f} s of sound to keep up", markup=False)
+        log.print(f"dropped {frames} pictures and {sound:.1f} s of sound to keep up")
 
 
 def _stop_on_interrupt(running: LiveStream) -> None:
