@@ -1,11 +1,11 @@
-"""Writes an explanation into one folder: numbers, figures, faces, a film and the page."""
+"""Writes an explanation into one folder: numbers, figures, faces, a video and the page."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,6 @@ from avt_memocmt.explainability.explanation import MediaExplanation, UtteranceEx
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.preprocessing.face_alignment import resize
-from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.report.explanation_json import explanation_json
 from avt_memocmt.report.explanation_page import UtterancePictures, write_explanation_report
 from avt_memocmt.report.figures.attention import attention_figure
@@ -32,25 +31,6 @@ THUMBNAIL = 360
 """Longer side of the pictures inside the page, pixels."""
 
 Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class ExplainedFace:
-    """One face that was read and explained.
-
-    Attributes:
-        utterance: index of the utterance, from 0.
-        number: of the face in the utterance, from 1.
-        seen: where and when.
-        scores: [h, w], of the cells of the face.
-        peak: the highest score of all faces of the utterance.
-    """
-
-    utterance: int
-    number: int
-    seen: FaceObservation
-    scores: NDArray[np.float64]
-    peak: float
 
 
 def write_explanation(
@@ -77,12 +57,16 @@ def write_explanation(
     _write_json(out / "explanation.json", explanation_json(explanation))
     frames = _write_faces(explanation, media, frames_per_second, out)
     pictures = [
-        UtterancePictures(*_write_figures(found, out / MAPS), tuple(frames[found.index]))
+        UtterancePictures(
+            _write_figure(composite_figure(found), out / MAPS, f"{_name(found)}_composite"),
+            _write_figure(attention_figure(found), out / MAPS, f"{_name(found)}_attention"),
+            tuple(frames[found.index]),
+        )
         for found in explanation.utterances
     ]
     strip = None
     if len(pictures) > 1:
-        strip = _write_figure(dialogue_strip(explanation.utterances), out / MAPS / "dialogue")
+        strip = _write_figure(dialogue_strip(explanation.utterances), out / MAPS, "dialogue")
     write_explanation_report(explanation, pictures, strip, out / "report.html")
 
 
@@ -91,32 +75,35 @@ def _write_json(path: Path, content: object, indent: int | None = None) -> None:
     write_atomically(path, text.encode())
 
 
-def _write_figures(found: UtteranceExplanation, folder: Path) -> tuple[bytes, bytes]:
-    """Write composite and attention maps, each as PNG and SVG; return the PNGs."""
-    name = f"utterance_{found.index + 1}"
-    return (
-        _write_figure(composite_figure(found), folder / f"{name}_composite"),
-        _write_figure(attention_figure(found), folder / f"{name}_attention"),
-    )
+def _name(found: UtteranceExplanation) -> str:
+    """What the names of an utterance's files begin with."""
+    return f"utterance_{found.index + 1}"
 
 
-def _write_figure(figure: Figure, stem: Path) -> bytes:
+def _write_figure(figure: Figure, folder: Path, name: str) -> bytes:
+    """Write a figure as PNG and SVG; return the PNG."""
     png = figure_bytes(figure, "png")
-    write_atomically(stem.with_suffix(".png"), png)
-    write_atomically(stem.with_suffix(".svg"), figure_bytes(figure, "svg"))
+    write_atomically(folder / f"{name}.png", png)
+    write_atomically(folder / f"{name}.svg", figure_bytes(figure, "svg"))
     return png
 
 
 def _write_faces(
     explanation: MediaExplanation, media: Path, frames_per_second: float, out: Path
 ) -> dict[int, list[bytes]]:
-    """Write overlaid pictures as PNGs and, of a video, as a film.
+    """Write the pictures with heat on their faces as PNGs and, of a video, as an MP4 too.
 
     Returns:
         Small JPEGs for the page, by the index of the utterance.
     """
     thumbnails: dict[int, list[bytes]] = {found.index: [] for found in explanation.utterances}
-    faces = _faces(explanation)
+    faces = [
+        (face.time, found, index)
+        for found in explanation.utterances
+        if "visual" in found.attributions
+        for index, face in enumerate(found.turn.utterance.faces)
+    ]
+    faces.sort(key=itemgetter(0))
     pictures = _overlaid(faces, media, out / FACES, thumbnails)
     if faces and explanation.prediction.duration > 0:
         write_overlay_video(out / "overlay.mp4", pictures, frames_per_second)
@@ -125,31 +112,26 @@ def _write_faces(
     return thumbnails
 
 
-def _faces(explanation: MediaExplanation) -> list[ExplainedFace]:
-    """Every face that was read and explained, in order of time."""
-    faces = [
-        ExplainedFace(found.index, number, seen, scores, float(attribution.scores.max()))
-        for found in explanation.utterances
-        if (attribution := found.attributions.get("visual")) is not None
-        for number, (seen, scores) in enumerate(
-            zip(found.turn.utterance.faces, attribution.scores, strict=True), 1
-        )
-    ]
-    return sorted(faces, key=lambda face: face.seen.time)
-
-
 def _overlaid(
-    faces: Sequence[ExplainedFace], media: Path, folder: Path, thumbnails: dict[int, list[bytes]]
+    faces: Sequence[tuple[float, UtteranceExplanation, int]],
+    media: Path,
+    folder: Path,
+    thumbnails: dict[int, list[bytes]],
 ) -> Iterator[Picture]:
-    """Yield each face in its picture, in order of time; write it, and keep a small JPEG of it."""
-    frames = frames_at(media, [face.seen.time for face in faces])
-    for face, frame in zip(faces, frames, strict=True):
-        picture = overlay(frame.image, face.seen, face.scores, face.peak)
-        name = f"utterance_{face.utterance + 1}_face_{face.number}.png"
-        write_atomically(folder / name, _encoded(picture, ".png"))
+    """Yield each face in its picture, in order of time; write it, and keep a small JPEG of it.
+
+    Args:
+        faces: time, utterance, and index of the face in it.
+    """
+    frames = frames_at(media, [time for time, _, _ in faces])
+    for (_, found, index), frame in zip(faces, frames, strict=True):
+        scores = found.attributions["visual"].scores
+        seen = found.turn.utterance.faces[index]
+        picture = overlay(frame.image, seen, scores[index], float(scores.max()))
+        write_atomically(folder / f"{_name(found)}_face_{index + 1}.png", _encoded(picture, ".png"))
         scale = min(1.0, THUMBNAIL / max(picture.shape[:2]))
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-        thumbnails[face.utterance].append(_encoded(resize(picture, width, height), ".jpg"))
+        thumbnails[found.index].append(_encoded(resize(picture, width, height), ".jpg"))
         yield picture
 
 

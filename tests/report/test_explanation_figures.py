@@ -306,7 +306,7 @@ def test_a_tone_is_one_row_of_the_spectrogram() -> None:
     loudest = (found[:, 50].argmax() + 0.5) / ROWS
     assert loudest == pytest.approx(float(mel(2000) / mel(8000)), abs=1 / ROWS)
     assert spectrogram(np.zeros(500, np.float32)).max() <= 0
-    assert mel([0, 1000, 6400]) == pytest.approx([0, 15, 42])
+    assert mel(np.array([0.0, 1000.0, 6400.0])) == pytest.approx([0, 15, 42])
 
 
 @pytest.mark.parametrize(

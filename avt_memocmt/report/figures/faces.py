@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
@@ -78,17 +79,14 @@ def frames_at(media: str | Path, times: Sequence[float]) -> Iterator[VideoFrame]
     """
     if not times:
         return
-    wanted = iter(times)
-    due = next(wanted)
+    due = deque(times)
     shown: VideoFrame | None = None
     for coming in chain(sample_frames(media, _EVERY_PICTURE), [None]):
         begins = math.inf if coming is None else coming.time
-        while shown is not None and due < begins - _CLOCK_TOLERANCE:
-            yield VideoFrame(due, shown.image)
-            following = next(wanted, None)
-            if following is None:
-                return
-            due = following
+        while shown is not None and due and due[0] < begins - _CLOCK_TOLERANCE:
+            yield VideoFrame(due.popleft(), shown.image)
+        if not due:
+            return
         shown = coming
 
 

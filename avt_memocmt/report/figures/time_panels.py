@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.image import AxesImage
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from transformers.audio_utils import hertz_to_mel
 
 from avt_memocmt.explainability.evidence import SOUND_STEP
 from avt_memocmt.media.types import SAMPLE_RATE
@@ -64,7 +65,7 @@ def draw_sound(panel: Axes, samples: NDArray[np.float32], scores: Array) -> Axes
         interpolation="nearest",
         **upwards,
     )
-    heights = mel(_TICKS) / mel(SAMPLE_RATE / 2)
+    heights = mel(np.array(_TICKS)) / mel(SAMPLE_RATE / 2)
     panel.set_yticks(heights, [f"{hertz / 1000:g}" for hertz in _TICKS], fontsize=SMALL)
     panel.set_ylabel("kHz", fontsize=SMALL)
     return image
@@ -93,14 +94,9 @@ def spectrogram(samples: NDArray[np.float32]) -> Array:
     return np.asarray(decibels, dtype=np.float64)
 
 
-def mel(hertz: ArrayLike) -> Array:
-    """The mel scale of Slaney's Auditory Toolbox (1998), which Whisper's filters follow.
-
-    Linear up to 1 kHz (mel 15), then 27 steps for each factor of 6.4.
-    """
-    values = np.asarray(hertz, dtype=np.float64)
-    high = 15 + 27 * np.log(np.maximum(values, 1000) / 1000) / np.log(6.4)
-    return np.where(values < 1000, values * 15 / 1000, high)
+def mel(hertz: float | NDArray[np.floating]) -> Array:
+    """The mel scale of Slaney's Auditory Toolbox (1998), which Whisper's filters follow."""
+    return np.asarray(hertz_to_mel(hertz, mel_scale="slaney"))
 
 
 def word_colours(scores: Array) -> list[tuple[str, str]]:
