@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise AvtError(f"{path} holds no settings; start from the project's config.yaml.")
     for override in overrides:
         apply_override(raw, override)
-    try:
+    with named_problems(path):
         return Config.model_validate(raw)
-    except ValidationError as error:
-        raise AvtError(f"{path}: {validation_problems(error)}.") from error
 
 
 def save_config(config: Config, path: str | Path) -> None:
@@ -85,15 +84,19 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     raw[key] = value
 
 
-def validation_problems(error: ValidationError) -> str:
-    """Every wrong key of a settings file and what is wrong with it, in one line."""
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc'])) or 'top level'}: {_explain(item['type'], item['msg'])}"
-        for item in error.errors()
-    )
+@contextmanager
+def named_problems(path: Path) -> Iterator[None]:
+    """Turn a validation error into an `AvtError` of one line: the file, every wrong key, and why.
 
-
-def _explain(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown key"
-    return message[:1].lower() + message[1:].removesuffix(".")
+    Args:
+        path: of the settings file that is validated inside the context.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            key = ".".join(map(str, item["loc"])) or "top level"
+            said = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+            problems.append(f"{key}: {said[:1].lower()}{said[1:].removesuffix('.')}")
+        raise AvtError(f"{path}: {'; '.join(problems)}.") from error

@@ -39,7 +39,7 @@ def grad_cam(
         weights = _plus_plus_weights(maps, gradient) if plus_plus else gradient.mean(dim=(3, 4))
         found = (weights[..., None, None] * maps).sum(dim=2).relu()[0]
     method = "Grad-CAM++" if plus_plus else "Grad-CAM"
-    return Attribution("visual", method, "none", found.double().numpy())
+    return Attribution(method, "none", found.double().numpy())
 
 
 def _plus_plus_weights(maps: Tensor, gradient: Tensor) -> Tensor:

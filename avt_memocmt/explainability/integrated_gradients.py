@@ -24,7 +24,6 @@ class Attribution:
     """How much each feature group of one modality speaks for one class.
 
     Attributes:
-        modality: "audio", "visual" or "text".
         method: its name.
         baseline: what stands for nothing, in words.
         scores: of the feature groups, of `Evidence.shape`, in units of the logit where
@@ -34,7 +33,6 @@ class Attribution:
         change: that change of the logit; None likewise.
     """
 
-    modality: str
     method: str
     baseline: str
     scores: NDArray[np.float64]
@@ -43,7 +41,7 @@ class Attribution:
 
 
 def integrated_gradients(
-    function: ForwardFunction, evidence: Evidence, emotion: int, steps: int = STEPS
+    function: ForwardFunction, evidence: Evidence, emotion: int
 ) -> Attribution:
     """Integrated Gradients (Sundararajan et al. 2017, equation 1) of a logit.
 
@@ -53,7 +51,6 @@ def integrated_gradients(
         function: of the turn.
         evidence: of one modality of the same turn.
         emotion: index of the class that is explained.
-        steps: points on the path.
     """
     others = function.values(without=evidence.modality)
 
@@ -64,14 +61,13 @@ def integrated_gradients(
     found, delta = IntegratedGradients(logit).attribute(
         evidence.inputs,
         evidence.baseline,
-        n_steps=steps,
+        n_steps=STEPS,
         internal_batch_size=BATCH,
         return_convergence_delta=True,
     )
     with torch.no_grad():
         change = logit(evidence.inputs) - logit(evidence.baseline)
     return Attribution(
-        evidence.modality,
         "Integrated Gradients",
         evidence.baseline_name,
         evidence.scores(found.detach()),

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from avt_memocmt.config import Config, Count, Fraction, Positive, Section, TrainingConfig
-from avt_memocmt.config_file import read_yaml, validation_problems
-from avt_memocmt.errors import AvtError
+from avt_memocmt.config_file import named_problems, read_yaml
 
 EMBEDDED_RECIPE = Path(__file__).parent / "embedded.yaml"
 
@@ -178,7 +175,5 @@ def load_recipe(path: Path = EMBEDDED_RECIPE) -> RecipeConfig:
         AvtError: the file is missing, is not YAML, or has an unknown key or a value out of range;
             the message names the key.
     """
-    try:
+    with named_problems(path):
         return RecipeConfig.model_validate(read_yaml(path, "the recipe"))
-    except ValidationError as error:
-        raise AvtError(f"{path}: {validation_problems(error)}.") from error

@@ -7,11 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from avt_memocmt.config import Config, Modality, Section
-from avt_memocmt.config_file import apply_override, read_yaml, validation_problems
-from avt_memocmt.errors import AvtError
+from avt_memocmt.config_file import apply_override, named_problems, read_yaml
 
 MELD_RECIPE = Path(str(resources.files(__package__))) / "meld.yaml"
 
@@ -22,7 +21,7 @@ class Row(Section):
     name: str
     """Name in the table, unique."""
     seeds: Annotated[int, Field(ge=1)] = 3
-    """Number of seeds, counted from 0."""
+    """Number of seeds: the runs have the seeds 0, 1 and so on."""
     set: tuple[str, ...] = ()
     """Changes of the recipe's configuration, each "section.key=value"."""
     of: str | None = None
@@ -79,10 +78,8 @@ def load_plan(path: Path = MELD_RECIPE) -> Plan:
         AvtError: the file is missing or a row or a setting in it is wrong.
     """
     raw = read_yaml(path, "the recipe")
-    try:
+    with named_problems(path):
         plan = Plan.model_validate(raw)
         for row in (plan.text, *plan.rows):
             plan.settings(row, 0)
-    except ValidationError as error:
-        raise AvtError(f"{path}: {validation_problems(error)}.") from error
     return plan

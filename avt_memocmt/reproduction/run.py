@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,9 +108,12 @@ class Reproduction:
         self._measure_majority()
         for job in self.jobs():
             started(job.name)
-            with self._timed(job.name):
-                self._train(job)
-                self._measure(job)
+            began = time.monotonic()
+            self._train(job)
+            self._measure(job)
+            entry = {"step": job.name, "seconds": round(time.monotonic() - began, 1)}
+            with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
 
     def _train(self, job: Job) -> None:
         """Make the checkpoint of a job, and the tokens of a text encoder."""
@@ -191,14 +193,6 @@ class Reproduction:
         return next(
             row for row in self.plan.rows if self.plan.settings(row, 0).model.kind == "avt-memocmt"
         )
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        entry = {"step": name, "seconds": round(time.monotonic() - began, 1)}
-        with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
 
 
 def _file_name(row: str, seed: int) -> str:

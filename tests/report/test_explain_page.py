@@ -79,9 +79,9 @@ def explained(
         dict.fromkeys(present, 1 / len(present)),
     )
     attributions = {
-        m: Attribution(m, "Grad-CAM", "none", SCORES[m])
+        m: Attribution("Grad-CAM", "none", SCORES[m])
         if m == "visual"
-        else Attribution(m, "Integrated Gradients", "silence", SCORES[m], 0.01, 0.24)
+        else Attribution("Integrated Gradients", "silence", SCORES[m], 0.01, 0.24)
         for m in present
     }
     found = UtteranceExplanation(
@@ -185,8 +185,8 @@ def test_the_summary_of_an_emotion_that_was_asked_for_names_the_likeliest() -> N
 
 
 def test_the_summary_says_where_nothing_speaks_for_the_emotion() -> None:
-    nothing = {m: Attribution(m, "", "", -np.abs(scores)) for m, scores in SCORES.items()}
-    nothing["visual"] = Attribution("visual", "", "", np.zeros((2, 2, 2)))
+    nothing = {m: Attribution("", "", -np.abs(scores)) for m, scores in SCORES.items()}
+    nothing["visual"] = Attribution("", "", np.zeros((2, 2, 2)))
     words, sound, faces = summary(explained(attributions=nothing))[2:]
     assert words == "Of the words, “happy” (−0.50) speaks most against it."
     assert sound == "No stretch of the sound speaks for it."

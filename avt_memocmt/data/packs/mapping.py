@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from avt_memocmt.config import Modality, Section
-from avt_memocmt.config_file import read_yaml, validation_problems
+from avt_memocmt.config_file import named_problems, read_yaml
 from avt_memocmt.errors import AvtError
 
 PACKAGED = Path(__file__).parent
@@ -156,7 +156,5 @@ def load_mapping(name_or_path: str) -> PackMapping:
             "a YAML file written like them."
         )
     raw = read_yaml(path, "the mapping")
-    try:
+    with named_problems(path):
         return _SCHEMA.validate_python(raw)
-    except ValidationError as error:
-        raise AvtError(f"{path}: {validation_problems(error)}.") from error
