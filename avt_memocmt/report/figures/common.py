@@ -22,6 +22,20 @@ DOTS_PER_INCH = 120
 POINTS_PER_INCH = 72
 SMALL, NORMAL = 8.0, 9.5
 """Font sizes, points."""
+styled = rc_context(
+    {
+        "font.size": SMALL,
+        "axes.labelsize": SMALL,
+        "axes.titlelocation": "left",
+        "axes.titlesize": NORMAL,
+        "figure.titlesize": NORMAL + 1,
+        "legend.fontsize": SMALL,
+        "text.parse_math": False,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+    }
+)
+"""Decorates functions that draw: Matplotlib settings that all of their text shares."""
 
 SIGNED = "PuOr_r"
 """Colour map of scores around 0: purple against the class, orange for it; colour-blind-safe."""
@@ -36,6 +50,7 @@ ABSENT = {"audio": "no sound", "visual": "no face", "text": "no text"}
 _METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
 
 
+@styled  # Matplotlib makes some tick labels only when it writes
 def figure_bytes(figure: Figure, format: Literal["png", "svg"]) -> bytes:
     """The figure as a file; the same figure gives the same bytes, whenever it is written."""
     buffer = io.BytesIO()
@@ -83,4 +98,4 @@ def say_absent(axes: Axes, modalities: Sequence[str]) -> None:
     axes.set_yticks([])
     axes.set_facecolor("#F2F2F2")
     said = " and ".join(ABSENT[m] for m in modalities)
-    axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center")
+    axes.text(0.5, 0.5, said, fontsize=10, transform=axes.transAxes, ha="center", va="center")

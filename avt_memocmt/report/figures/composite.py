@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +14,10 @@ from avt_memocmt.explainability.explanation import UtteranceExplanation
 from avt_memocmt.explainability.integrated_gradients import Attribution
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.report.figures.common import (
-    NORMAL,
-    SMALL,
     add_picture,
     headline,
     say_absent,
+    styled,
     warning_lines,
 )
 from avt_memocmt.report.figures.faces import overlay
@@ -44,12 +42,12 @@ _ABSENT = 0.45  # of a panel without its modality
 
 _MOST_FACES = 10
 _KEY = "orange and + speak for it, purple and − against it"
-_TITLE: dict[str, Any] = {"loc": "left", "fontsize": NORMAL}
 _LINE = 130  # characters of a line of warnings
 
 Array = NDArray[np.float64]
 
 
+@styled
 def composite_figure(explanation: UtteranceExplanation) -> Figure:
     """Faces, sound and words of an utterance over its seconds, and how much each modality counted.
 
@@ -64,7 +62,7 @@ def composite_figure(explanation: UtteranceExplanation) -> Figure:
     heights = _heights(explanation, max(lanes, default=0) + 1)
     figure = Figure(figsize=(_WIDTH, sum(heights) + _TITLES), layout="constrained")
     lines = [headline(explanation), _KEY, *warning_lines(explanation, _LINE)]
-    figure.suptitle("\n".join(lines), fontsize=NORMAL + 1, parse_math=False)
+    figure.suptitle("\n".join(lines))
     grid = figure.add_gridspec(5, 1, height_ratios=heights)
     faces = figure.add_subplot(grid[0])
     sound, sums, words = (figure.add_subplot(grid[row], sharex=faces) for row in (1, 2, 3))
@@ -136,7 +134,7 @@ def _draw_faces(panel: Axes, explanation: UtteranceExplanation) -> None:
             arrowprops=None if _is_still(explanation) else {"arrowstyle": "-", "linewidth": 0.6},
         )
     share = f"{len(chosen)} of {len(utterance.faces)} faces, lightest where most for the class"
-    panel.set_title(f"face: {attribution.method}; {share}", **_TITLE)
+    panel.set_title(f"face: {attribution.method}; {share}")
 
 
 def _draw_sound(figure: Figure, panel: Axes, sums: Axes, explanation: UtteranceExplanation) -> None:
@@ -146,10 +144,9 @@ def _draw_sound(figure: Figure, panel: Axes, sums: Axes, explanation: UtteranceE
             say_absent(empty, ["audio"])
         return
     image = draw_sound(panel, samples, attribution.scores)
-    bar = figure.colorbar(image, ax=panel, pad=0.01)
-    bar.ax.tick_params(labelsize=SMALL)
+    figure.colorbar(image, ax=panel, pad=0.01)
     draw_sound_scores(sums, attribution.scores)
-    panel.set_title(f"audio: {_method(attribution)}", **_TITLE)
+    panel.set_title(f"audio: {_method(attribution)}")
 
 
 def _draw_words(
@@ -163,7 +160,7 @@ def _draw_words(
     timed = "at the times at which they are said (forced alignment)"
     if explanation.aligned is None:
         timed = "spread evenly: nothing tells when they are said"
-    panel.set_title(f"words, {timed}: {_method(attribution)}", **_TITLE)
+    panel.set_title(f"words, {timed}: {_method(attribution)}")
 
 
 def _finish_time_axis(
@@ -175,10 +172,9 @@ def _finish_time_axis(
     inside = [float(time) for time in ticks if start <= time <= start + seconds]
     lowest.set_xticks([time - start for time in inside], [clock(time, 2) for time in inside])
     lowest.set_xlim(0, seconds)
-    lowest.tick_params(labelsize=SMALL)
-    lowest.set_xlabel("seconds in the recording", fontsize=SMALL)
+    lowest.set_xlabel("seconds in the recording")
     for panel in upper:
         panel.tick_params(axis="x", labelbottom=False, bottom=False)
     if _is_still(explanation):
         lowest.set_xticks([])
-        lowest.set_xlabel("a still picture: no time", fontsize=SMALL)
+        lowest.set_xlabel("a still picture: no time")

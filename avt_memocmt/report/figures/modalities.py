@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from avt_memocmt.emotions import COLOURS
 from avt_memocmt.explainability.explanation import UtteranceExplanation
-from avt_memocmt.report.figures.common import ABSENT, HATCHES, MODALITY_COLOURS, NORMAL, SMALL
+from avt_memocmt.report.figures.common import ABSENT, HATCHES, MODALITY_COLOURS, styled
 from avt_memocmt.wording import MODALITY_NAMES, percent, signed
 
 MEASURES = (
@@ -30,7 +30,7 @@ _COLUMN, _NARROWEST, _WIDEST, _HEIGHT = 0.8, 7.0, 24.0, 6.0
 _LEAST_NUMBERED = 0.08  # share whose bar is high enough for its number
 _MOST_NAMES = 40  # utterances that can be named in the widest figure
 _WHITE_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
-_NUMBER: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "bbox": _WHITE_BOX}
+_NUMBER: dict[str, Any] = {"ha": "center", "va": "center", "bbox": _WHITE_BOX}
 
 
 def draw_modalities(panels: Sequence[Axes], explanation: UtteranceExplanation) -> None:
@@ -46,26 +46,26 @@ def draw_modalities(panels: Sequence[Axes], explanation: UtteranceExplanation) -
     reach = max((abs(value) for value in effects.values()), default=0.0) or 1.0
     last.set_xlim(-reach * (1 + 2 * _ROOM), reach * (1 + 2 * _ROOM))
     last.axvline(0, color="black", linewidth=0.6)
-    last.set_xlabel("below 0: it speaks against the class", fontsize=SMALL)
+    last.set_xlabel("below 0: it speaks against the class")
 
 
 def _bars(panel: Axes, title: str, values: Mapping[str, float], numbers: Mapping[str, str]) -> None:
     for row, (modality, name) in enumerate(ABSENT.items()):
         if modality not in values:
-            panel.text(0, row, f" {name}", va="center", fontsize=SMALL, style="italic")
+            panel.text(0, row, f" {name}", va="center", style="italic")
             continue
         value = values[modality]
         panel.barh(
             row, value, 0.7, color=MODALITY_COLOURS[modality], hatch=HATCHES[modality], alpha=0.85
         )
         side, number = "left" if value >= 0 else "right", f" {numbers[modality]} "
-        panel.text(value, row, number, va="center", ha=side, fontsize=SMALL)
-    panel.set_yticks(range(len(ABSENT)), [MODALITY_NAMES[m] for m in ABSENT], fontsize=SMALL)
+        panel.text(value, row, number, va="center", ha=side)
+    panel.set_yticks(range(len(ABSENT)), [MODALITY_NAMES[m] for m in ABSENT])
     panel.set_ylim(len(ABSENT) - 0.5, -0.5)
-    panel.tick_params(axis="x", labelsize=SMALL)
-    panel.set_title(title, fontsize=NORMAL, loc="left")
+    panel.set_title(title)
 
 
+@styled
 def dialogue_strip(explanations: Sequence[UtteranceExplanation]) -> Figure:
     """The contributions of each utterance by attention rollout, over its leave-one-out effects.
 
@@ -77,7 +77,7 @@ def dialogue_strip(explanations: Sequence[UtteranceExplanation]) -> Figure:
     """
     width = min(max(_NARROWEST, _COLUMN * len(explanations) + 1.5), _WIDEST)
     figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
-    figure.suptitle("how much each modality counted", fontsize=NORMAL + 1)
+    figure.suptitle("how much each modality counted")
     upper, lower = figure.subplots(2, 1, sharex=True)
     _stack_contributions(upper, explanations)
     _draw_effects(lower, explanations)
@@ -86,7 +86,7 @@ def dialogue_strip(explanations: Sequence[UtteranceExplanation]) -> Figure:
         Patch(facecolor=MODALITY_COLOURS[m], hatch=HATCHES[m], label=MODALITY_NAMES[m])
         for m in ABSENT
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=SMALL)
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
     return figure
 
 
@@ -102,8 +102,8 @@ def _stack_contributions(panel: Axes, explanations: Sequence[UtteranceExplanatio
                 panel.text(place, middle, percent(shares[place]), **_NUMBER)
         base += shares
     panel.set_ylim(0, 1)
-    panel.set_ylabel("share", fontsize=SMALL)
-    panel.set_title(MEASURES[0], fontsize=NORMAL, loc="left")
+    panel.set_ylabel("share")
+    panel.set_title(MEASURES[0])
 
 
 def _draw_effects(panel: Axes, explanations: Sequence[UtteranceExplanation]) -> None:
@@ -114,21 +114,17 @@ def _draw_effects(panel: Axes, explanations: Sequence[UtteranceExplanation]) -> 
         places = np.array(having) + (row - (len(ABSENT) - 1) / 2) * width
         panel.bar(places, effects, width, color=MODALITY_COLOURS[m], hatch=HATCHES[m])
     panel.axhline(0, color="black", linewidth=0.6)
-    panel.set_ylabel("logit", fontsize=SMALL)
-    panel.set_title(
-        f"{MEASURES[2]} (below 0: it speaks against the class)", fontsize=NORMAL, loc="left"
-    )
+    panel.set_ylabel("logit")
+    panel.set_title(f"{MEASURES[2]} (below 0: it speaks against the class)")
 
 
 def _name_utterances(panel: Axes, explanations: Sequence[UtteranceExplanation]) -> None:
     step = -(-len(explanations) // _MOST_NAMES)
     places = range(0, len(explanations), step)
     names = [f"{explanations[i].index + 1}\n{explanations[i].emotion}" for i in places]
-    panel.set_xticks(places, names, fontsize=SMALL)
+    panel.set_xticks(places, names)
     panel.tick_params(axis="x", labelbottom=True)
     panel.set_xlim(-0.5, len(explanations) - 0.5)
     for i, explanation in enumerate(explanations):
         colour = COLOURS[explanation.emotion]
         panel.axvspan(i - 0.4, i + 0.4, 0, -0.03, color=colour, clip_on=False)
-    for axes in panel.figure.axes:
-        axes.tick_params(labelsize=SMALL)

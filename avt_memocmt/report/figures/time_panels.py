@@ -66,8 +66,8 @@ def draw_sound(panel: Axes, samples: NDArray[np.float32], scores: Array) -> Axes
         **upwards,
     )
     heights = mel(np.array(_TICKS)) / mel(SAMPLE_RATE / 2)
-    panel.set_yticks(heights, [f"{hertz / 1000:g}" for hertz in _TICKS], fontsize=SMALL)
-    panel.set_ylabel("kHz", fontsize=SMALL)
+    panel.set_yticks(heights, [f"{hertz / 1000:g}" for hertz in _TICKS])
+    panel.set_ylabel("kHz")
     return image
 
 
@@ -78,8 +78,7 @@ def draw_sound_scores(panel: Axes, scores: Array) -> None:
     colours = np.where(sums >= 0, "#B35806", "#542788")  # the ends of `SIGNED`
     panel.bar(edges, sums, SOUND_STEP * 0.9, align="edge", color=colours.tolist())
     panel.axhline(0, color="black", linewidth=0.6)
-    panel.tick_params(labelsize=SMALL)
-    panel.set_ylabel(f"per {SOUND_STEP:g} s", fontsize=SMALL)
+    panel.set_ylabel(f"per {SOUND_STEP:g} s")
 
 
 def spectrogram(samples: NDArray[np.float32]) -> Array:
@@ -163,8 +162,6 @@ def draw_words(
             f"{word}\n{signed(score)}",
             ha="center",
             va="center",
-            fontsize=SMALL,
             color=ink,
-            parse_math=False,
             bbox={"boxstyle": "round,pad=0.2", "facecolor": shade, "linewidth": 0.4},
         )
