@@ -17,7 +17,7 @@ def robustness(
         Path, typer.Option(help="Folder for robustness.csv, robustness.md and robustness.png.")
     ] = Path("experiments"),
     limit: Annotated[
-        int, typer.Option(min=1, help="Clips and pictures of a corpus at most, drawn by a seed.")
+        int, typer.Option(min=1, help="Most clips or pictures taken of a corpus, by a seed.")
     ] = 1000,
 ) -> None:
     """Measure noise, blur, darkness, occlusion and missing modalities; a stopped run goes on."""

@@ -42,7 +42,7 @@ def stream(
         str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop after so many; Ctrl-C stops at any time.")
+        float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",

@@ -37,7 +37,7 @@ class Evidence(ABC):
     Attributes:
         modality: "audio", "visual" or "text".
         inputs: float32 [1, ...], what the encoder is given.
-        baseline: of the same shape, an input that says nothing.
+        baseline: of the same shape, an input without information, such as silence.
         baseline_name: what the baseline is, for readers.
         feature_mask: int64, broadcastable to the shape of `inputs` without its first dimension:
             the feature group that each number belongs to, -1 for what is neither explained nor
@@ -54,7 +54,7 @@ class Evidence(ABC):
 
     @abstractmethod
     def tokens(self, inputs: Tensor) -> Tensor:
-        """[batch, ...] as of `inputs` -> the modality's tokens [batch, tokens, width]."""
+        """Encode [batch, ...] variants of `inputs`; return the tokens [batch, tokens, width]."""
 
     @property
     def feature_groups(self) -> int:
@@ -75,7 +75,7 @@ class Evidence(ABC):
         return share * self.inputs + (1 - share) * self.baseline
 
     def scores(self, attribution: Tensor) -> NDArray[np.float64]:
-        """Sums over each feature group of an attribution [1, ...] of the inputs; of `shape`."""
+        """Sum an attribution [1, ...] of the inputs over each feature group; returns `shape`."""
         groups = self.feature_mask.expand(self.inputs.shape[1:]).flatten()
         totals = torch.zeros(self.feature_groups + 1, dtype=torch.float64)  # the last is group -1
         totals.index_add_(0, groups % len(totals), attribution[0].flatten().double())
@@ -86,7 +86,7 @@ class WordEvidence(Evidence):
     """The word embeddings of an utterance, by word; earlier lines that are read stay as they are.
 
     Args:
-        encoder: of the words.
+        encoder: the text encoder.
         item: the utterance, with at least one word piece, and its context.
 
     Attributes:
@@ -125,7 +125,7 @@ class FaceEvidence(Evidence):
     """The aligned faces of an utterance, by the cells that the encoder's last map has per face.
 
     Args:
-        encoder: of the faces.
+        encoder: the face encoder.
         crops: uint8 RGB [side, side, 3] each, in order of time.
     """
 
@@ -148,7 +148,7 @@ class FaceEvidence(Evidence):
         self.feature_mask = (first[:, None, None] + grid)[:, None]
 
     def maps(self, inputs: Tensor) -> Tensor:
-        """[batch, faces, 3, side, side] -> the last maps [batch, faces, dim, h, w]."""
+        """The encoder's last maps [batch, faces, dim, h, w] of [batch, faces, 3, side, side]."""
         found = self.encoder.feature_map(inputs.flatten(0, 1))
         return found.reshape(*inputs.shape[:2], *found.shape[1:])
 
@@ -164,7 +164,7 @@ class SoundEvidence(Evidence):
     high; other encoders read the waveform.
 
     Args:
-        encoder: of the sound.
+        encoder: the sound encoder.
         stretches: where each encoded stretch starts, in seconds, and its samples.
     """
 

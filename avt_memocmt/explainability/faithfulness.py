@@ -24,7 +24,9 @@ SHARES = np.linspace(0.0, 1.0, 11)
 """Shares of the feature groups that are taken away or put back."""
 RANDOM_ORDERS = 10
 NOISE, NOISY_INPUTS = 0.02, 3
-"""Of `stability`: deviation of the noise, in deviations of the input, and how often it is drawn."""
+"""Of the noise in `stability`: its standard deviation, as a multiple of that of the input, and how
+often it is drawn.
+"""
 BATCH = 16
 """Variants of the evidence that are computed at once."""
 STAGES = ("head", "temporal", "gate", "pools", "cross_modal", "projections")
@@ -66,7 +68,7 @@ def curves(function: ForwardFunction, evidence: Evidence, scores: Array, emotion
     """Deletion and insertion (Petsiuk et al. 2018, section 3.2) against random orders.
 
     Args:
-        function: of the turn.
+        function: the turn's forward function.
         evidence: of the explained modality; the others stay as they are.
         scores: of its feature groups.
         emotion: index of the explained class.
@@ -97,7 +99,7 @@ def randomised_similarity(
     change; one that stays the same explains the input alone.
 
     Args:
-        function: of the turn.
+        function: the turn's forward function.
         evidence: of the explained modality.
         method: that explains.
 
@@ -120,7 +122,7 @@ def stability(function: ForwardFunction, evidence: Evidence, method: Method) -> 
     """How alike the explanation stays under changes of the input that are too small to matter.
 
     Args:
-        function: of the turn.
+        function: the turn's forward function.
         evidence: of the explained modality; its inputs are put back afterwards.
         method: that explains.
 

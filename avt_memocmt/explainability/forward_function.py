@@ -32,7 +32,7 @@ class ForwardFunction:
         self.present = tuple(m for m in model.modalities if m in turn.tokens)
 
     def values(self, without: str | None = None) -> dict[str, Tensor]:
-        """The turn's own tokens, float32 [1, tokens, width] by modality, but those of `without`."""
+        """The turn's own tokens by modality, float32 [1, tokens, width]; `without` is left out."""
         return {
             m: torch.from_numpy(self.turn.tokens[m].values)[None]
             for m in self.present
@@ -74,7 +74,7 @@ def leave_one_out(function: ForwardFunction, emotion: int) -> dict[str, float]:
     """What the logit of a class loses without each modality that is present.
 
     Args:
-        function: of the turn.
+        function: the turn's forward function.
         emotion: index of the class.
 
     Returns:

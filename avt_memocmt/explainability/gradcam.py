@@ -20,7 +20,7 @@ def grad_cam(
     gate and Temporal Transformer; one backward pass explains all faces of the turn.
 
     Args:
-        function: of the turn.
+        function: the turn's forward function.
         evidence: its faces.
         emotion: index of the class that is explained.
         plus_plus: take the weights of Grad-CAM++ instead (Chattopadhay et al. 2018, equations 10

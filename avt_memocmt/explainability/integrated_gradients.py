@@ -16,7 +16,7 @@ from avt_memocmt.explainability.forward_function import ForwardFunction
 STEPS = 32
 """Points on the path from baseline to input (Gauss-Legendre)."""
 BATCH = 8
-"""Points that are computed at once: what bounds the memory."""
+"""Points of the path computed at once; more need more memory."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Attribution:
     """How much each feature group of one modality speaks for one class.
 
     Attributes:
-        method: its name.
-        baseline: what stands for nothing, in words.
+        method: name of the method that made it.
+        baseline: description of the input that the method compares with.
         scores: of the feature groups, of `Evidence.shape`, in units of the logit where
             `completeness` is given; above 0 speaks for the class.
         completeness: sum of the scores minus the change of the logit from baseline to input: the
             error of the numerical integral. None for methods whose scores do not sum to it.
-        change: that change of the logit; None likewise.
+        change: the change of the logit from baseline to input; None for the same methods.
     """
 
     method: str
@@ -48,8 +48,8 @@ def integrated_gradients(
     The other modalities keep the tokens that the decision was made from.
 
     Args:
-        function: of the turn.
-        evidence: of one modality of the same turn.
+        function: the turn's forward function.
+        evidence: what the encoder of one modality read of the same turn.
         emotion: index of the class that is explained.
     """
     others = function.values(without=evidence.modality)

@@ -56,7 +56,7 @@ class Job:
 
     @property
     def checkpoint(self) -> str:
-        """Name of the checkpoint's folder: another row's where the row only measures that again."""
+        """Name of the checkpoint's folder; a row that trains nothing uses that of another row."""
         return _file_name(self.row.of or self.row.name, self.seed)
 
 

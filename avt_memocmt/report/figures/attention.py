@@ -27,11 +27,11 @@ ATTENTION = "cividis"
 # Inches.
 _CELL = 0.13  # where every row and column can be labelled
 _SMALLEST, _LARGEST = 3.6, 5.0  # widths of a panel
-_SHAPE = 0.72  # of a panel: height divided by width
+_SHAPE = 0.72  # height of a panel, divided by its width
 _MARGIN = 1.8  # beside a panel: labels and scale
 _THUMBNAIL = 0.36
-_LINE = 0.17  # between two labels
-_CHARACTER = 0.09  # of a label
+_LINE = 0.17  # height of a label
+_CHARACTER = 0.09  # width of a character of a label
 
 _LONGEST = 14  # characters of a label
 

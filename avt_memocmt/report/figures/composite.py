@@ -38,7 +38,7 @@ _FACES, _SOUND, _SUMS, _SHARES = 1.6, 1.7, 0.8, 1.3
 _TITLES = 2.2
 _THUMBNAIL = 0.95
 
-_ABSENT = 0.45  # of a panel without its modality
+_ABSENT = 0.45  # height of a panel whose modality is absent
 
 _MOST_FACES = 10
 _KEY = "orange and + speak for it, purple and − against it"
@@ -166,7 +166,7 @@ def _draw_words(
 def _finish_time_axis(
     upper: tuple[Axes, ...], lowest: Axes, explanation: UtteranceExplanation
 ) -> None:
-    """Put the recording's clock under the lowest panel alone; a still picture has none."""
+    """Label the shared time axis, below its lowest panel, with times of the recording."""
     start, seconds = explanation.turn.utterance.start, _seconds(explanation)
     ticks = MaxNLocator(12).tick_values(start, start + seconds)
     inside = [float(time) for time in ticks if start <= time <= start + seconds]

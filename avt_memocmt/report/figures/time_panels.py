@@ -23,7 +23,7 @@ WINDOW, HOP = 400, 160
 """Samples of one spectrum and between two: 25 and 10 ms, usual for speech."""
 ROWS = 80
 FLOOR_DB = -60.0
-"""Below the loudest point; quieter ones are drawn white."""
+"""Loudness relative to the loudest point, at and below which the spectrogram is white."""
 
 LANE = 0.34
 """Inches between two rows of words."""
