@@ -40,8 +40,9 @@ from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.preprocessing.face_alignment import crop_face
 from avt_memocmt.preprocessing.face_detectors import MtcnnDetector
-from avt_memocmt.preprocessing.face_tracker import FaceObservation, crop_face
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.pretrained import packaged_folder
 

@@ -6,6 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.preprocessing.face_boxes import Face
+
+CROP_SIZE = 112
+"""Side of an aligned face, pixels."""
+
 TEMPLATE: NDArray[np.float32] = np.array(
     [(0.318, 0.372), (0.682, 0.372), (0.5, 0.582), (0.356, 0.749), (0.644, 0.749)],
     dtype=np.float32,
@@ -17,41 +22,34 @@ Measured: the mean of YuNet's landmarks over 1,500 random FER+ training pictures
 looks like a FER+ picture.
 """
 
-MAX_OVERSAMPLING = 8
+_MAX_OVERSAMPLING = 8
 
 
-def align_face(
-    image: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int = 112
-) -> NDArray[np.uint8]:
-    """Turn, scale and shift a face so that its landmarks fall on `TEMPLATE`.
+def crop_face(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> NDArray[np.uint8]:
+    """Cut out a face, turned, scaled and shifted as `face_transform` says.
 
     Args:
         image: RGB [height, width, 3].
-        landmarks: [5, 2], pixels, in the order of `Face.landmarks`.
+        face: where it lies in the image.
         size: side of the result, pixels.
 
     Returns:
         uint8 RGB [size, size, 3]; beyond the picture its border is repeated.
-
-    Raises:
-        ValueError: the landmarks are not finite or fix no transform; see `usable_landmarks`.
     """
-    return _warp(image, similarity_transform(landmarks, TEMPLATE * size), size)
+    return _warp(image, face_transform(face, size), size)
 
 
-def crop_box(
-    image: NDArray[np.uint8], box: tuple[float, float, float, float], size: int = 112
-) -> NDArray[np.uint8]:
-    """The square around the box (x0, y0, x1, y1 in pixels) as uint8 RGB [size, size, 3]."""
-    return _warp(image, box_transform(box, size), size)
+def face_transform(face: Face, size: int = CROP_SIZE) -> NDArray[np.float64]:
+    """The [2, 3] map from points of the picture to points of `crop_face`, both in pixels.
 
-
-def box_transform(box: tuple[float, float, float, float], size: int = 112) -> NDArray[np.float64]:
-    """The [2, 3] scale and shift that map the square around a box onto [0, size]²."""
-    x0, y0, x1, y1 = box
+    It puts the landmarks on `TEMPLATE`, or where they cannot be used, maps the square around the
+    box onto the whole crop.
+    """
+    if usable_landmarks(face.landmarks):
+        return similarity_transform(face.landmarks, TEMPLATE * size)
+    x0, y0, x1, y1 = face.box
     scale = size / max(x1 - x0, y1 - y0, 1.0)
-    shift_x = size / 2 - scale * (x0 + x1) / 2
-    shift_y = size / 2 - scale * (y0 + y1) / 2
+    shift_x, shift_y = (size / 2 - scale * middle for middle in face.centre)
     return np.array([[scale, 0, shift_x], [0, scale, shift_y]])
 
 
@@ -90,7 +88,7 @@ def similarity_transform(
     )
 
 
-def upscale_small(image: NDArray[np.uint8], min_side: int = 160) -> NDArray[np.uint8]:
+def upscale_small(image: NDArray[np.uint8], min_side: int) -> NDArray[np.uint8]:
     """Enlarge a picture whose short side is under `min_side` pixels to that size.
 
     The long side stays within four times `min_side`, so that a thin strip is not blown up.
@@ -112,7 +110,7 @@ def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
 def _warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
     """Apply a [2, 3] similarity; large faces are sampled densely, then averaged down."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    dense = int(np.clip(1 / max(scale, 1e-6), 1, MAX_OVERSAMPLING))
+    dense = int(np.clip(1 / max(scale, 1e-6), 1, _MAX_OVERSAMPLING))
     # OpenCV counts from the middle of the first pixel, this package from its corner.
     index_matrix = matrix * dense
     index_matrix[:, 2] += index_matrix[:, :2] @ (0.5, 0.5) - 0.5

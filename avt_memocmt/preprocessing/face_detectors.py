@@ -20,7 +20,8 @@ from avt_memocmt.preprocessing.face_boxes import (
 )
 from avt_memocmt.pretrained import packaged_path
 
-__all__ = ["Face", "FaceDetector", "MtcnnDetector", "YuNetDetector", "make_detector"]
+_MAX_SIDE = 640
+"""Pictures are scaled down so that their long side is at most this, pixels."""
 
 _YUNET_STRIDES = (8, 16, 32)
 """Pixels between the cells of YuNet's three levels."""
@@ -33,9 +34,20 @@ _YUNET_OUTPUTS = [
 # dimension is either that number or, in as many bytes, a name.
 _YUNET_SIDES = b"\x0a\x03\x08\x80\x05\x0a\x03\x08\x80\x05"
 _YUNET_ANY_SIDES = b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
+_YUNET_SCORE = 0.6
+"""Faces below this confidence are not reported."""
+_YUNET_OVERLAP = 0.3
+"""Intersection over union above which two boxes are one face."""
+
 _CELL = 12
 _STRIDE = 2
 """Pixels that one output cell of the P-Net sees, and pixels between cells."""
+_MIN_FACE = 20
+"""Smallest face that MTCNN searches, pixels of the picture after `_MAX_SIDE`."""
+_PYRAMID_FACTOR = 0.709
+"""Ratio of successive sizes of the image pyramid."""
+_THRESHOLDS = (0.6, 0.7, 0.7)
+"""Score that a box needs to pass the P-Net, the R-Net and the O-Net."""
 
 
 class FaceDetector(Protocol):
@@ -49,32 +61,21 @@ class FaceDetector(Protocol):
 class YuNetDetector:
     """YuNet (Wu et al. 2023) in ONNX Runtime, which needs less than half of OpenCV's time for it.
 
-    Args:
-        score_threshold: faces below this confidence are not reported.
-        nms_threshold: overlap (IoU) above which two boxes are one face.
-        max_side: pictures are scaled down so that their long side is at most this, pixels.
-
     Raises:
         AvtError: the packaged weights are missing or altered.
     """
 
-    def __init__(
-        self, score_threshold: float = 0.6, nms_threshold: float = 0.3, max_side: int = 640
-    ) -> None:
+    def __init__(self) -> None:
         model = packaged_path("yunet").read_bytes()
         self._network = _session(model.replace(_YUNET_SIDES, _YUNET_ANY_SIDES, 1))
-        self._score_threshold = score_threshold
-        self._nms_threshold = nms_threshold
-        self._max_side = max_side
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB picture [height, width, 3], best score first."""
-        faces = self._detect_within(image, self._max_side)
-        half = self._max_side // 2
-        if not faces and max(image.shape[:2]) > half:
+        faces = self._detect_within(image, _MAX_SIDE)
+        if not faces and max(image.shape[:2]) > _MAX_SIDE // 2:
             # YuNet misses faces of more than about 300 pixels: FER+ pictures enlarged to 640 pixels
             # give 70 % of the faces that they give at 320.
-            return self._detect_within(image, half)
+            return self._detect_within(image, _MAX_SIDE // 2)
         return faces
 
     def _detect_within(self, image: NDArray[np.uint8], max_side: int) -> list[Face]:
@@ -83,23 +84,17 @@ class YuNetDetector:
         below, beside = (_whole_cells(side) - side for side in (height, width))
         padded = cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         # BGR, as the network was trained.
-        outputs = self._network.run(
-            _YUNET_OUTPUTS, {"input": cv2.dnn.blobFromImage(padded, swapRB=True)}
-        )
-        faces = np.concatenate(
-            [
-                _yunet_rows(
-                    [found[0] for found in outputs[level::3]],
-                    stride,
-                    padded.shape[1],
-                    self._score_threshold,
-                )
-                for level, stride in enumerate(_YUNET_STRIDES)
-            ]
-        )
+        blob = cv2.dnn.blobFromImage(padded, swapRB=True)
+        outputs = [found[0] for found in self._network.run(_YUNET_OUTPUTS, {"input": blob})]
+        levels = [
+            _yunet_rows(outputs[level::3], stride, padded.shape[1])
+            for level, stride in enumerate(_YUNET_STRIDES)
+        ]
+        faces = np.concatenate(levels)
         faces = faces[np.isfinite(faces).all(axis=1)]
-        keep = non_maximum_suppression(faces[:, :5], self._nms_threshold)
-        return [_yunet_face(row).scaled(1 / scale) for row in faces[keep]]
+        keep = non_maximum_suppression(faces[:, :5], _YUNET_OVERLAP)
+        found = [_face(row[:5], row[5:].reshape(5, 2)) for row in faces[keep]]
+        return [face.scaled(1 / scale) for face in found]
 
 
 class MtcnnDetector:
@@ -108,59 +103,41 @@ class MtcnnDetector:
     The networks are fed [n, width, height, 3] (x before y, as they were trained), RGB scaled to
     [-1, 1]; they answer box offsets as fractions of the box's side and the chance of a face.
 
-    Args:
-        min_face: smallest face searched, pixels of the picture after `max_side`.
-        pyramid_factor: ratio of successive sizes of the image pyramid.
-        thresholds: score a box needs to pass the P-Net, the R-Net and the O-Net.
-        max_side: pictures are scaled down so that their long side is at most this, pixels.
-
     Raises:
         AvtError: the packaged weights are missing or altered.
     """
 
-    def __init__(
-        self,
-        min_face: int = 20,
-        pyramid_factor: float = 0.709,
-        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
-        max_side: int = 640,
-    ) -> None:
-        self._proposal = _packaged_session("mtcnn-pnet")
-        self._refinement = _packaged_session("mtcnn-rnet")
-        self._output = _packaged_session("mtcnn-onet")
-        self._min_face = min_face
-        self._pyramid_factor = pyramid_factor
-        self._thresholds = thresholds
-        self._max_side = max_side
+    def __init__(self) -> None:
+        self._proposal, self._refinement, self._output = (
+            _session(packaged_path(f"mtcnn-{name}").read_bytes())
+            for name in ("pnet", "rnet", "onet")
+        )
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB picture [height, width, 3], best score first."""
-        picture, scale = _bounded(image, self._max_side)
+        picture, scale = _bounded(image, _MAX_SIDE)
         boxes = self._propose(picture)
         boxes = self._refine(picture, boxes)
         boxes, landmarks = self._describe(picture, boxes)
-        faces = [
-            Face((float(x0), float(y0), float(x1), float(y1)), points, float(score))
-            for (x0, y0, x1, y1, score), points in zip(boxes, landmarks, strict=True)
-        ]
+        faces = [_face(box, points) for box, points in zip(boxes, landmarks, strict=True)]
         return [face.scaled(1 / scale) for face in sorted(faces, key=lambda face: -face.score)]
 
     def _propose(self, picture: NDArray[np.uint8]) -> Boxes:
         """P-Net on every size of the pyramid -> [n, 5] square boxes and scores."""
         found = [np.zeros((0, 5), np.float32)]
-        scale = _CELL / self._min_face
+        scale = _CELL / _MIN_FACE
         while min(picture.shape[:2]) * scale >= _CELL:
             width, height = (math.ceil(side * scale) for side in picture.shape[1::-1])
             level = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
             offsets, chances = self._proposal.run(None, {"input_1": _network_input([level])})
             scores = chances[0, :, :, 1]
-            kept = scores >= self._thresholds[0]
+            kept = scores >= _THRESHOLDS[0]
             corners = _STRIDE * np.argwhere(kept)
             sides = np.hstack([corners, corners + _CELL]) / scale
             boxes = np.column_stack([sides, scores[kept]]).astype(np.float32)
             keep = non_maximum_suppression(boxes, 0.5)
             found.append(shifted(boxes, offsets[0][kept])[keep])
-            scale *= self._pyramid_factor
+            scale *= _PYRAMID_FACTOR
         boxes = np.concatenate(found)
         return squared(boxes[non_maximum_suppression(boxes, 0.7)])
 
@@ -169,7 +146,7 @@ class MtcnnDetector:
         if not len(boxes):
             return boxes
         offsets, chances = self._refinement.run(None, {"input_2": _crops(picture, boxes, 24)})
-        kept = chances[:, 1] >= self._thresholds[1]
+        kept = chances[:, 1] >= _THRESHOLDS[1]
         boxes = np.column_stack([boxes[kept, :4], chances[kept, 1]])
         keep = non_maximum_suppression(boxes, 0.7)
         return squared(shifted(boxes, offsets[kept])[keep])
@@ -182,7 +159,7 @@ class MtcnnDetector:
             return boxes, np.zeros((0, 5, 2), np.float32)
         inputs = _crops(picture, boxes, 48)
         offsets, points, chances = self._output.run(None, {"input_3": inputs})
-        kept = chances[:, 1] >= self._thresholds[2]
+        kept = chances[:, 1] >= _THRESHOLDS[2]
         boxes = np.column_stack([boxes[kept, :4], chances[kept, 1]])
         fractions = points[kept].reshape(-1, 2, 5).transpose(0, 2, 1)
         sides = (boxes[:, 2:4] - boxes[:, :2])[:, None]
@@ -195,7 +172,7 @@ class MtcnnDetector:
 
 
 def _yunet_rows(
-    answers: Sequence[NDArray[np.float32]], stride: int, width: int, threshold: float
+    answers: Sequence[NDArray[np.float32]], stride: int, width: int
 ) -> NDArray[np.float32]:
     """One level of YuNet's answers, a row per face: x0, y0, x1, y1, score, five landmarks.
 
@@ -205,11 +182,10 @@ def _yunet_rows(
             cells [cells, 4]; landmarks from the cell's corner, in cells [cells, 10].
         stride: side of a cell, pixels.
         width: of the picture, pixels.
-        threshold: least score of a face.
     """
     classes, objects, boxes, points = answers
     scores = np.sqrt(classes.clip(0, 1) * objects.clip(0, 1))
-    cell = np.flatnonzero(scores[:, 0] >= threshold)
+    cell = np.flatnonzero(scores[:, 0] >= _YUNET_SCORE)
     corners = np.column_stack([cell % (width // stride), cell // (width // stride)])
     centres = corners + boxes[cell, :2]
     half = np.exp(boxes[cell, 2:]) / 2
@@ -218,10 +194,10 @@ def _yunet_rows(
     return np.hstack([sides[:, :4], scores[cell], sides[:, 4:]]).astype(np.float32)
 
 
-def _yunet_face(row: NDArray[np.float32]) -> Face:
-    """A face from a row of `_yunet_rows`."""
-    x0, y0, x1, y1, score = (float(value) for value in row[:5])
-    return Face((x0, y0, x1, y1), row[5:].reshape(5, 2), score)
+def _face(box: NDArray[np.floating[Any]], landmarks: NDArray[np.float32]) -> Face:
+    """A face from a row of `Boxes` and its landmarks [5, 2]."""
+    x0, y0, x1, y1, score = box.tolist()
+    return Face((x0, y0, x1, y1), landmarks, score)
 
 
 def _whole_cells(side: int) -> int:
@@ -250,10 +226,6 @@ def _bounded(image: NDArray[np.uint8], max_side: int) -> tuple[NDArray[np.uint8]
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(picture, dtype=np.uint8), scale
-
-
-def _packaged_session(name: str) -> Any:
-    return _session(packaged_path(name).read_bytes())
 
 
 def _session(model: bytes) -> Any:

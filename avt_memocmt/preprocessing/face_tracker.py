@@ -11,21 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.media.types import VideoFrame
-from avt_memocmt.preprocessing.face_alignment import (
-    TEMPLATE,
-    align_face,
-    box_transform,
-    crop_box,
-    resize,
-    similarity_transform,
-    upscale_small,
-    usable_landmarks,
-)
+from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, crop_face, resize, upscale_small
 from avt_memocmt.preprocessing.face_boxes import Face, same_face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector
-
-CROP_SIZE = 112
-"""Side of an aligned face, pixels."""
 
 SMALL_PICTURE = 160
 """Pictures are enlarged before detection if their shorter side, in pixels, is below this."""
@@ -50,7 +38,7 @@ class FaceObservation:
     Attributes:
         time: seconds from the start of the media.
         face: where it lies in the picture; None only where a small still was taken as a face.
-        crop: the aligned face, uint8 RGB [size, size, 3].
+        crop: the aligned face, uint8 RGB [112, 112, 3].
         n_faces: faces in that picture; None where only the followed one was looked for.
         track: number of the followed person, from 0; one more each time that a face is chosen.
     """
@@ -63,14 +51,13 @@ class FaceObservation:
 
 
 def crop_still(
-    image: NDArray[np.uint8], detector: FaceDetector, size: int = CROP_SIZE
+    image: NDArray[np.uint8], detector: FaceDetector
 ) -> tuple[FaceObservation | None, list[str]]:
     """The largest face of a still picture, aligned.
 
     Args:
         image: RGB [height, width, 3].
         detector: see `make_detector`.
-        size: side of the crop, pixels.
 
     Returns:
         The observation and warnings. Where no face is found, a picture under `SMALL_PICTURE` is
@@ -79,9 +66,10 @@ def crop_still(
     faces = find_faces(image, detector)
     if faces:
         face = max(faces, key=lambda face: face.area)
-        return FaceObservation(0.0, face, crop_face(image, face, size), len(faces), 0), []
+        return FaceObservation(0.0, face, crop_face(image, face), len(faces), 0), []
     if min(image.shape[:2]) < SMALL_PICTURE:
-        return FaceObservation(0.0, None, resize(image, size, size), 0, 0), ["image_used_as_face"]
+        crop = resize(image, CROP_SIZE, CROP_SIZE)
+        return FaceObservation(0.0, None, crop, 0, 0), ["image_used_as_face"]
     return None, ["no_face"]
 
 
@@ -110,20 +98,6 @@ def find_near(image: NDArray[np.uint8], before: Face, detector: FaceDetector) ->
     return [face.scaled(1 / factor).shifted(x0, y0) for face in detector.detect(small)]
 
 
-def crop_face(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> NDArray[np.uint8]:
-    """The aligned face, or the square of its box where the landmarks cannot be used."""
-    if usable_landmarks(face.landmarks):
-        return align_face(image, face.landmarks, size)
-    return crop_box(image, face.box, size)
-
-
-def face_transform(face: Face, size: int = CROP_SIZE) -> NDArray[np.float64]:
-    """The [2, 3] map from points of the picture to points of `crop_face`, both in pixels."""
-    if usable_landmarks(face.landmarks):
-        return similarity_transform(face.landmarks, TEMPLATE * size)
-    return box_transform(face.box, size)
-
-
 class FaceTracker:
     """Follows one person's face through a video; causal, with constant memory.
 
@@ -136,7 +110,6 @@ class FaceTracker:
         detector: see `make_detector`.
         policy: which face is chosen.
         min_face: smallest side of a face that counts, pixels of the frame.
-        size: side of the crops, pixels.
         count_all: search every picture whole, so that all faces in it are counted. Otherwise the
             followed face is looked for where it was, and elsewhere only when it is not there.
     """
@@ -146,13 +119,11 @@ class FaceTracker:
         detector: FaceDetector,
         policy: FacePolicy = "largest",
         min_face: int = 24,
-        size: int = CROP_SIZE,
         count_all: bool = False,
     ) -> None:
         self._detector = detector
         self._policy = policy
         self._min_face = min_face
-        self._size = size
         self._count_all = count_all
         self.reset()
 
@@ -183,7 +154,7 @@ class FaceTracker:
         if face is None:
             return None
         self._followed, self._seen = face, frame.time
-        crop = crop_face(frame.image, face, self._size)
+        crop = crop_face(frame.image, face)
         return FaceObservation(frame.time, face, crop, count, self._track)
 
     def _glance(self, image: NDArray[np.uint8]) -> Face | None:

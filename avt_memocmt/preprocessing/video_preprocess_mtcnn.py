@@ -16,9 +16,7 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import (
-    CROP_SIZE,
     FaceObservation,
-    FacePolicy,
     FaceTracker,
     crop_still,
 )
@@ -32,11 +30,7 @@ def extract_faces(
     path: str | Path,
     out_dir: str | Path,
     detector: str = "mtcnn",
-    *,
     frames_per_second: float = 4.0,
-    policy: FacePolicy = "largest",
-    min_face: int = 24,
-    size: int = CROP_SIZE,
 ) -> list[dict[str, Any]]:
     """Write the followed face of a video, or the largest face of a still, as aligned JPEGs.
 
@@ -49,9 +43,6 @@ def extract_faces(
         out_dir: folder for the crops; made where missing.
         detector: "mtcnn" or "yunet".
         frames_per_second: pictures sampled each second.
-        policy: see `FaceTracker`.
-        min_face: see `FaceTracker`.
-        size: side of the crops, pixels.
 
     Returns:
         The content of `faces.json`.
@@ -60,7 +51,7 @@ def extract_faces(
         AvtError: the media cannot be read or has no pictures, or the folder cannot be written.
     """
     finder = make_detector(detector)
-    tracker = FaceTracker(finder, policy, min_face, size, count_all=True)
+    tracker = FaceTracker(finder, count_all=True)
     folder = make_folder(out_dir)
     rows = []
     with MediaReader(path, frames_per_second, only="video") as reader:
@@ -68,7 +59,7 @@ def extract_faces(
         for frame in reader.events():
             if not isinstance(frame, VideoFrame):
                 continue
-            seen = crop_still(frame.image, finder, size)[0] if is_still else tracker.push(frame)
+            seen = crop_still(frame.image, finder)[0] if is_still else tracker.push(frame)
             if seen is not None:
                 rows.append(_write_crop(seen, folder))
     write_atomically(folder / "faces.json", json.dumps(rows, indent=1).encode())

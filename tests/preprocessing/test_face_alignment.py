@@ -4,15 +4,19 @@ import pytest
 
 from avt_memocmt.preprocessing.face_alignment import (
     TEMPLATE,
-    align_face,
-    crop_box,
+    crop_face,
     resize,
     similarity_transform,
     upscale_small,
     usable_landmarks,
 )
+from avt_memocmt.preprocessing.face_boxes import Face
 
 LANDMARKS = TEMPLATE * 80 + 60
+
+
+def face(landmarks: np.ndarray) -> Face:
+    return Face((0.0, 0.0, 1.0, 1.0), landmarks.astype(np.float32), 1.0)
 
 
 def similarity(angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
@@ -56,23 +60,23 @@ def test_landmarks_that_fix_no_transform_are_refused(landmarks: np.ndarray) -> N
     landmarks = landmarks.astype(np.float32)
     assert not usable_landmarks(landmarks)
     with pytest.raises(ValueError, match="landmarks"):
-        align_face(smooth_picture(), landmarks)
+        similarity_transform(landmarks, TEMPLATE)
 
 
 def test_face_already_in_the_standard_pose_is_copied_unchanged() -> None:
     picture = smooth_picture()
-    crop = align_face(picture, TEMPLATE * 112 + (40, 60), 112)
+    crop = crop_face(picture, face(TEMPLATE * 112 + (40, 60)), 112)
     np.testing.assert_array_equal(crop, picture[60:172, 40:152])
 
 
 def test_aligned_face_does_not_depend_on_turn_and_size_of_the_picture() -> None:
     picture = smooth_picture()
-    upright = align_face(picture, LANDMARKS, 64)
+    upright = crop_face(picture, face(LANDMARKS), 64)
     matrix = similarity(0.4, 1.5, (120.0, -20.0))
     index_matrix = matrix.copy()
     index_matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     turned = cv2.warpAffine(picture, index_matrix, (420, 420), flags=cv2.INTER_CUBIC)
-    crop = align_face(turned, moved(LANDMARKS, matrix), 64)
+    crop = crop_face(turned, face(moved(LANDMARKS, matrix)), 64)
     assert np.abs(crop.astype(int) - upright).mean() < 1.5
 
 
@@ -80,18 +84,19 @@ def test_large_face_is_averaged_not_sampled() -> None:
     # A one-pixel checkerboard must come out grey; bare interpolation would alias it.
     board = np.indices((1200, 1200)).sum(axis=0) % 2 * 255
     picture = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
-    crop = align_face(picture, TEMPLATE * 1000 + 100, 112)
+    crop = crop_face(picture, face(TEMPLATE * 1000 + 100), 112)
     assert np.abs(crop.astype(float) - 127.5).max() < 40
 
 
 def test_border_is_repeated_beyond_the_picture() -> None:
     picture = np.full((60, 60, 3), 200, np.uint8)
-    assert (align_face(picture, TEMPLATE * 100 - 20, 50) == 200).all()
+    assert (crop_face(picture, face(TEMPLATE * 100 - 20), 50) == 200).all()
 
 
-def test_crop_box_takes_the_square_around_the_box() -> None:
+def test_face_without_usable_landmarks_is_the_square_around_its_box() -> None:
     picture = smooth_picture()
-    crop = crop_box(picture, (70.0, 50.0, 110.0, 130.0), 80)
+    found = Face((70.0, 50.0, 110.0, 130.0), np.zeros((5, 2), np.float32), 1.0)
+    crop = crop_face(picture, found, 80)
     np.testing.assert_array_equal(crop, picture[50:130, 50:130])
 
 

@@ -10,7 +10,7 @@ from footage import Spoken, small_faces
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import VideoFrame
-from avt_memocmt.preprocessing.face_alignment import TEMPLATE
+from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, TEMPLATE, crop_face
 from avt_memocmt.preprocessing.face_boxes import Face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
 from avt_memocmt.preprocessing.face_tracker import (
@@ -102,13 +102,14 @@ def test_crop_still_puts_the_landmarks_on_the_template(
     two_people: list[np.ndarray], yunet: FaceDetector
 ) -> None:
     for person in two_people:
-        observation, warnings = crop_still(scene((person, 200, 150)), yunet, 224)
+        picture = scene((person, 200, 150))
+        observation, warnings = crop_still(picture, yunet)
         assert observation is not None
         assert observation.face is not None
         assert warnings == []
-        assert observation.crop.shape == (224, 224, 3)
+        assert observation.crop.shape == (CROP_SIZE, CROP_SIZE, 3)
         assert observation.n_faces == 1
-        again = yunet.detect(observation.crop)[0].landmarks / 224
+        again = yunet.detect(crop_face(picture, observation.face, 224))[0].landmarks / 224
         assert np.abs(again - TEMPLATE).max() < 0.08
 
 
@@ -136,8 +137,8 @@ def test_small_still_is_enlarged_and_its_box_is_in_its_own_pixels(
 
 
 def test_still_without_a_face_is_a_face_only_if_small(yunet: FaceDetector) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
-    observation, warnings = crop_still(noise, yunet, 48)
+    noise = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    observation, warnings = crop_still(noise, yunet)
     assert observation is not None
     assert observation.face is None
     assert observation.n_faces == 0
@@ -269,10 +270,10 @@ def test_unusable_landmarks_fall_back_to_the_box(value: float) -> None:
     image = np.zeros((240, 480, 3), np.uint8)
     image[60:110, 100:150] = 255
     broken = Face((100, 60, 150, 110), np.full((5, 2), value, np.float32), 0.9)
-    seen = scripted([[broken]], size=32).push(VideoFrame(0.0, image))
+    seen = scripted([[broken]]).push(VideoFrame(0.0, image))
     assert seen is not None
-    assert seen.crop.shape == (32, 32, 3)
-    assert (seen.crop[2:-2, 2:-2] > 250).all()
+    assert seen.crop.shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert (seen.crop[7:-7, 7:-7] > 250).all()
 
 
 def test_extract_faces_writes_crops_and_their_list(
@@ -281,7 +282,7 @@ def test_extract_faces_writes_crops_and_their_list(
     pictures = [scene((two_people[0], LARGE, 100 + step)) for step in range(6)]
     pictures[2:4] = [scene(), scene()]
     video = write_video(tmp_path / "talk.mp4", pictures)
-    rows = extract_faces(video, tmp_path / "faces" / "talk", "yunet", frames_per_second=4, size=96)
+    rows = extract_faces(video, tmp_path / "faces" / "talk", "yunet", frames_per_second=4)
     folder = tmp_path / "faces" / "talk"
     names = [f"{milliseconds:08d}.jpg" for milliseconds in (0, 250, 1000, 1250)]
     assert sorted(path.name for path in folder.iterdir()) == [*names, "faces.json"]
@@ -291,7 +292,7 @@ def test_extract_faces_writes_crops_and_their_list(
     assert all(row["n_faces"] == 1 and row["track"] == 0 for row in rows)
     assert np.shape([row["landmarks"] for row in rows]) == (4, 5, 2)
     written = cv2.cvtColor(cv2.imread(str(folder / names[0])), cv2.COLOR_BGR2RGB)
-    seen = crop_still(pictures[0], make_detector("yunet"), 96)[0]
+    seen = crop_still(pictures[0], make_detector("yunet"))[0]
     assert seen is not None
     assert np.abs(written.astype(int) - seen.crop).mean() < 8
 

@@ -26,9 +26,9 @@ from avt_memocmt.explainability.explanation import (
     UtteranceExplanation,
 )
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
-from avt_memocmt.preprocessing.face_alignment import TEMPLATE
+from avt_memocmt.preprocessing.face_alignment import TEMPLATE, crop_face
 from avt_memocmt.preprocessing.face_boxes import Face
-from avt_memocmt.preprocessing.face_tracker import FaceObservation, crop_face
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.report.figures.attention import attention_figure
 from avt_memocmt.report.figures.common import figure_bytes, headline

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from avt_memocmt.files import write_atomically
 from avt_memocmt.media.types import VideoFrame
-from avt_memocmt.preprocessing.face_tracker import CROP_SIZE, FaceObservation, face_transform
+from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, face_transform
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.preprocessing.video_preprocess import sample_frames
 
 HEAT = "viridis"
@@ -126,7 +127,7 @@ def write_overlay_video(path: Path, frames: Iterable[Picture], rate: float) -> N
 def _to_crop(observation: FaceObservation, size: tuple[int, int]) -> NDArray[np.float64]:
     """The [2, 3] map from points of a picture of this width and height to the aligned face."""
     if observation.face is not None:
-        return face_transform(observation.face, CROP_SIZE)
+        return face_transform(observation.face)
     width, height = size
     return np.array([[CROP_SIZE / width, 0.0, 0.0], [0.0, CROP_SIZE / height, 0.0]])
 
