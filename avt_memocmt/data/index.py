@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,7 +103,7 @@ def read_index(path: Path) -> list[UtteranceRecord]:
         raise AvtError(
             f"cannot read the index {path}; make it with avt-memocmt prepare."
         ) from error
-    missing = {field.name for field in fields(UtteranceRecord)} - set(table.column_names)
+    missing = set(_SCHEMA.names) - set(table.column_names)
     if missing:
         raise AvtError(
             f"{path} is no index: it lacks the column {', '.join(sorted(missing))}; make it with "

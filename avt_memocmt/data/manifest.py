@@ -13,8 +13,7 @@ from avt_memocmt.preprocessing.text_preprocess import clean_text
 
 REQUIRED = ("path", "text", "emotion")
 OPTIONAL = ("dialogue_id", "utterance_id", "speaker", "start", "end")
-SECONDS_PER_WORD = 0.33
-"""Nominal length of a line without a recording."""
+_SECONDS_PER_WORD = 0.33
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,10 @@ class ManifestRow:
     start: float
     end: float | None
 
-    @property
-    def duration(self) -> float:
-        """Nominal seconds; see `nominal_seconds`."""
-        return nominal_seconds(self.text)
-
 
 def nominal_seconds(text: str) -> float:
-    """How long it takes to say a text of which there is no recording."""
-    return SECONDS_PER_WORD * max(1, len(text.split()))
+    """Seconds that it takes to say a text of which there is no recording, at least one word's."""
+    return _SECONDS_PER_WORD * max(1, len(text.split()))
 
 
 def read_manifest(path: str | Path) -> list[list[ManifestRow]]:

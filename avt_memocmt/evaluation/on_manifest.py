@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from avt_memocmt.config import MODALITIES
-from avt_memocmt.data.manifest import ManifestRow
+from avt_memocmt.data.manifest import ManifestRow, nominal_seconds
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
@@ -71,7 +71,7 @@ def _predict_row(
     recognizer: Recognizer, dialogue: DialogueReader, row: ManifestRow, transcribe: bool
 ) -> UtterancePrediction:
     if row.path is None:
-        utterance = Utterance(0.0, row.duration, None, (), is_speech=False)
+        utterance = Utterance(0.0, nominal_seconds(row.text), None, (), is_speech=False)
     else:
         utterance = recognizer.read_whole(row.path, row.start, row.end)
     utterance = replace(utterance, text=row.text, speaker=row.speaker)

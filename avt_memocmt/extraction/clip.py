@@ -12,7 +12,7 @@ import torch
 from avt_memocmt.config import Config, Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, StoreManifest
 from avt_memocmt.data.index import UtteranceRecord
-from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.data.manifest import nominal_seconds
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_visual_features import FACE_CNN
 from avt_memocmt.features.text_encoder import ContextTurn
@@ -138,5 +138,5 @@ def _seconds(record: UtteranceRecord, config: Config) -> float:
     if record.end is not None:
         length = record.end if length is None else min(length, record.end)
     if length is None or length <= record.start:
-        return SECONDS_PER_WORD * max(1, len(record.text.split()))
+        return nominal_seconds(record.text)
     return min(length - record.start, config.audio.max_seconds)

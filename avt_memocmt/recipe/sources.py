@@ -19,7 +19,7 @@ from avt_memocmt.data.labelled_dialogues import (
     dialogue_of_rows,
     load_dialogues,
 )
-from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.data.manifest import nominal_seconds
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import make_audio_encoder
@@ -115,9 +115,11 @@ def load_speech(job: Job, part: Part) -> Speech:
     """The speech corpora as they are, and for training in augmented variants."""
     clips = [clip for clip in speech_clips(job.data) if clip.part == part]
     rows = [
-        FeatureRow(UtteranceKey(part, i, 0), speaker_of(clip), clip.text, clip.emotion, seconds)
+        FeatureRow(
+            *(UtteranceKey(part, i, 0), speaker_of(clip), clip.text, clip.emotion),
+            nominal_seconds(clip.text),
+        )
         for i, clip in enumerate(clips)
-        for seconds in [SECONDS_PER_WORD * max(1, len(clip.text.split()))]
     ]
     words = _store_text(job, f"speech_{part}_words", rows)
     encoder = make_audio_encoder(job.config.audio.encoder)

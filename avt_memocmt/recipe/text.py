@@ -26,7 +26,7 @@ from avt_memocmt.data.labelled_dialogues import (
     one_hot,
     random_batches,
 )
-from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.data.manifest import nominal_seconds
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder
@@ -89,7 +89,7 @@ def meld_rows(data: Path, part: Part) -> list[list[FeatureRow]]:
                 turn.speaker,
                 turn.text,
                 turn.emotion,
-                SECONDS_PER_WORD * max(1, len(turn.text.split())),
+                nominal_seconds(turn.text),
             )
             for turn in dialogue
         ]

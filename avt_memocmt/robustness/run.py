@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avt_memocmt.data.manifest import SECONDS_PER_WORD
+from avt_memocmt.data.manifest import nominal_seconds
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.files import write_atomically
 from avt_memocmt.inference.recognizer import Recognizer
@@ -169,7 +169,7 @@ def recognize(
     face, warnings = None, list[str]()
     if sample.picture is not None:
         face, warnings = crop_still(np.repeat(sample.picture[:, :, None], 3, axis=2), detector)
-    seconds = SECONDS_PER_WORD * len(sample.words.split())
+    seconds = nominal_seconds(sample.words) if sample.words else 0.0
     if sample.sound is not None:
         seconds = len(sample.sound) / SAMPLE_RATE
     utterance = Utterance(

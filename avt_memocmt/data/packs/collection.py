@@ -77,7 +77,7 @@ class PackCollection:
 
         Raises:
             AvtError: it does not fit the mapping (see `find_utterances`), a feature cannot be used
-                (see `utterance_values`), an utterance is there twice, none is in the index, or
+                (see `_values`), an utterance is there twice, none is in the index, or
                 vectors differ in width from those before.
         """
         unknown: UtteranceKey | None = None
@@ -108,7 +108,7 @@ class PackCollection:
         for modality, source in self._mapping.modalities.items():
             if modality in item.features:
                 what = f"{pack.path}, {item.key}, {modality}"
-                found = utterance_values(item.features[modality], source, what)
+                found = _values(item.features[modality], source, what)
                 if found is not None:
                     self._check(modality, found, what)
                     values[modality] = found
@@ -155,7 +155,7 @@ class PackCollection:
         return rows
 
     def _row(self, record: UtteranceRecord) -> FeatureRow:
-        found, duration = self._found.get(record.key) or ({}, _duration(record, None))
+        found, duration = self._found.get(record.key) or ({}, _duration(record, np.nan))
         row = FeatureRow(record.key, record.speaker, record.text, record.emotion, duration)
         for modality, values in found.items():
             spans = self._spans(modality, len(values), duration)
@@ -170,16 +170,16 @@ class PackCollection:
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
 
-def _duration(record: UtteranceRecord, measured: float | None) -> float:
+def _duration(record: UtteranceRecord, measured: float) -> float:
     """Seconds by the pack, else by the index, else nominal seconds of the words."""
-    if measured is not None and 0 < measured < float("inf"):
+    if 0 < measured < float("inf"):
         return measured
     if record.end is not None and record.end > record.start:
         return record.end - record.start
     return nominal_seconds(record.text)
 
 
-def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray[np.float16] | None:
+def _values(features: Any, source: FeatureSource, what: str) -> NDArray[np.float16] | None:
     """Values [tokens, dim] of one modality of one utterance as the store holds them.
 
     Args:
@@ -194,13 +194,12 @@ def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray
         AvtError: it is not numbers of that shape, too large, or holds a value that is not finite
             (a named value may be NaN) or does not fit into half precision.
     """
-    values = np.atleast_2d(_array(features, what, dimensions=2))
+    values = np.atleast_2d(_array(features, what))
     if source.named:
         values = values.reshape(-1, 1)
-        if len(values) != len(source.columns or ()):
-            raise AvtError(
-                f"{what}: {len(values)} values, but the mapping names {len(source.columns or ())}."
-            )
+        count = len(source.columns or ())
+        if len(values) != count:
+            raise AvtError(f"{what}: {len(values)} values, but the mapping names {count}.")
         if np.isnan(values).all():
             return None
     if not values.size:
@@ -221,7 +220,7 @@ def utterance_values(features: Any, source: FeatureSource, what: str) -> NDArray
     return half
 
 
-def _array(value: Any, what: str, dimensions: int) -> NDArray[Any]:
+def _array(value: Any, what: str, dimensions: int = 2) -> NDArray[Any]:
     """Floats [dim] or [tokens, dim]; a list may hold another many times, so sizes are checked."""
     if isinstance(value, torch.Tensor):
         value = array_of_tensor(value, what)

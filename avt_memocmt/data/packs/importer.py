@@ -6,9 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from avt_memocmt.config import Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.packs.collection import ImportReport, PackCollection
@@ -55,23 +53,18 @@ def import_packs(
     for path in files:
         collection.add(Pack(path, read_pack(path), split))
         progress()
-    rows = collection.rows()
-    _write(folder, _manifest(files, mapping, collection.shapes()), rows)
-    return collection.report
-
-
-def _manifest(
-    files: Sequence[Path], mapping: PackMapping, shapes: dict[Modality, TokenShape]
-) -> StoreManifest:
-    source: dict[str, Any] = {
+    source = {
         "files": [{"name": path.name, "sha256": file_sha256(path)} for path in files],
         "mapping": mapping.model_dump(mode="json", exclude_defaults=True),
     }
-    return StoreManifest(
+    shapes = collection.shapes()
+    manifest = StoreManifest(
         package_version=__version__,
         modalities=shapes,
-        extractor={modality: source for modality in shapes},
+        extractor=dict.fromkeys(shapes, source),
     )
+    _write(folder, manifest, collection.rows())
+    return collection.report
 
 
 def _write(folder: Path, manifest: StoreManifest, rows: Sequence[FeatureRow]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -38,14 +37,14 @@ class PackedUtterance:
     Attributes:
         key: the utterance; the index may not have it.
         features: the features of each modality that is present, as the pack holds them.
-        duration: seconds, or None where the pack does not say.
+        duration: seconds, NaN where the pack does not say.
         emotion: index into `EMOTIONS`, or None where the pack has no known label.
     """
 
     key: UtteranceKey
-    features: dict[str, Any] = field(default_factory=dict)
-    duration: float | None = None
-    emotion: int | None = None
+    features: dict[str, Any]
+    duration: float
+    emotion: int | None
 
 
 def find_utterances(pack: Pack, mapping: PackMapping, turns: Turns) -> Iterator[PackedUtterance]:
@@ -95,10 +94,11 @@ def _from_dialogues(pack: Pack, mapping: DialoguePack, turns: Turns) -> Iterator
             for what, part in parts.items()
             if dialogue in part
         }
-        ids = _utterance_ids(pack, mapping, dialogue, turns.get((split, number)))
-        if ids is None:
-            ids = range(len(next(iter(columns.values()))))
-        place = "in the index" if mapping.utterance_ids is None else "utterance ids"
+        if mapping.utterance_ids is None:
+            count = len(next(iter(columns.values())))
+            ids, place = turns.get((split, number), range(count)), "in the index"
+        else:
+            ids, place = _utterance_ids(pack, mapping.utterance_ids, dialogue), "utterance ids"
         for what, column in columns.items():
             pack.check_length(f"{what} of {name}, in turns,", len(column), len(ids), place)
         for turn, utterance in enumerate(ids):
@@ -111,23 +111,17 @@ def _dialogue_key(pack: Pack, mapping: DialoguePack, dialogue: Any) -> tuple[str
     number = pack.identifier(dialogue, "dialogue id")
     if not mapping.first_dialogue:
         return pack.known_split(), number
-    starts = sorted((first, split) for split, first in mapping.first_dialogue.items())
-    place = bisect_right([first for first, _ in starts], number) - 1
-    if place < 0:
+    starts = [(first, split) for split, first in mapping.first_dialogue.items() if first <= number]
+    if not starts:
         raise AvtError(f"{pack.path}: dialogue {number} comes before all of first_dialogue.")
-    first, split = starts[place]
+    first, split = max(starts)
     return split, number - first
 
 
-def _utterance_ids(
-    pack: Pack, mapping: DialoguePack, dialogue: Any, indexed: Sequence[int] | None
-) -> Sequence[int] | None:
-    """Utterance ids of a dialogue's turns, from the pack or else from the index."""
-    if mapping.utterance_ids is not None:
-        named = pack.table(mapping.utterance_ids).get(dialogue)
-        ids = pack.sequence(named, f"the list of utterance ids of dialogue {dialogue}")
-        return [pack.identifier(value, "utterance id") for value in ids]
-    return indexed
+def _utterance_ids(pack: Pack, entry: Entry, dialogue: Any) -> Sequence[int]:
+    what = f"the list of utterance ids of dialogue {dialogue}"
+    ids = pack.sequence(pack.table(entry).get(dialogue), what)
+    return [pack.identifier(value, "utterance id") for value in ids]
 
 
 def _from_names(pack: Pack, mapping: UtterancePack) -> Iterator[PackedUtterance]:
@@ -143,14 +137,15 @@ def _from_rows(pack: Pack, mapping: RowPack, turns: Turns) -> Iterator[PackedUtt
     keys = _row_keys(pack, mapping, turns, count)
     if mapping.labels is not None:
         columns[_LABELS] = pack.values(mapping.labels)
-    present = np.ones(count) if mapping.present is None else pack.numbers(mapping.present)
-    duration = None if mapping.duration is None else pack.numbers(mapping.duration)
+    present, duration = (
+        np.full(count, default) if entry is None else pack.numbers(entry)
+        for entry, default in ((mapping.present, 1.0), (mapping.duration, np.nan))
+    )
     for column in (*columns.values(), present, duration):
-        if column is not None:
-            pack.check_length("a part, in rows,", len(column), count, "in another part")
+        pack.check_length("a part, in rows,", len(column), count, "in another part")
     for row, key in enumerate(keys):
         values = {what: column[row] for what, column in columns.items() if present[row]}
-        yield _utterance(key, values, None if duration is None else float(duration[row]))
+        yield _utterance(key, values, float(duration[row]))
 
 
 def _parts(pack: Pack, mapping: DialoguePack | UtterancePack) -> dict[str, dict[Any, Any]]:
@@ -160,10 +155,10 @@ def _parts(pack: Pack, mapping: DialoguePack | UtterancePack) -> dict[str, dict[
 
 
 def _utterance(
-    key: UtteranceKey, values: dict[str, Any], duration: float | None = None
+    key: UtteranceKey, values: dict[str, Any], duration: float = np.nan
 ) -> PackedUtterance:
-    label = values.pop(_LABELS, None)
-    return PackedUtterance(key, values, duration, emotion_of(label))
+    emotion = emotion_of(values.pop(_LABELS, None))
+    return PackedUtterance(key, values, duration, emotion)
 
 
 def _features(pack: Pack, source: FeatureSource) -> Any:

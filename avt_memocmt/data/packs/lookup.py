@@ -35,6 +35,8 @@ MAX_ITEMS = 1 << 22
 class Pack:
     """What one file, or one part of it, holds.
 
+    Where it does not hold what is asked for, a method raises `AvtError` with the file and the key.
+
     Attributes:
         path: the file.
         contents: what `read_pack` returns.
@@ -46,11 +48,7 @@ class Pack:
     split: str | None = None
 
     def part(self, entry: Entry | None) -> Any:
-        """Return one part of the pack, or the whole for None.
-
-        Raises:
-            AvtError: the pack has no such part.
-        """
+        """Return one part of the pack, or the whole for None."""
         if entry is None:
             return self.contents
         if isinstance(entry, int) and isinstance(self.contents, list | tuple):
@@ -67,11 +65,7 @@ class Pack:
         )
 
     def table(self, entry: Entry | None) -> dict[Any, Any]:
-        """Return a part that is a dictionary.
-
-        Raises:
-            AvtError: it is none.
-        """
+        """Return a part, or the whole for None, that must be a dictionary."""
         part = self.part(entry)
         if isinstance(part, dict):
             return part
@@ -81,11 +75,7 @@ class Pack:
         )
 
     def columns(self, patterns: Sequence[str]) -> list[str]:
-        """Return the names of the columns that match each pattern, in the order of the patterns.
-
-        Raises:
-            AvtError: a pattern matches none.
-        """
+        """Return the names of the columns that match each pattern, in the order of the patterns."""
         names = [name for name in self.table(None) if isinstance(name, str)]
         found = []
         for pattern in patterns:
@@ -98,22 +88,14 @@ class Pack:
         return found
 
     def numbers(self, entry: Entry) -> NDArray[np.float64]:
-        """Return a column of numbers [rows]; NaN where a cell is empty.
-
-        Raises:
-            AvtError: a cell is no number; the message names the row.
-        """
+        """Return a column of numbers [rows]; NaN where a cell is empty."""
         values = self.values(entry)
         if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
             return values.astype(np.float64)
-        return np.array([self._cell(entry, row, value) for row, value in enumerate(values, 1)])
+        return np.array([self._number(entry, row, value) for row, value in enumerate(values, 1)])
 
     def values(self, entry: Entry) -> Any:
-        """Return a column with one number or text per row, as a list or array [rows].
-
-        Raises:
-            AvtError: it has more than one value per row, or is no column.
-        """
+        """Return a column with one number or text per row, as a list or array [rows]."""
         column = self.column(entry)
         if isinstance(column, np.ndarray) and column.ndim != 1:
             raise AvtError(f"{self.path}: part {entry} has more than one value per row.")
@@ -124,11 +106,7 @@ class Pack:
         return self.sequence(self.part(entry), f"part {entry}")
 
     def sequence(self, value: Any, what: str) -> Any:
-        """Return `value` as a list, tuple or array with one item per turn or row.
-
-        Raises:
-            AvtError: it is none of these, nor a tensor; the message calls it `what`.
-        """
+        """Return `value`, called `what` in messages, as a list, tuple or array of turns or rows."""
         if isinstance(value, torch.Tensor):
             value = array_of_tensor(value, f"{self.path}: {what}")
         if not isinstance(value, list | tuple) and not (
@@ -140,11 +118,7 @@ class Pack:
         return value
 
     def check_length(self, what: str, there: int, here: int, place: str) -> None:
-        """Check that two parts have equally many items.
-
-        Raises:
-            AvtError: they do not; the message is "`what` has `there`, but `here` `place`".
-        """
+        """Refuse two parts of different lengths: "`what` has `there`, but `here` `place`"."""
         if there != here:
             raise AvtError(
                 f"{self.path}: {what} has {there}, but {here} {place}; make the pack again from "
@@ -152,11 +126,7 @@ class Pack:
             )
 
     def identifier(self, value: Any, what: str) -> int:
-        """Return a dialogue or utterance id as a number.
-
-        Raises:
-            AvtError: it is no whole number of 0 or more.
-        """
+        """Return a dialogue or utterance id as a number."""
         try:
             number = int(value) if isinstance(value, str | np.integer) else value
             if number == int(number) and 0 <= number < _LARGEST_ID:
@@ -166,22 +136,14 @@ class Pack:
         raise AvtError(f"{self.path}: the {what} {shown(value)} is no whole number of 0 or more.")
 
     def known_split(self, split: Any = None) -> str:
-        """Return the split of an utterance: its own, else that of the pack.
-
-        Raises:
-            AvtError: neither is known.
-        """
+        """Return the split of an utterance: its own, else that of the pack."""
         found = self.split if split is None else str(split)
         if found is None:
             raise AvtError(f"{self.path} does not tell the split of its utterances; give --split.")
         return "dev" if found in _DEV_NAMES else found
 
     def key(self, name: Any) -> UtteranceKey:
-        """Return the key of the utterance that "train_dia0_utt1", "0_1" or ("train", 0, 1) names.
-
-        Raises:
-            AvtError: it names none.
-        """
+        """Return the utterance that "train_dia0_utt1", "0_1" or ("train", 0, 1) names."""
         if isinstance(name, str) and (found := _NAME.fullmatch(name.strip())):
             split, dialogue, utterance = found.group("split", "dialogue", "utterance")
         elif isinstance(name, tuple) and len(name) in (2, 3):
@@ -197,7 +159,7 @@ class Pack:
             self.identifier(utterance, "utterance id"),
         )
 
-    def _cell(self, entry: Entry, row: int, value: Any) -> float:
+    def _number(self, entry: Entry, row: int, value: Any) -> float:
         if isinstance(value, str) and value.strip().lower() in _NOT_MEASURED:
             return float("nan")
         try:
