@@ -20,9 +20,7 @@ from avt_memocmt.bench.watch import watched
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.inference.live import HOP, LiveRecognizer
 from avt_memocmt.inference.results import to_json
-from avt_memocmt.media.live_source import Event
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.workers import worker_pool
 
@@ -135,7 +133,7 @@ def _stream(recognizer: EmotionRecognizer, clip: Clip, cue: Cue, timer: StageTim
     ready = due = 0.0
     with MediaReader(clip.path, recognizer.config.visual.frames_per_second) as reader:
         live = LiveRecognizer(recognizer, has_audio=True, has_video=True, captions=[cue])
-        steps = [(partial(live.push, event), _due(event)) for event in reader.events()]
+        steps = [(partial(live.push, event), event.end) for event in reader.events()]
     steps.append((partial(live.finish, clip.seconds), clip.seconds))
     for step, time_due in steps:
         found, stages = timer.measure(step)
@@ -144,10 +142,6 @@ def _stream(recognizer: EmotionRecognizer, clip: Clip, cue: Cue, timer: StageTim
         if any(event.kind == "final" for event in found):
             break
     return _Decision(stages, ready - due, ready - cue.end)
-
-
-def _due(event: Event) -> float:
-    return event.time if isinstance(event, VideoFrame) else event.end
 
 
 def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:

@@ -122,8 +122,7 @@ def in_real_time(events: Iterator[Event]) -> Iterator[Event]:
     """Yield events no earlier than their times, counted from the first call."""
     began = time.monotonic()
     for event in events:
-        due = event.time if isinstance(event, VideoFrame) else event.end
-        time.sleep(max(0.0, began + due - time.monotonic()))
+        time.sleep(max(0.0, began + event.end - time.monotonic()))
         yield event
 
 
@@ -215,13 +214,11 @@ class LiveSource:
             elif part != self._url and abs(start + shift - now) > DRIFT:
                 shift = now - start
             if isinstance(event, VideoFrame):
-                picture = VideoFrame(start + shift, event.image)
-                self._reached[part] = max(self._reached[part], picture.time)
-                yield picture
+                event = VideoFrame(start + shift, event.image)
             else:
-                sound = AudioChunk(start + shift, event.samples)
-                self._reached[part] = max(self._reached[part], sound.end)
-                yield sound
+                event = AudioChunk(start + shift, event.samples)
+            self._reached[part] = max(self._reached[part], event.end)
+            yield event
 
     def _open(self, part: str) -> MediaReader:
         container = _open_url(part) if part == self._url else _open_device(part)

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, TypeVar
 
 import av
@@ -104,12 +103,7 @@ class MediaReader:
     def __enter__(self) -> MediaReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -181,7 +175,7 @@ class MediaReader:
         self.info = describe(self._container, audio, video)
         if self.info.kind == "video" and audio is None:
             self._warn("no_audio")
-        if self.info.kind == "audio":
+        if video is None:
             self._warn("no_video")
         if only == "audio":
             self._video = None
@@ -194,9 +188,8 @@ class MediaReader:
         FFmpeg finds it while probing, but passes over the first picture of a slow video. Negative
         timestamps of a first packet are an encoder's run-in, which the decoder drops.
         """
-        times = []
-        if self._container.start_time is not None:
-            times.append(self._container.start_time / av.time_base)
+        start = self._container.start_time
+        times = [] if start is None else [start / av.time_base]
         if packet is not None and packet.pts is not None:
             times.append(max(0.0, float(packet.pts * packet.time_base)))
         return min(times, default=0.0)

@@ -41,6 +41,11 @@ class VideoFrame:
     time: float
     image: NDArray[np.uint8]
 
+    @property
+    def end(self) -> float:
+        """The same as `time`, so that pictures and sound have one name for their last moment."""
+        return self.time
+
 
 @dataclass(frozen=True)
 class MediaInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -19,32 +18,18 @@ from avt_memocmt.media.types import VideoFrame
 Item = TypeVar("Item")
 
 
-def sample_frames(
-    path: str | Path,
-    frames_per_second: float = 4.0,
-    start: float = 0.0,
-    end: float | None = None,
-    max_side: int = 1280,
-) -> Iterator[VideoFrame]:
+def sample_frames(path: str | Path, frames_per_second: float = 4.0) -> Iterator[VideoFrame]:
     """Yield pictures of a video or image one by one.
 
     Args:
         path: a video or an image.
         frames_per_second: pictures each second of the media's clock; times are the true ones.
-        start: seconds; the first picture at or after it is always yielded.
-        end: seconds; no picture at or after it is yielded; None reads to the end.
-        max_side: longer side in pixels above which pictures are scaled down.
 
     Raises:
-        AvtError: the file cannot be decoded or has no pictures, or the times are no span.
+        AvtError: the file cannot be decoded or has no pictures.
     """
-    last = math.inf if end is None else end
-    with MediaReader(
-        path, frames_per_second, max_side, only="video", start=start, end=last
-    ) as reader:
-        for event in reader.events():
-            if isinstance(event, VideoFrame):
-                yield event
+    with MediaReader(path, frames_per_second, only="video") as reader:
+        yield from (event for event in reader.events() if isinstance(event, VideoFrame))
 
 
 def extract_frames(

@@ -8,6 +8,7 @@ import pytest
 from media_factory import picture, tone, write_media, write_wav
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.video_preprocess import (
     evenly_spaced,
     extract_frames,
@@ -40,18 +41,23 @@ def test_times_and_pictures_belong_together(clip, rate):
     assert ticks == sorted(set(ticks))
 
 
+def pictures(path, rate=4.0, **options):
+    with MediaReader(path, rate, only="video", **options) as reader:
+        return list(reader.events())
+
+
 def test_window(clip):
-    times = [frame.time for frame in sample_frames(clip, 5.0, 0.43, 1.0)]
+    times = [frame.time for frame in pictures(clip, 5.0, start=0.43, end=1.0)]
     assert times == pytest.approx([0.44, 0.64, 0.84])
 
 
 def test_short_window_still_gives_a_picture(clip):
-    assert [number(frame.image) for frame in sample_frames(clip, 1.0, 1.5, 1.6)] == [38]
+    assert [number(frame.image) for frame in pictures(clip, 1.0, start=1.5, end=1.6)] == [38]
 
 
 def test_still_image(tmp_path):
     cv2.imwrite(str(tmp_path / "face.png"), picture(64, 48, 90))
-    frames = list(sample_frames(tmp_path / "face.png", max_side=32))
+    frames = pictures(tmp_path / "face.png", max_side=32)
     assert [(frame.time, frame.image.shape) for frame in frames] == [(0.0, (24, 32, 3))]
 
 
