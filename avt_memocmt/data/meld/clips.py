@@ -10,7 +10,7 @@ from avt_memocmt.data.meld.faults import ONE_FRAME, Fault, FaultKind, clip_fault
 from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.types import AudioChunk
+from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.workers import worker_pool
 
 TOO_SHORT = 0.3
@@ -51,20 +51,17 @@ def probe_clip(path: Path) -> ClipProbe:
     """Open a clip and decode up to its first sound and first picture.
 
     A clip counts as undecodable if its container cannot be opened or nothing in it decodes. Damage
-    further in is not looked for: reading 13,000 clips to their end takes hours, and whoever
-    extracts features from a clip does so anyway.
+    further in is not looked for: reading 13,000 clips to their end takes hours, and `extract` finds
+    it anyway.
     """
     try:
         with MediaReader(path, max_side=_PICTURE_SIDE) as reader:
-            has_sound = has_pictures = False
+            kinds = set[type]()
             for event in reader.events():
-                if isinstance(event, AudioChunk):
-                    has_sound = True
-                else:
-                    has_pictures = True
-                if has_sound and has_pictures:
+                kinds.add(type(event))
+                if len(kinds) == 2:
                     break
-            return ClipProbe(reader.info.duration, has_sound, has_pictures)
+            return ClipProbe(reader.info.duration, AudioChunk in kinds, VideoFrame in kinds)
     except AvtError as error:
         return ClipProbe(refusal=str(error).removeprefix(f"{path} "))
 
@@ -100,7 +97,9 @@ def clip_faults(row: MeldRow, probe: ClipProbe) -> Iterator[Fault]:
         yield clip_fault(FaultKind.TOO_SHORT, row.key, f"{probe.duration:.2f} s")
     if probe.duration > TOO_LONG:
         yield clip_fault(FaultKind.TOO_LONG, row.key, f"{probe.duration:.1f} s")
-    if row.duration >= ONE_FRAME and _disagree(row.duration, probe.duration):
+    longer = max(row.duration, probe.duration)
+    tolerance = max(MISMATCH_SECONDS, MISMATCH_SHARE * longer)
+    if row.duration >= ONE_FRAME and abs(row.duration - probe.duration) > tolerance:
         detail = f"clip {probe.duration:.2f} s, table {row.duration:.2f} s"
         yield clip_fault(FaultKind.DURATION_MISMATCH, row.key, detail)
 
@@ -111,8 +110,3 @@ def _probes(paths: Sequence[Path], workers: int) -> Iterator[ClipProbe]:
         return
     with worker_pool(workers, run_networks=False) as pool:
         yield from pool.map(probe_clip, paths, chunksize=_CHUNK)
-
-
-def _disagree(one: float, other: float) -> bool:
-    difference = abs(one - other)
-    return difference > MISMATCH_SECONDS and difference > MISMATCH_SHARE * max(one, other)

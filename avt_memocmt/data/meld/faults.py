@@ -113,8 +113,7 @@ def flags_by_clip(faults: Iterable[Fault]) -> dict[str, tuple[str, ...]]:
     for fault in faults:
         found.setdefault(fault.where, set()).add(fault.kind)
     return {
-        where: tuple(kind.value for kind in FaultKind if kind in kinds)
-        for where, kinds in found.items()
+        where: tuple(k.value for k in FaultKind if k in kinds) for where, kinds in found.items()
     }
 
 

@@ -41,11 +41,8 @@ class MeldIndex:
 
     def without_leaks(self) -> MeldIndex:
         """Return this index without the training utterances that are also in another split."""
-        kept = [
-            record
-            for record in self.records
-            if record.split != "train" or FaultKind.LEAK.value not in record.flags
-        ]
+        leak = FaultKind.LEAK.value
+        kept = [r for r in self.records if r.split != "train" or leak not in r.flags]
         return MeldIndex(kept, self.faults, len(self.records) - len(kept))
 
 
@@ -114,9 +111,7 @@ def _absence_faults(files: SplitFiles, rows: list[MeldRow]) -> list[Fault]:
 def _record(row: MeldRow, path: Path | None, flags: tuple[str, ...]) -> UtteranceRecord:
     stated = row.duration if row.duration >= ONE_FRAME else None
     return UtteranceRecord(
-        split=row.key.split,
-        dialogue_id=row.key.dialogue_id,
-        utterance_id=row.key.utterance_id,
+        *row.key,
         speaker=row.speaker or None,
         text=row.text,
         emotion=row.emotion,

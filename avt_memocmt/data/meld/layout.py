@@ -41,38 +41,39 @@ class SplitFiles:
     """What a MELD folder holds of one split.
 
     Attributes:
-        split: its name.
+        meld: the folder.
+        split: name of the split.
         table: its `{split}_sent_emo.csv`.
         clips: media file of each utterance that has one, annotated or not.
         faults: files that are no clip, or that are not used.
     """
 
+    meld: Path
     split: str
     table: Path
     clips: dict[UtteranceKey, Path] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
-    def add(self, meld: Path, path: Path, prefer_final_videos: bool) -> None:
+    def add(self, path: Path, prefer_final_videos: bool) -> None:
         """Add one .mp4 file, as a clip or as a fault."""
         match = _clip_name(path)
         if match is None:
-            self.report(FaultKind.JUNK_FILE, meld, path)
+            self.report(FaultKind.JUNK_FILE, path)
             return
         key = UtteranceKey(self.split, int(match["dialogue"]), int(match["utterance"]))
         if match["final"]:
-            self.report(
-                FaultKind.FINAL_VIDEO, meld, path, "used" if prefer_final_videos else "not used"
-            )
+            use = "used" if prefer_final_videos else "not used"
+            self.report(FaultKind.FINAL_VIDEO, path, use)
             if prefer_final_videos:
                 self.clips[key] = path
         elif key in self.clips:
-            self.report(FaultKind.EXTRA_FILE, meld, path)
+            self.report(FaultKind.EXTRA_FILE, path)
         else:
             self.clips[key] = path
 
-    def report(self, kind: FaultKind, meld: Path, path: Path, detail: str = "") -> None:
+    def report(self, kind: FaultKind, path: Path, detail: str = "") -> None:
         """Note a file that is not used as it lies there."""
-        self.faults.append(Fault(kind, self.split, path.relative_to(meld).as_posix(), detail))
+        self.faults.append(Fault(kind, self.split, path.relative_to(self.meld).as_posix(), detail))
 
 
 def find_splits(
@@ -105,7 +106,7 @@ def find_splits(
         if path.suffix.lower() != ".mp4" or (split and owner not in (None, split)):
             continue
         if owner in found:
-            found[owner].add(meld, path, prefer_final_videos)
+            found[owner].add(path, prefer_final_videos)
         elif _clip_name(path):
             raise AvtError(_homeless(meld, path, owner))
     return [found[name] for name in SPLITS if name in found and split in (None, name)]
@@ -126,17 +127,15 @@ def _tables(meld: Path, files: list[Path]) -> dict[str, SplitFiles]:
         split = path.name.removesuffix("_sent_emo.csv")
         if path.name == f"{split}_sent_emo.csv" and split in SPLITS:
             if split in found:
-                found[split].report(FaultKind.EXTRA_FILE, meld, path)
+                found[split].report(FaultKind.EXTRA_FILE, path)
             else:
-                found[split] = SplitFiles(split, path)
+                found[split] = SplitFiles(meld, split, path)
     return found
 
 
 def _split_of(meld: Path, path: Path) -> str | None:
-    for folder in reversed(path.relative_to(meld).parts[:-1]):
-        if folder.lower() in _SPLIT_OF_FOLDER:
-            return _SPLIT_OF_FOLDER[folder.lower()]
-    return None
+    folders = (folder.lower() for folder in reversed(path.relative_to(meld).parts[:-1]))
+    return next((_SPLIT_OF_FOLDER[name] for name in folders if name in _SPLIT_OF_FOLDER), None)
 
 
 def _clip_name(path: Path) -> re.Match[str] | None:
