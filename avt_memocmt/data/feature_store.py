@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avt_memocmt.config import Modality, TokenShape
-from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.index import UTTERANCE_COLUMNS, UtteranceKey
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -95,7 +95,7 @@ class FeatureStore:
         """
         if (folder / MANIFEST_FILE).is_file():
             store = cls.open(folder)
-            store.require(manifest)
+            store._require(manifest)
             return store
         writable_folder(folder)
         text = manifest.model_dump_json(indent=2) + "\n"
@@ -143,23 +143,6 @@ class FeatureStore:
         settings = {k: v for k, v in self.manifest.preprocessing.items() if k not in others}
         content = json.dumps([made, settings], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
-
-    def require(self, manifest: StoreManifest) -> None:
-        """Check that this store was made as `manifest` says.
-
-        Raises:
-            AvtError: it was not; the differing keys are named.
-        """
-        ours, theirs = (_flatten(m.model_dump(mode="json")) for m in (self.manifest, manifest))
-        different = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
-        if different:
-            shown = "; ".join(
-                f"{k} is {ours.get(k)!r} there and {theirs.get(k)!r} here" for k in different[:5]
-            )
-            raise AvtError(
-                f"{self.folder} was made by another extractor: {shown}. Give another folder, or "
-                "the configuration that made it."
-            )
 
     def shard_path(self, number: int) -> Path:
         """Where shard `number` lies."""
@@ -220,10 +203,10 @@ class FeatureStore:
             shape = self.manifest.modalities.get(name)  # type: ignore[call-overload]
             if shape is None:
                 raise AvtError(f"{row.key} has {name} tokens, but the store's manifest has none.")
-            if tokens.values.shape[1] != shape.dim * shape.layers:
+            width = tokens.values.shape[1]
+            if width != shape.width:
                 raise AvtError(
-                    f"{row.key}: its {name} tokens are {tokens.values.shape[1]} wide, the store's "
-                    f"{shape.dim * shape.layers}."
+                    f"{row.key}: its {name} tokens are {width} wide, the store's {shape.width}."
                 )
             if shape.names is None and not np.isfinite(_half(tokens.values)).all():
                 raise AvtError(
@@ -233,6 +216,19 @@ class FeatureStore:
                 raise AvtError(
                     f"{row.key}: {len(tokens)} {name} values, but {len(shape.names)} names."
                 )
+
+    def _require(self, manifest: StoreManifest) -> None:
+        """Refuse to go on with a store that was made otherwise than `manifest` says."""
+        ours, theirs = (_flatten(m.model_dump(mode="json")) for m in (self.manifest, manifest))
+        different = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+        if different:
+            shown = "; ".join(
+                f"{k} is {ours.get(k)!r} there and {theirs.get(k)!r} here" for k in different[:5]
+            )
+            raise AvtError(
+                f"{self.folder} was made by another extractor: {shown}. Give another folder, or "
+                "the configuration that made it."
+            )
 
     def _table(self, rows: Sequence[FeatureRow]) -> pa.Table:
         columns: dict[str, Any] = {
@@ -262,8 +258,7 @@ class FeatureStore:
             for name in names:
                 values, spans = (lists[f"{name}_{part}"][i] for part in ("values", "spans"))
                 if values.is_valid:
-                    shape = self.manifest.modalities[name]  # type: ignore[index]
-                    width = shape.dim * shape.layers
+                    width = self.manifest.modalities[name].width  # type: ignore[index]
                     tokens[name] = Tokens(
                         values.values.to_numpy(zero_copy_only=False).reshape(-1, width),
                         spans.values.to_numpy(zero_copy_only=False).reshape(-1, 2),
@@ -274,12 +269,7 @@ class FeatureStore:
 
 
 _PLAIN = {
-    "split": pa.string(),
-    "dialogue_id": pa.int64(),
-    "utterance_id": pa.int64(),
-    "speaker": pa.string(),
-    "text": pa.string(),
-    "emotion": pa.int8(),
+    **UTTERANCE_COLUMNS,
     "duration": pa.float64(),
     "warnings": pa.list_(pa.string()),
 }

@@ -63,14 +63,18 @@ class UtteranceRecord:
         return UtteranceKey(self.split, self.dialogue_id, self.utterance_id)
 
 
+UTTERANCE_COLUMNS = {
+    "split": pa.string(),
+    "dialogue_id": pa.int64(),
+    "utterance_id": pa.int64(),
+    "speaker": pa.string(),
+    "text": pa.string(),
+    "emotion": pa.int8(),
+}
+"""Columns of an index that a feature store has too, and their types."""
 _SCHEMA = pa.schema(
     [
-        ("split", pa.string()),
-        ("dialogue_id", pa.int64()),
-        ("utterance_id", pa.int64()),
-        ("speaker", pa.string()),
-        ("text", pa.string()),
-        ("emotion", pa.int8()),
+        *UTTERANCE_COLUMNS.items(),
         ("path", pa.string()),
         ("start", pa.float64()),
         ("end", pa.float64()),

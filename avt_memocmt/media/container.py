@@ -1,4 +1,4 @@
-"""Opening a media file, or saying in one sentence why it cannot be opened."""
+"""Opens media files and picks the streams to decode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import MediaInfo
 
-_TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}  # text that FFmpeg would paint as pictures
+_TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}  # text files that FFmpeg would draw as pictures
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 
 
@@ -51,13 +51,13 @@ def _refusal(path: Path) -> str:
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
-    """The main sound stream that can be decoded, or None."""
+    """The sound stream that FFmpeg holds for the main one, or None if it cannot be decoded."""
     best = container.streams.best("audio")
     return best if isinstance(best, AudioStream) and best.codec_context is not None else None
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first stream of whole pictures: no cover art, no tiles of a HEIC photo, no text."""
+    """The first video stream that is not cover art, a tile of a HEIC photo, or drawn text."""
     no_pictures = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
     for stream in container.streams.video:
         if stream.codec_context is None or stream.codec_context.name in _TEXT_CODECS:
@@ -70,7 +70,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 def describe(
     container: InputContainer, audio: AudioStream | None, video: VideoStream | None
 ) -> MediaInfo:
-    """What the header says of the chosen streams; an animated GIF is a video."""
+    """What the header says of the two streams; a still with sound or an animated GIF is a video."""
     duration = container.duration
     kind = "audio" if video is None else "video"
     if audio is None and video is not None and _is_still(video):

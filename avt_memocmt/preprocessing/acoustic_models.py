@@ -1,4 +1,4 @@
-"""Acoustic models for forced alignment: sound to CTC posteriors, words to their tokens."""
+"""Acoustic models for forced alignment: they turn sound into CTC posteriors, words into tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHORTEST = 400  # samples that Wav2Vec2's convolutions need
 
 
 class AcousticModel(ABC):
-    """Posteriors over the tokens of a CTC model.
+    """A CTC model and the tokens (phonemes or characters) that its posteriors are over.
 
     Attributes:
         blank: id of the blank token.
@@ -42,15 +42,15 @@ class AcousticModel(ABC):
 
     @abstractmethod
     def tokens(self, spoken: str) -> list[int]:
-        """Ids of the tokens of a word as `spoken_words` gives it; unknown ones are left out."""
+        """Ids of the tokens that spell a word of `spoken_words`; what has no token is left out."""
 
 
 class PhonemeModel(AcousticModel):
     """The phoneme model and the grapheme-to-phoneme model inside the package `hama`, for English.
 
     The acoustic model was trained on the phonemes that this grapheme-to-phoneme model writes, and
-    repeats its quirks ("now" as n oʊ), so its pronunciations are better targets than a
-    dictionary's.
+    has learned its mistakes ("now" as n oʊ). So what it writes is a better target than a
+    dictionary's pronunciation.
 
     Raises:
         AvtError: the package is missing, altered, or has no build for this system.
@@ -103,7 +103,7 @@ class CharacterModel(AcousticModel):
         revision: the hub commit; unused by folders.
 
     Raises:
-        AvtError: they cannot be loaded, are pickled, or have another frame rate than 50 a second.
+        AvtError: they cannot be loaded, are not in safetensors, or have not 50 frames a second.
     """
 
     def __init__(self, name: str, revision: str = "main") -> None:

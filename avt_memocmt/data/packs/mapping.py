@@ -1,4 +1,4 @@
-"""How a feature pack is laid out: the schema of the small YAML file that `import-pack` takes."""
+"""The schema of the small YAML file that tells `import-pack` where a pack holds what."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from avt_memocmt.config_file import named_problems, read_yaml
 from avt_memocmt.errors import AvtError
 
 PACKAGED = Path(__file__).parent
-"""Mappings that come with the program, one YAML file each."""
+"""Folder of the mappings that come with the program, one YAML file each."""
 
 Entry = Annotated[int, Field(ge=0)] | str
-"""One part of a pack: a position in a tuple or list, a key of a dictionary, or a column."""
+"""Names one part of a pack: its position in a list, its key in a dictionary, or its column."""
 
 
 class FeatureSource(Section):
-    """Where the features of one modality are.
+    """Where a pack holds the features of one modality.
 
     Attributes:
-        entry: the part that holds them; None where `columns` says it, or the whole pack is it.
-        columns: columns that hold one value each, in order ("mfcc*" stands for all that begin so);
-            or, beside `entry`, the names of the values of its vectors.
-        named: each value is a token of its own, known by its column, and may be NaN; otherwise the
-            values of an utterance are one vector, or [tokens, dim].
+        entry: the part with the features. None if `columns` lists them, or if the pack is nothing
+            but this part.
+        columns: without `entry`, the columns that hold one value each, in order ("mfcc*" stands for
+            all names that begin with mfcc); with `entry`, names for the values of its vectors.
+        named: whether each value becomes a token of its own, which has the column's name and may be
+            NaN; otherwise the values of an utterance are one vector [dim], or [tokens, dim].
     """
 
     entry: Entry | None = None
@@ -45,11 +46,11 @@ class FeatureSource(Section):
 
 
 class _Pack(Section):
-    """What every layout has.
+    """The settings of every layout.
 
     Attributes:
         modalities: where the features of each modality are.
-        labels: the part with emotions, which are compared with the index and never replace it.
+        labels: the part with emotions. They are compared with the index, whose own are kept.
     """
 
     modalities: Annotated[dict[Modality, FeatureSource], Field(min_length=1)]
@@ -57,11 +58,11 @@ class _Pack(Section):
 
 
 class _DividedPack(_Pack):
-    """A pack whose keys may lack the split.
+    """Layouts in which the part or the file may tell the split of an utterance.
 
     Attributes:
-        splits: the part of the pack that holds each split, where it is divided so.
-        files: the pattern of the file name of each split ("train_*"), where it is divided so.
+        splits: for packs with a part for each split: that part.
+        files: for packs with a file for each split: the pattern of its name, such as "train_*".
     """
 
     splits: dict[str, Entry] = Field(default_factory=dict)
@@ -69,13 +70,13 @@ class _DividedPack(_Pack):
 
 
 class DialoguePack(_Pack):
-    """Each part maps a dialogue id to one item per turn, as MMGCN, MM-DFN and DialogueRNN have it.
+    """Each part maps a dialogue id to a list of turns, as MMGCN, MM-DFN and DialogueRNN have it.
 
     Attributes:
-        first_dialogue: the pack's id of dialogue 0 of each split, where ids run through all splits;
-            otherwise the split is given by --split.
-        utterance_ids: the part with the utterance ids of each dialogue's turns; without it a
-            dialogue's turns are those of the index.
+        first_dialogue: for packs whose dialogue ids count on from split to split: the id that
+            dialogue 0 of each split has there. Otherwise --split gives the split.
+        utterance_ids: the part with the utterance ids of each dialogue's turns; without it, the
+            turns of a dialogue are taken for those of the index.
     """
 
     layout: Literal["dialogues"]
@@ -93,16 +94,16 @@ class UtterancePack(_DividedPack):
 
 
 class RowPack(_DividedPack):
-    """A table, or arrays that are aligned: row i of each part belongs to one utterance.
+    """A table, or arrays of equal length: row i of each part belongs to one utterance.
 
     Attributes:
-        name: the column with utterances as in `UtterancePack`.
+        name: the column with names of utterances as in `UtterancePack`.
         dialogue: the column with dialogue ids, instead of `name`.
-        utterance: the column with utterance ids. Without any of the three, rows are those of the
-            index in its order.
+        utterance: the column with utterance ids, beside `dialogue`. Without any of the three, rows
+            are taken for the utterances of the index, in its order.
         split: the column with the split.
         present: a column that is 0 where nothing was measured.
-        duration: the column with seconds.
+        duration: the column with the length of the utterance, seconds.
     """
 
     layout: Literal["rows"]
