@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +34,11 @@ _SMALL = 16 << 20
 _NOT_IN_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 _ZIP_MAGIC = b"PK\x03\x04"
+
+_NPY_HEADERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def read_pack(path: Path) -> Any:
@@ -145,7 +150,8 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile
     with archive.open(member) as file:
-        shape, _, dtype = _npy_header(file)  # type: ignore[arg-type]
+        read_header = _NPY_HEADERS[np.lib.format.read_magic(file)]
+        shape, _, dtype = read_header(file)
         if dtype.kind not in "biufSU":
             raise AvtError(
                 f"{path} is refused: {member.filename} is an array of {dtype}; save numbers or "
@@ -156,15 +162,6 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
                 f"{path} is damaged: {member.filename} does not hold the {math.prod(shape)} "
                 "values its header tells of; get it again."
             )
-
-
-def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"version {version}")
 
 
 def _read_csv(path: Path) -> dict[str, list[str]]:
