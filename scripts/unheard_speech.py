@@ -1,13 +1,12 @@
-"""How speech is judged that nothing was trained on: of new speakers, and of new corpora.
+"""Measures the branch of sound on speech that it was not trained on: new speakers, new corpora.
 
     python scripts/unheard_speech.py DATA WORK
 
-The branch of sound is trained as by `avt-memocmt make-weights`, without a fifth of the speakers of
-each corpus (five times) and without one corpus (once for each); then it judges every clip that was
-left out. Its confidence is calibrated as that command does it, on these same judgements, but for
-those of the corpus in question: what a corpus is judged by knows nothing of it. DATA is what that
-command reads. WORK is its work folder: what is there already is taken, and a run that was stopped
-goes on from there.
+The branch is trained as by `avt-memocmt make-weights`, without a fifth of the speakers of each
+corpus (five times) and without one corpus (once for each); then it classifies the clips that were
+left out. Its confidence on a corpus is calibrated as that command does it, but on the predictions
+for the other corpora alone. DATA and WORK are the folders of that command; what WORK already holds
+is reused, and a run that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import bootstrap_intervals
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.confidence import temperature_scale
-from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
+from avt_memocmt.recipe.cross_validation import LeftOut, cross_validate
 from avt_memocmt.recipe.settings import Job, load_recipe
 from avt_memocmt.recipe.sources import load_speech, speaker_of
 from avt_memocmt.recipe.temperatures import fit_growing_temperature
@@ -37,7 +36,7 @@ HEADER = (
 
 
 def calibrated(judged: list[LeftOut]) -> dict[str, tuple[list[SpeechClip], Tensor]]:
-    """By kind, the clips and their probabilities [clips, 7]; each corpus by what the others say."""
+    """By kind, the clips and their probabilities [clips, 7], calibrated on the other corpora."""
     clips = [clip for part in judged for clip in part.clips]
     kinds = np.array([part.kind for part in judged for _ in part.clips])
     logits = torch.cat([part.logits for part in judged])
@@ -89,11 +88,7 @@ def main(data: Path, work: Path) -> None:
     """Print the table: new speakers, then new corpora."""
     job = Job(data, work, load_recipe(), load_config(EMBEDDED_PRESET))
     train, validation = (load_speech(job, part) for part in ("train", "validation"))
-    judged = [
-        evaluate_fold(job, train, validation, fold)
-        for fold in folds(train.clips, job.recipe.branches.audio.folds)
-    ]
-    by_kind = calibrated(judged)
+    by_kind = calibrated(cross_validate(job, train, validation))
     print(HEADER)
     print_kind("speakers", "speakers of ", *by_kind["speakers"])
     print_kind("corpora", "", *by_kind["corpus"])

@@ -26,14 +26,8 @@ RAVDESS_STATEMENTS = {
     "01": "Kids are talking by the door.",
     "02": "Dogs are sitting by the door.",
 }
-_RAVDESS_VALIDATION = frozenset({15})
-_RAVDESS_TEST = frozenset({16, 17, 18})
-_VALIDATION_SPEAKERS = {
-    "emovo": frozenset({"m3"}),
-    "nemo": frozenset({"SM0"}),
-    "urdu": frozenset({"SM7", "SF6"}),
-    "tess": frozenset[str](),
-}
+_VALIDATION_SPEAKERS = {"emovo": ["m3"], "nemo": ["SM0"], "urdu": ["SM7", "SF6"], "tess": []}
+_RAVDESS_PARTS: dict[int, Part] = {15: "validation", 16: "test", 17: "test", 18: "test"}
 
 
 @dataclass(frozen=True)
@@ -111,11 +105,7 @@ def speech_clips(data: Path) -> list[SpeechClip]:
 def _ravdess_clip(path: Path) -> SpeechClip:
     fields = path.stem.split("-")
     actor = int(fields[6])
-    part: Part = "train"
-    if actor in _RAVDESS_VALIDATION:
-        part = "validation"
-    elif actor in _RAVDESS_TEST:
-        part = "test"
+    part = _RAVDESS_PARTS.get(actor, "train")
     emotion = EMOTIONS.index(RAVDESS_CODES[fields[2]])
     text = RAVDESS_STATEMENTS[fields[4]]
     return SpeechClip(path, "ravdess", f"actor{actor:02d}", text, emotion, part)
@@ -128,18 +118,10 @@ def _labelled_clips(folder: Path, corpus: str) -> list[SpeechClip]:
     clips = []
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
-            held = row["speaker"] in _VALIDATION_SPEAKERS[corpus]
+            part: Part = "validation" if row["speaker"] in _VALIDATION_SPEAKERS[corpus] else "train"
             text = f"Say the word {row['path'].split('_')[-2]}." if corpus == "tess" else ""
-            clips.append(
-                SpeechClip(
-                    folder / row["path"],
-                    corpus,
-                    row["speaker"],
-                    text,
-                    emotion_index(row["emotion7"]),
-                    "validation" if held else "train",
-                )
-            )
+            emotion, path = emotion_index(row["emotion7"]), folder / row["path"]
+            clips.append(SpeechClip(path, corpus, row["speaker"], text, emotion, part))
     return clips
 
 
@@ -165,19 +147,15 @@ def _read_ferplus(path: Path) -> Faces:
         raise AvtError(f"{path} is missing; give a folder with the FER+ tables.")
     table = parquet.read_table(path, columns=["png", "votes"])
     votes = np.array(table.column("votes").to_pylist(), dtype=np.float32)
-    pictures = np.stack(
-        [
-            np.asarray(Image.open(io.BytesIO(png)).convert("L"), dtype=np.uint8)
-            for png in table.column("png").to_pylist()
-        ]
-    )
+    files = map(io.BytesIO, table.column("png").to_pylist())
+    pictures = np.stack([np.asarray(Image.open(file).convert("L"), np.uint8) for file in files])
     columns = [FERPLUS_VOTES.index(name) for name in EMOTIONS]
     ours = votes[:, columns]
-    winner = votes.argmax(axis=1)
     to_class = np.full(votes.shape[1], -1, dtype=np.int64)
     to_class[columns] = np.arange(len(EMOTIONS))
+    majority = to_class[votes.argmax(axis=1)]
     keep = np.flatnonzero(ours.sum(axis=1) > 0)
     shares = ours / np.maximum(ours.sum(axis=1, keepdims=True), 1.0)
     counted = np.where(votes > 1, votes, 0.0)
     agreement = (counted.max(axis=1) / np.maximum(counted.sum(axis=1), 1.0)).astype(np.float32)
-    return Faces(pictures, shares.astype(np.float32), to_class[winner], agreement).subset(keep)
+    return Faces(pictures, shares.astype(np.float32), majority, agreement).subset(keep)

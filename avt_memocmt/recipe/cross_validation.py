@@ -1,25 +1,27 @@
-"""The branch of sound on speech that it was not trained on: new speakers, and new corpora."""
+"""Cross-validation of the branch of sound on speakers and corpora that it was not trained on."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from torch import Tensor
 
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import token_shapes
-from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.settings import Job
 from avt_memocmt.recipe.sources import Speech, speaker_of
-from avt_memocmt.recipe.unimodal import Branch, train_speech_branch
-from avt_memocmt.training.trainer import seed_everything
+from avt_memocmt.recipe.unimodal import Branch, speech_statistics, train_speech_branch
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,20 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Fold:
-    """One training to come: a name for its folder, and the clips that it goes without."""
+    """One training: a name for its folder, and which clips are left out of it."""
 
     name: str
     kind: Literal["speakers", "corpus"]
     leaves_out: Callable[[SpeechClip], bool]
+
+
+def cross_validate(job: Job, train: Speech, validation: Speech) -> list[LeftOut]:
+    """Train the branch of sound without each fold in turn, and classify what was left out."""
+    found = []
+    for fold in folds(train.clips, job.recipe.branches.audio.folds):
+        _log.info("training the branch of sound without %s", fold.name)
+        found.append(evaluate_fold(job, train, validation, fold))
+    return found
 
 
 def folds(clips: Sequence[SpeechClip], count: int) -> list[Fold]:
@@ -55,31 +66,21 @@ def folds(clips: Sequence[SpeechClip], count: int) -> list[Fold]:
         clips: all that can be trained on.
         count: of the parts; each speaker is left out in one of them.
     """
-    fold_of = fold_of_speakers(clips, count)
     corpora = sorted({clip.corpus for clip in clips})
+    number_of: dict[str, int] = {}
+    for corpus in corpora:
+        speakers = sorted({speaker_of(clip) for clip in clips if clip.corpus == corpus})
+        number_of |= {speaker: place % count for place, speaker in enumerate(speakers)}
 
-    def speakers(fold: int) -> Fold:
-        return Fold(
-            f"speakers_{fold}", "speakers", lambda clip: fold_of.get(speaker_of(clip)) == fold
-        )
+    def some_speakers(number: int) -> Fold:
+        name = f"speakers_{number}"
+        return Fold(name, "speakers", lambda clip: number_of.get(speaker_of(clip)) == number)
 
-    def corpus(name: str) -> Fold:
+    def whole_corpus(name: str) -> Fold:
         return Fold(name, "corpus", lambda clip: clip.corpus == name)
 
-    return [
-        *map(speakers, sorted(set(fold_of.values()))),
-        *(map(corpus, corpora) if len(corpora) > 1 else ()),
-    ]
-
-
-def fold_of_speakers(clips: Sequence[SpeechClip], count: int) -> dict[str, int]:
-    """A number below `count` for each speaker, in turn within a corpus."""
-    speakers = sorted({(clip.corpus, speaker_of(clip)) for clip in clips})
-    corpora = [corpus for corpus, _ in speakers]
-    return {
-        speaker: (place - corpora.index(corpus)) % count
-        for place, (corpus, speaker) in enumerate(speakers)
-    }
+    found = [some_speakers(number) for number in sorted(set(number_of.values()))]
+    return found + [whole_corpus(name) for name in corpora if len(corpora) > 1]
 
 
 def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> LeftOut:
@@ -91,7 +92,7 @@ def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> Le
         validation: what chooses the epoch; clips that are left out do not.
         fold: the clips that are left out.
     """
-    seed_everything(job.seed)
+    set_seed(job.seed)
     model = AvtMemoCmt(token_shapes(job.config), job.config.model)
     kept = np.array([r for r, clip in enumerate(train.clips) if not fold.leaves_out(clip)])
     choosing = [
@@ -109,8 +110,7 @@ def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> Le
     ]
     branch = Branch(model, "audio").eval()
     dialogues = [part.variants[0][row] for part, row in held]
-    layers = model.layer_statistics["audio"]
-    assert isinstance(layers, LayerStatistics)
+    layers = speech_statistics(model)
     known = fit_novelty(layers, train, kept.tolist(), job.recipe.novelty)
     heard = torch.stack([part.statistics[0, row] for part, row in held])
     return LeftOut(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +23,8 @@ from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.pretrained import packaged_path
 from avt_memocmt.recipe.settings import FaceRoundConfig, Job
-from avt_memocmt.training.trainer import Trainer, seed_everything
+from avt_memocmt.recipe.stored_tokens import stored_array
+from avt_memocmt.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 
@@ -33,29 +34,31 @@ size: at 96 pixels the weights of the first round were 0.012 less accurate on th
 """
 
 
-def aligned_pictures(faces: Faces, cache: Path) -> NDArray[np.uint8]:
-    """The pictures after the same detection and alignment that `predict` applies, [n, 48, 48].
+def load_faces(job: Job, part: Part) -> tuple[Faces, NDArray[np.uint8]]:
+    """FER+ pictures as they are, and aligned; those are computed once and kept in the work folder.
 
-    Computed once and kept in `cache`.
+    Returns:
+        The pictures with their votes, and `aligned_pictures` of them.
     """
-    if cache.is_file():
-        stored: NDArray[np.uint8] = np.load(cache, allow_pickle=False)
-        return stored
+    faces = ferplus_faces(job.data, part)
+    cache = job.work / f"ferplus_{part}_aligned.npy"
+    return faces, stored_array(cache, lambda: aligned_pictures(faces))
+
+
+def aligned_pictures(faces: Faces) -> NDArray[np.uint8]:
+    """The pictures after the same detection and alignment that `predict` applies, [n, 48, 48]."""
     detector = YuNetDetector()
     crops = np.empty((len(faces), FaceCNN.INPUT, FaceCNN.INPUT), dtype=np.uint8)
     for row, picture in enumerate(faces.pictures):
         observation, _ = crop_still(np.repeat(picture[:, :, None], 3, axis=2), detector)
-        crop = picture if observation is None else observation.crop[:, :, 0]
-        pixels = torch.from_numpy(crop.copy()).float()[None, None]
+        assert observation is not None, "a picture this small counts as a face where none is found"
+        pixels = torch.from_numpy(observation.crop[:, :, 0].copy()).float()[None, None]
         small = F.interpolate(
             pixels, (FaceCNN.INPUT, FaceCNN.INPUT), mode="bilinear", antialias=True
         )
         crops[row] = small[0, 0].round().clamp(0, 255).byte().numpy()
         if row % 5000 == 4999:
             _log.info("aligned %d of %d faces", row + 1, len(faces))
-    unfinished = cache.with_suffix(".part.npy")
-    np.save(unfinished, crops)
-    unfinished.replace(cache)
     return crops
 
 
@@ -127,11 +130,12 @@ def train_face(job: Job) -> dict[str, float]:
         The validation scores of the chosen epoch.
     """
     work, settings, seed = job.work, job.recipe.face, job.seed
-    seed_everything(seed)
-    train, aligned = _load(job.data, "train", work)
-    select, select_aligned = _load(job.data, "validation", work)
-    known = np.flatnonzero(select.majority >= 0)
-    chances = _row_chances(train, settings.balance)
+    set_seed(seed)
+    train, aligned = load_faces(job, "train")
+    validation, validation_aligned = load_faces(job, "validation")
+    known = np.flatnonzero(validation.majority >= 0)
+    judged = to_input(validation_aligned[known])
+    chances = row_chances(train.votes, settings.balance)
     model = FaceCNN()
     start_from_imagenet(model)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -142,12 +146,9 @@ def train_face(job: Job) -> dict[str, float]:
         return F.cross_entropy(model(inputs), votes)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
-        guesses: list[int] = []
         cast(FaceCNN, network).side = FaceCNN.SIDE
-        for first in range(0, len(known), 512):
-            rows = known[first : first + 512]
-            guesses += network(to_input(select_aligned[rows])).argmax(1).tolist()
-        found = scores(select.majority[known].tolist(), guesses)
+        guesses = torch.cat([network(faces).argmax(dim=1) for faces in torch.split(judged, 512)])
+        found = scores(validation.majority[known], guesses)
         return {**found, "criterion": (found["accuracy"] + found["uar"]) / 2}
 
     def batches(stage: FaceRoundConfig, steps: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -160,7 +161,7 @@ def train_face(job: Job) -> dict[str, float]:
             yield to_input(pictures), torch.from_numpy(train.votes[rows])
 
     for number, stage in enumerate(settings.rounds, 1):
-        steps = -(-len(train) // stage.batch)
+        steps = stage.steps(len(train))
         folder = work / ("face" if number == 1 else f"face_{number}")
         trainer = Trainer(model, folder, stage.model_copy(update={"seed": seed}), steps)
         best = trainer.run(partial(batches, stage, steps), loss, evaluate, "criterion")
@@ -181,14 +182,13 @@ def start_from_imagenet(model: FaceCNN) -> None:
     model.trunk.load_state_dict(dict(zip(own, (pretrained[n] for n in names), strict=True)))
 
 
-def _load(data: Path, part: Part, work: Path) -> tuple[Faces, NDArray[np.uint8]]:
-    faces = ferplus_faces(data, part)
-    return faces, aligned_pictures(faces, work / f"ferplus_{part}_aligned.npy")
+def row_chances(votes: NDArray[np.float32], balance: float) -> NDArray[np.float64]:
+    """Chance of drawing each picture, [n], so that those of rarer emotions come more often.
 
-
-def _row_chances(faces: Faces, balance: float) -> NDArray[np.float64]:
-    """Chance of drawing each row: rarer votes are drawn more often."""
-    frequency = faces.votes.sum(axis=0) / faces.votes.sum()
-    weights = (faces.votes @ (frequency**-balance)).astype(np.float64)
-    chances: NDArray[np.float64] = weights / weights.sum()
-    return chances
+    Args:
+        votes: [n, 7], of which every row sums to 1.
+        balance: exponent of the inverse class frequency: 0 = as is, 1 = balanced.
+    """
+    shares = votes.astype(np.float64)
+    weights: NDArray[np.float64] = shares @ (shares.mean(axis=0) ** -balance)
+    return weights / weights.sum()

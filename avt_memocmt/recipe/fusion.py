@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from torch import Tensor, nn
 
 from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
@@ -21,7 +22,7 @@ from avt_memocmt.recipe.sources import Sources
 from avt_memocmt.recipe.synthetic_pairs import PairSampler
 from avt_memocmt.recipe.unimodal import Branch, train_branches
 from avt_memocmt.training.losses import soft_cross_entropy, targets_of
-from avt_memocmt.training.trainer import Trainer, mean_weights, seed_everything
+from avt_memocmt.training.trainer import Trainer, mean_weights
 
 HeldBack = Mapping[str, Sequence[LabelledDialogue]]
 """By kind of input, the dialogues of a part on which a network is measured."""
@@ -35,17 +36,16 @@ def train_fusion(job: Job, train: Sources, validation: HeldBack) -> AvtMemoCmt:
         train: what they learn from.
         validation: from `held_back`, chooses the epochs.
     """
-    seed_everything(job.seed)
+    set_seed(job.seed)
     model = AvtMemoCmt(token_shapes(job.config), job.config.model)
     train_branches(job, model, train, validation)
     freeze_unimodal_branches(model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    folders = [job.work / f"fusion_{run}" for run in range(job.recipe.fusion.runs)]
-    for run, folder in enumerate(folders):
+    runs = job.runs(job.recipe.fusion, "fusion")
+    for settings, folder in runs:
         model.load_state_dict(start)
-        order = job.recipe.fusion.model_copy(update={"seed": 100 * run + job.seed})
-        fit(model, train, validation, order, job.recipe.pairs, folder)
-    model.load_state_dict(mean_weights(folders))
+        fit(model, train, validation, settings, job.recipe.pairs, folder)
+    model.load_state_dict(mean_weights([folder for _, folder in runs]))
     return model.eval()
 
 
@@ -106,7 +106,7 @@ def epoch_batches(
 
 
 def freeze_unimodal_branches(model: AvtMemoCmt) -> None:
-    """Freeze what `train_branches` trained, and let the fusion start from that alone.
+    """Freeze what `train_branches` trained, and zero what the fusion adds to it at first.
 
     Trained further together with the fusion, each modality alone got worse.
     """
@@ -123,9 +123,8 @@ def fusion_loss(
 ) -> Tensor:
     """Cross entropy of the decision; every turn of the batch counts alike.
 
-    A turn with one modality is also taught what that modality's branch says of it (Hinton et al.
-    2015): the branch was chosen on people it had not met, and the fusion shall not forget what it
-    learned.
+    The target of a turn with one modality is mixed with the prediction of that modality's branch
+    (Hinton et al. 2015), so that the fusion does not forget what the branch learned.
 
     Args:
         prediction: of the network.

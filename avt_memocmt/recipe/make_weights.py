@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 
+from avt_memocmt.config import MODALITIES, Config
 from avt_memocmt.data.feature_store import FeatureStore
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.emotions import EMOTIONS
+from avt_memocmt.evaluation.on_features import evaluate_dialogues
 from avt_memocmt.extraction.clip import store_manifest
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
+from avt_memocmt.metrics.scores import MAIN_SCORES
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import save_checkpoint
-from avt_memocmt.models.heads import LayerStatistics
-from avt_memocmt.recipe.cross_validation import LeftOut, evaluate_fold, folds
+from avt_memocmt.recipe.cross_validation import cross_validate
 from avt_memocmt.recipe.face import train_face
 from avt_memocmt.recipe.fusion import HeldBack, held_back, train_fusion, validation_scores
 from avt_memocmt.recipe.novelty_fit import fit_novelty
-from avt_memocmt.recipe.settings import Job, RecipeConfig
-from avt_memocmt.recipe.sources import Speech, load_sources
+from avt_memocmt.recipe.settings import Job
+from avt_memocmt.recipe.sources import load_sources
 from avt_memocmt.recipe.temperatures import fit_temperatures
-from avt_memocmt.recipe.test_scores import report_scores
 from avt_memocmt.recipe.text import train_text
-
-_log = logging.getLogger(__name__)
+from avt_memocmt.recipe.unimodal import speech_statistics
 
 
 def make_weights(job: Job) -> Path:
@@ -50,11 +52,10 @@ def make_weights(job: Job) -> Path:
     for parameter in model.parameters():  # as a checkpoint keeps them
         parameter.data = parameter.data.half().float()
     scores["fusion"] = validation_scores(model, chosen_by, model.widths)
-    left_out = []
-    for fold in folds(train.speech.clips, recipe.branches.audio.folds):
-        _log.info("training the branch of sound without %s", fold.name)
-        left_out.append(evaluate_fold(job, train.speech, validation.speech, fold))
-    calibrate(model, recipe, train.speech, chosen_by, left_out)
+    fit_temperatures(model, chosen_by, cross_validate(job, train.speech, validation.speech))
+    rows = range(len(train.speech.clips))
+    layers = speech_statistics(model)
+    model.novelty["audio"] = fit_novelty(layers, train.speech, rows, recipe.novelty)
     encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
         "model": "embedded",
@@ -63,7 +64,7 @@ def make_weights(job: Job) -> Path:
         "selection": "best epoch of each stage on the validation parts (see data/corpora.py)",
         "encoders": {m: encoders.encoder_sha256(m) for m in config.model.modalities},
         "validation": scores,
-        "test": report_scores(model, config, measured_on),
+        "test": final_figures(model, config, measured_on),
     }
     trained = {name: load_file(work / name) for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE)}
     folder = work / "checkpoint"
@@ -74,24 +75,44 @@ def make_weights(job: Job) -> Path:
     return folder
 
 
-def calibrate(
-    model: AvtMemoCmt,
-    recipe: RecipeConfig,
-    speech: Speech,
-    validation: HeldBack,
-    left_out: Sequence[LeftOut],
-) -> None:
-    """Fit the temperatures of a network and the centroids of its training clips of sound.
+FIGURES = ("n", *MAIN_SCORES, "intervals_95", "recall", "ece")
+"""Figures of an `Evaluation` that a checkpoint keeps."""
+
+
+def final_figures(model: AvtMemoCmt, config: Config, test: HeldBack) -> dict[str, Any]:
+    """Figures on the test parts: words of MELD, RAVDESS sound, FER+ faces, and synthetic pairs.
 
     Args:
-        model: without either.
-        recipe: how the novelty is fitted.
-        speech: the clips that were trained on.
-        validation: from `held_back`.
-        left_out: predictions of the branch of sound on clips that it was not trained on.
+        model: in evaluation mode.
+        config: of the model.
+        test: from `held_back`.
     """
-    fit_temperatures(model, validation, left_out)
-    layers = model.layer_statistics["audio"]
-    assert isinstance(layers, LayerStatistics)
-    rows = range(len(speech.clips))
-    model.novelty["audio"] = fit_novelty(layers, speech, rows, recipe.novelty)
+    found: dict[str, Any] = {}
+    for kind, dialogues in test.items():
+        report = evaluate_dialogues(model, config, dialogues).report()
+        found[kind] = {name: report[name] for name in FIGURES}
+    found["pairs_against_best_single"] = pairs_against_singles(model, config, test["pairs"])
+    return found
+
+
+def pairs_against_singles(
+    model: AvtMemoCmt, config: Config, pairs: Sequence[LabelledDialogue]
+) -> dict[str, Any]:
+    """UAR of all modalities minus that of the best single one on the same synthetic pairs."""
+    singles = {
+        name: evaluate_dialogues(
+            model, config, [pair.only((name,)) for pair in pairs]
+        ).probabilities
+        for name in MODALITIES
+    }
+    report = replace(evaluate_dialogues(model, config, pairs), alone=singles).report()
+    alone = report["alone"]
+    best = max(alone, key=lambda name: float(alone[name]["uar"]))
+    gain = alone[best]["fused_minus_alone"]["uar"]
+    return {
+        "fused_uar": report["uar"],
+        "single_uar": {name: figures["uar"] for name, figures in alone.items()},
+        "best_single": best,
+        "gain": gain["difference"],
+        "gain_interval_95": list(gain["interval_95"]),
+    }

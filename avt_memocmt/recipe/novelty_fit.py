@@ -1,4 +1,4 @@
-"""Where the training clips of sound lie, for the novelty of others."""
+"""Fits the out-of-distribution score of sound to the training clips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avt_memocmt.recipe.sources import Speech
 def fit_novelty(
     layers: LayerStatistics, speech: Speech, rows: Sequence[int], settings: NoveltyConfig
 ) -> Novelty:
-    """The novelty of sound against some clips.
+    """Fit the novelty of sound against some clips.
 
     Directions are found with the augmented variants of the clips, so that noise, rooms and codecs
     do not count as another corpus. The centroids are those of the clips as they were recorded: the

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from avt_memocmt.config import Config, Count, Fraction, Positive, Section, TrainingConfig
 from avt_memocmt.config_file import named_problems, read_yaml
@@ -21,12 +23,19 @@ class StageConfig(TrainingConfig):
     runs: Positive = 1
     """Trainings in different orders of the data, which are averaged."""
 
+    def steps(self, examples: int) -> int:
+        """Batches of one epoch over so many examples."""
+        return math.ceil(examples / self.batch)
+
+
+Stage = TypeVar("Stage", bound=StageConfig)
+
 
 class TeacherConfig(StageConfig):
     """The larger network that teaches the text encoder."""
 
     tuned_layers: Positive
-    """Its upper layers, which are trained; what the lower ones make of a line is computed once."""
+    """Upper layers that are trained; the output of the lower ones is computed once."""
 
 
 class TextStageConfig(StageConfig):
@@ -46,8 +55,8 @@ class FaceRoundConfig(StageConfig):
     """One rise and fall of the learning rate (warm restarts, Loshchilov and Hutter 2017)."""
 
     small_epochs: Count
-    """First epochs, on pictures enlarged to 64 px; the others are on 80 px. Small ones first, they
-    are faster (Tan and Le 2021, section 4.2).
+    """First epochs, on pictures enlarged to 64 px, which is faster (Tan and Le 2021, section 4.2);
+    the others are on 80 px.
     """
 
 
@@ -68,14 +77,14 @@ class SpeechBranchConfig(StageConfig):
     """Training of the branch of sound."""
 
     exchanged: Fraction
-    """Share of the clips that are moved from their speaker's mean towards another's: what tells
-    speakers, rooms and corpora apart then tells little of the emotion.
+    """Share of the clips whose tokens are moved from their speaker's mean towards another's, so
+    that voice, room and corpus say little about the emotion.
     """
     variants: Count
     """Augmented variants of every training clip."""
     folds: Positive
-    """Trainings without some speakers of each corpus, on which the confidence is calibrated; each
-    speaker is left out of one.
+    """Trainings without some speakers of each corpus, on which the confidence is calibrated. Each
+    speaker is left out of one of them.
     """
 
 
@@ -118,8 +127,8 @@ class PairsConfig(Section):
     misheard: Fraction
     """Share whose face and line agree on another emotion than the voice."""
     misheard_evidence: Evidence
-    """The evidence in these: a voice unlike any that was trained on is judged wrong
-    that often, and the voices of the pairs are those that its branch was trained on.
+    """Evidence in these pairs, where the voice counts little: voices unlike those of the training
+    clips are often misjudged, and the pairs' own voices are training clips.
     """
     face_balance: Fraction
     """Exponent of the inverse class frequency by which faces are drawn: 0 as is, 1 balanced."""
@@ -166,6 +175,13 @@ class Job:
     config: Config
     seed: int = 0
     teacher: str | None = None
+
+    def runs(self, stage: Stage, name: str) -> list[tuple[Stage, Path]]:
+        """The trainings of a stage: its settings with a seed for each, and the folder of each."""
+        return [
+            (stage.model_copy(update={"seed": 100 * run + self.seed}), self.work / f"{name}_{run}")
+            for run in range(stage.runs)
+        ]
 
 
 def load_recipe(path: Path = EMBEDDED_RECIPE) -> RecipeConfig:

@@ -8,10 +8,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from avt_memocmt.config import TokenShape
-from avt_memocmt.data.corpora import Faces, Part, SpeechClip, ferplus_faces, speech_clips
+from avt_memocmt.data.corpora import Part, SpeechClip, speech_clips
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import (
@@ -20,7 +19,6 @@ from avt_memocmt.data.labelled_dialogues import (
     load_dialogues,
 )
 from avt_memocmt.data.manifest import nominal_seconds
-from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import make_audio_encoder
 from avt_memocmt.features.extract_text_features import make_text_encoder
@@ -28,10 +26,10 @@ from avt_memocmt.features.extract_visual_features import FaceCnnEncoder, make_vi
 from avt_memocmt.features.text_encoder import TextInput
 from avt_memocmt.models.heads import statistics
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
-from avt_memocmt.recipe.face import aligned_pictures, augment, to_input
+from avt_memocmt.recipe.face import augment, load_faces, row_chances, to_input
 from avt_memocmt.recipe.settings import Job
 from avt_memocmt.recipe.speech_augmentation import augment_speech
-from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
+from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens, with_tokens
 from avt_memocmt.recipe.text import TEXT_HEAD_FILE, meld_rows, soft_targets_of_words
 
 SHORTEST_CROP = 50
@@ -99,9 +97,8 @@ class Sources:
             balance: exponent of the inverse class frequency: 0 = as is, 1 = balanced.
             generator: source of randomness.
         """
-        votes = np.concatenate([face.targets for face in self.faces[0]]).astype(np.float64)
-        chances = votes @ (votes.mean(axis=0) ** -balance)
-        rows = generator.choice(len(votes), count, p=chances / chances.sum())
+        votes = np.concatenate([face.targets for face in self.faces[0]])
+        rows = generator.choice(len(votes), count, p=row_chances(votes, balance))
         variants = generator.integers(len(self.faces), size=count)
         return [self.faces[v][row] for v, row in zip(variants, rows, strict=True)]
 
@@ -116,7 +113,10 @@ def load_speech(job: Job, part: Part) -> Speech:
     clips = [clip for clip in speech_clips(job.data) if clip.part == part]
     rows = [
         FeatureRow(
-            *(UtteranceKey(part, i, 0), speaker_of(clip), clip.text, clip.emotion),
+            UtteranceKey(part, i, 0),
+            speaker_of(clip),
+            clip.text,
+            clip.emotion,
             nominal_seconds(clip.text),
         )
         for i, clip in enumerate(clips)
@@ -127,14 +127,10 @@ def load_speech(job: Job, part: Part) -> Speech:
     def variant(number: int) -> list[LabelledDialogue]:
         def encode(positions: range) -> list[Tokens]:
             generator = np.random.default_rng((number, positions.start))
-            found: list[Tokens] = []
-            for first in range(positions.start, positions.stop, 16):
-                some = clips[first : min(first + 16, positions.stop)]
-                waves = [load_audio(clip.path) for clip in some]
-                if number:
-                    waves = [augment_speech(wave, generator) for wave in waves]
-                found += encoder.encode(waves)
-            return found
+            waves = [load_audio(clips[i].path) for i in positions]
+            if number:
+                waves = [augment_speech(wave, generator) for wave in waves]
+            return encoder.encode(waves)
 
         store = store_tokens(
             job.work / "features" / f"speech_{part}_{number}",
@@ -154,12 +150,6 @@ def load_speech(job: Job, part: Part) -> Speech:
 def speaker_of(clip: SpeechClip) -> str:
     """Who speaks, by a name that no other corpus uses."""
     return f"{clip.corpus}/{clip.speaker}"
-
-
-def with_tokens(clip: LabelledDialogue, modality: str, tokens: Tokens) -> LabelledDialogue:
-    """A dialogue of one turn with other tokens of one modality."""
-    (turn,) = clip.turns
-    return replace(clip, turns=(replace(turn, tokens={**turn.tokens, modality: tokens}),))
 
 
 def _statistics(clip: LabelledDialogue) -> torch.Tensor:
@@ -205,15 +195,14 @@ def _store_text(
 
 def _load_faces(job: Job, part: Part) -> list[list[LabelledDialogue]]:
     """FER+ as it is, and for training in augmented variants."""
-    faces = ferplus_faces(job.data, part)
-    pictures = aligned_pictures(faces, job.work / f"ferplus_{part}_aligned.npy")
+    faces, pictures = load_faces(job, part)
     encoder = make_visual_encoder(job.config.visual.encoder, job.work)
-    if not isinstance(encoder, FaceCnnEncoder):
-        raise AvtError(
-            "the recipe trains on FER+ with the face CNN; set visual.encoder to face-cnn."
-        )
-    network = encoder.network
-    span = np.array([[0.0, 0.25]], np.float32)
+    assert isinstance(encoder, FaceCnnEncoder)
+    network, span = encoder.network, np.array([[0.0, 0.25]], np.float32)
+    rows = [
+        FeatureRow(UtteranceKey(part, i, 0), None, "", int(emotion), 0.25)
+        for i, emotion in enumerate(faces.majority)
+    ]
 
     def variant(number: int) -> list[LabelledDialogue]:
         @torch.no_grad()
@@ -225,7 +214,7 @@ def _load_faces(job: Job, part: Part) -> list[list[LabelledDialogue]]:
 
         store = store_tokens(
             job.work / "features" / f"faces_{part}_{number}",
-            _face_rows(faces, part),
+            rows,
             "visual",
             TokenShape(encoder.dim),
             encoder.identity,
@@ -237,11 +226,3 @@ def _load_faces(job: Job, part: Part) -> list[list[LabelledDialogue]]:
 
     count = job.recipe.face.variants if part == "train" else 0
     return [variant(number) for number in range(count + 1)]
-
-
-def _face_rows(faces: Faces, part: Part) -> list[FeatureRow]:
-    majority: NDArray[np.int64] = faces.majority
-    return [
-        FeatureRow(UtteranceKey(part, i, 0), None, "", int(emotion), 0.25)
-        for i, emotion in enumerate(majority)
-    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import trim_silence
@@ -61,9 +62,8 @@ def reverberate(samples: Samples, decay: float, generator: np.random.Generator) 
     envelope = 10 ** (-3 * np.arange(length) / length)
     response = generator.normal(size=length) * envelope * 0.05
     response[0] = 1.0
-    size = len(samples) + length - 1
-    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
-    return wet[: len(samples)].astype(np.float32)
+    wet: Samples = fftconvolve(samples, response)[: len(samples)].astype(np.float32)
+    return wet
 
 
 def equalise(samples: Samples, generator: np.random.Generator) -> Samples:

@@ -1,7 +1,8 @@
-"""Encoder tokens of the recipe's corpora, computed once and kept in feature stores."""
+"""What the recipe computes once and keeps: encoder tokens in feature stores, and arrays."""
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avt_memocmt.config import Modality, TokenShape
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.features.base import Tokens
+from avt_memocmt.files import write_atomically
 from avt_memocmt.version import __version__
 
 SHARD_SIZE = 256
@@ -58,33 +61,45 @@ def store_tokens(
 
 
 def memory_mapped(
-    dialogues: Sequence[LabelledDialogue], modality: str, folder: Path
+    clips: Sequence[LabelledDialogue], modality: str, folder: Path
 ) -> list[LabelledDialogue]:
     """Move the tokens of one modality from memory into a file that is read where needed.
 
     The variants of the training clips hold 10 GB, and training draws from all of them.
 
     Args:
-        dialogues: with stored tokens (float16).
+        clips: dialogues of one turn, with stored tokens (float16).
         modality: whose tokens are moved.
-        folder: of the file, which has no name and goes with the process.
+        folder: of the file, which has no name and ends with the process.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
-        for dialogue in dialogues:
-            for turn in dialogue.turns:
-                if modality in turn.tokens:
-                    file.write(turn.tokens[modality].values.astype(np.float16).tobytes())
+        for clip in clips:
+            if modality in clip.turns[0].tokens:
+                file.write(clip.turns[0].tokens[modality].values.astype(np.float16).tobytes())
         file.flush()
         values: Any = np.memmap(file, np.float16, mode="r")
     moved, first = [], 0
-    for dialogue in dialogues:
-        turns = []
-        for turn in dialogue.turns:
-            if modality in turn.tokens:
-                tokens = turn.tokens[modality]
-                last = first + tokens.values.size
-                mapped = replace(tokens, values=values[first:last].reshape(tokens.values.shape))
-                turn, first = replace(turn, tokens={**turn.tokens, modality: mapped}), last
-            turns.append(turn)
-        moved.append(replace(dialogue, turns=tuple(turns)))
+    for clip in clips:
+        tokens = clip.turns[0].tokens.get(modality)
+        if tokens is not None:
+            last = first + tokens.values.size
+            mapped = replace(tokens, values=values[first:last].reshape(tokens.values.shape))
+            clip, first = with_tokens(clip, modality, mapped), last
+        moved.append(clip)
     return moved
+
+
+def with_tokens(clip: LabelledDialogue, modality: str, tokens: Tokens) -> LabelledDialogue:
+    """A dialogue of one turn with other tokens of one modality."""
+    (turn,) = clip.turns
+    return replace(clip, turns=(replace(turn, tokens={**turn.tokens, modality: tokens}),))
+
+
+def stored_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """Load an array from a .npy file, which is computed and written first where it is missing."""
+    if not path.is_file():
+        content = io.BytesIO()
+        np.save(content, compute())
+        write_atomically(path, content.getvalue())
+    stored: NDArray[Any] = np.load(path, allow_pickle=False)
+    return stored

@@ -7,7 +7,8 @@ modalities; it is not a conversation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,13 +19,14 @@ from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.recipe.settings import Evidence, PairsConfig
 from avt_memocmt.recipe.sources import Sources
+from avt_memocmt.recipe.stored_tokens import with_tokens
 
 TWO_MODALITIES = (("audio", "visual"), ("audio", "text"), ("visual", "text"))
 """Each is drawn with chance 0.2; all three modalities together with chance 0.4."""
 
 
 class PairSampler:
-    """Draws synthetic pairs around the clips of a speech corpus.
+    """Draws a face and a line to go with a clip of speech.
 
     Args:
         sources: of voices, faces and lines.
@@ -60,21 +62,16 @@ class PairSampler:
             face, line, evidence = other, other, settings.misheard_evidence
         variant = int(draw.integers(len(self.sources.faces)))
         frames = int(draw.integers(1, 7))
-        parts = {
-            "audio": self.sources.speech.draw(row, draw),
-            "visual": self._video(face, variant, frames),
-            "text": self._line(line),
-        }
-        return self._pair(parts, present, evidence)
+        voice = self.sources.speech.draw(row, draw)
+        return self._pair(
+            (voice, self._video(face, variant, frames), self._line(line)), present, evidence
+        )
 
     def matched(self, row: int) -> LabelledDialogue:
         """Voice, face and line of the same emotion: what held-back pairs are measured on."""
         emotion = self.sources.speech.clips[row].emotion
-        parts = {
-            "audio": self.sources.speech.variants[0][row],
-            "visual": self._video(emotion, 0, 4),
-            "text": self._line(emotion),
-        }
+        voice = self.sources.speech.variants[0][row]
+        parts = (voice, self._video(emotion, 0, 4), self._line(emotion))
         return self._pair(parts, MODALITIES, self.settings.evidence)
 
     def _video(self, emotion: int, variant: int, frames: int) -> LabelledDialogue:
@@ -83,26 +80,20 @@ class PairSampler:
         values = np.repeat(face.turns[0].tokens["visual"].values, frames, axis=0)
         times = 0.25 * np.arange(frames + 1, dtype=np.float32)
         tokens = Tokens(values, np.stack([times[:-1], times[1:]], axis=1))
-        return LabelledDialogue(
-            face.keys, (TurnFeatures({"visual": tokens}),), face.emotions, face.targets
-        )
+        return with_tokens(face, "visual", tokens)
 
     def _line(self, emotion: int) -> LabelledDialogue:
         lines = self._lines[emotion]
         return lines[int(self.generator.integers(len(lines)))]
 
     def _pair(
-        self,
-        parts: Mapping[str, LabelledDialogue],
-        present: tuple[str, ...],
-        evidence: Evidence,
+        self, parts: Sequence[LabelledDialogue], present: Sequence[str], evidence: Evidence
     ) -> LabelledDialogue:
-        """One turn with a modality of each part; its label is that of the voice."""
+        """One turn with a modality of each of voice, face and line; its label is the voice's."""
+        by_modality = dict(zip(MODALITIES, parts, strict=True))
         shares = {name: float(getattr(evidence, name)) for name in present}
-        weighed = [share * parts[name].targets for name, share in shares.items()]
+        weighed = [share * by_modality[name].targets for name, share in shares.items()]
         target = np.sum(weighed, axis=0) / sum(shares.values())
-        tokens = {name: parts[name].turns[0].tokens[name] for name in present}
-        voice = parts["audio"]
-        return LabelledDialogue(
-            voice.keys, (TurnFeatures(tokens),), voice.emotions, np.asarray(target, np.float32)
-        )
+        tokens = {name: by_modality[name].turns[0].tokens[name] for name in present}
+        turns, soft = (TurnFeatures(tokens),), target.astype(np.float32)
+        return replace(by_modality["audio"], turns=turns, soft_targets=soft)

@@ -1,4 +1,4 @@
-"""Temperatures of a finished model, one for each set of modalities, on what it did not learn."""
+"""Fits the temperatures of a trained model, one per set of modalities, on held-back samples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,13 +32,7 @@ def fit_temperature(logits: Tensor, truth: NDArray[np.int64]) -> float:
         logits: [n, 7].
         truth: [n] indices into `EMOTIONS`.
     """
-    target = torch.from_numpy(truth)
-
-    def loss(log_temperature: float) -> float:
-        return float(F.cross_entropy(logits / np.exp(log_temperature), target))
-
-    bound = np.log(LARGEST)
-    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
+    return fit_growing_temperature(logits, truth, torch.zeros(len(logits)))[0]
 
 
 def fit_growing_temperature(
@@ -68,11 +62,11 @@ def fit_growing_temperature(
 def fit_temperatures(model: AvtMemoCmt, validation: HeldBack, speech: Sequence[LeftOut]) -> None:
     """Fit `AvtMemoCmt.temperatures`: of every set of modalities and of each modality's own logits.
 
-    Single modalities are fitted where each has people in it: MELD's dialogues, the speech of every
-    corpus, FER+ faces. Sets of several are fitted on synthetic pairs of one emotion. Sound alone
-    gets a temperature that grows with novelty: few speakers choose the epoch, and none of them is
-    of a corpus that was not trained on, so it is fitted on what trainings of its branch left out.
-    The decision on sound alone, which is taught what the branch says, keeps the ratio to it that it
+    Single modalities are fitted on real people: MELD's dialogues, the speech of every corpus, FER+
+    faces. Sets of several are fitted on synthetic pairs of one emotion. The temperature of sound
+    alone grows with novelty. It is fitted on the clips that the trainings of its branch left out,
+    because the validation part has few speakers and no corpus that was not trained on. The decision
+    on sound alone learns from the branch; its temperature keeps the ratio to the branch's that it
     has on the validation part.
 
     Args:

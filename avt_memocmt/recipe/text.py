@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
@@ -28,23 +29,25 @@ from avt_memocmt.data.labelled_dialogues import (
 )
 from avt_memocmt.data.manifest import nominal_seconds
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
+from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.text_encoder import ContextTurn, TextBatch, TextEncoder
 from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.recipe.settings import Job, TextStageConfig
+from avt_memocmt.recipe.stored_tokens import stored_array
 from avt_memocmt.recipe.text_teacher import teacher_probabilities
 from avt_memocmt.training.dialogues import fit_dialogues
 from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.trainer import mean_weights, seed_everything
+from avt_memocmt.training.trainer import mean_weights
+from avt_memocmt.training.tuned_text import trainable_text_encoder
 
 TEXT_HEAD_FILE = "text_head.safetensors"
 """In the work folder: the classifier that the encoder was tuned with, which teaches the fusion."""
 
 
 class TextClassifier(DialogueNetwork):
-    """The encoder, the mean of the utterance's tokens, and a linear layer: for this stage alone.
+    """The encoder, the mean of the utterance's tokens, and a linear layer; only this stage uses it.
 
     Args:
         encoder: trained along, but for the layers it froze.
@@ -118,18 +121,15 @@ def train_text(job: Job) -> dict[str, float]:
         load_lines(job.data, part, job.config.text.context_turns)
         for part in ("train", "validation")
     )
-    cache = work / "text_teacher.npy"
-    if not cache.is_file():
-        partial = cache.with_suffix(".part.npy")
-        np.save(partial, teacher_probabilities(job, train, validation))
-        partial.replace(cache)
-    taught = soft_target_lines(train, np.load(cache, allow_pickle=False), settings)
-    folders = [work / f"text_{run}" for run in range(settings.runs)]
-    for run, folder in enumerate(folders):
-        order = settings.model_copy(update={"seed": 100 * run + job.seed})
+    said = stored_array(
+        work / "text_teacher.npy", lambda: teacher_probabilities(job, train, validation)
+    )
+    taught = soft_target_lines(train, said, settings)
+    runs = job.runs(settings, "text")
+    for order, folder in runs:
         fine_tune(_untuned(job), taught, validation, order, folder)
     model = _untuned(job)
-    model.load_state_dict(mean_weights(folders))
+    model.load_state_dict(mean_weights([folder for _, folder in runs]))
     save_tensors(model.head.state_dict(), work / TEXT_HEAD_FILE)
     save_tensors(model.encoder.tuned_tensors(), work / TEXT_ENCODER_FILE, torch.float16)
     return score_dialogues(model.eval(), validation, {})
@@ -138,10 +138,10 @@ def train_text(job: Job) -> dict[str, float]:
 def soft_targets_of_words(
     dialogues: Sequence[LabelledDialogue], head: Path
 ) -> list[LabelledDialogue]:
-    """The dialogues, taught what the stage's own classifier says of their tokens.
+    """The dialogues, with what the stage's own classifier says of their tokens as targets.
 
-    It is taught instead of the labels: the encoder has seen those of the lines it was tuned on, and
-    a network taught them again trusts its tokens too much.
+    The labels are no targets here: the encoder was tuned on them, so its tokens of these lines are
+    better than those of new ones, and a network that learns the labels relies on them too much.
 
     Args:
         dialogues: with text tokens in every turn.
@@ -164,10 +164,10 @@ def soft_target_lines(
     probabilities: NDArray[np.float32],
     settings: TextStageConfig,
 ) -> list[LabelledDialogue]:
-    """The training lines with their targets: label and teacher's probabilities, mixed.
+    """The training lines with a mixture of label and teacher's probabilities as targets.
 
-    The labels of rare emotions weigh more; the teacher, who learned from labels weighed alike, says
-    so by itself. A target need not sum to 1.
+    Labels are weighed by the frequency of their class. The teacher's probabilities are not, because
+    it was trained with the same weights. So a target need not sum to 1.
 
     Args:
         lines: one turn each.
@@ -198,27 +198,23 @@ def fine_tune(
         drawn = [forget_at_random(line, settings, generator) for line in lines]
         return random_batches(drawn, settings.batch, generator)
 
-    tuned = [p for p in model.encoder.parameters() if p.requires_grad]
     fit_dialogues(
         model,
         folder,
         # The targets are smooth already.
         settings.model_copy(update={"label_smoothing": 0.0}),
-        -(-len(lines) // settings.batch),
+        settings.steps(len(lines)),
         batches,
         validation,
         {},
-        groups=[
-            {"params": list(model.head.parameters())},
-            {"params": tuned, "lr": settings.encoder_learning_rate},
-        ],
+        encoder=model.encoder,
     )
 
 
 def forget_at_random(
     line: LabelledDialogue, settings: TextStageConfig, generator: np.random.Generator
 ) -> LabelledDialogue:
-    """Drop the context of a line, or who spoke it, as happens with people's own videos."""
+    """Drop the context of a line, or who spoke it, since videos often lack both."""
     (turn,) = line.turns
     context = turn.words.context
     if generator.random() < settings.drop_context:
@@ -231,8 +227,6 @@ def forget_at_random(
 def _untuned(job: Job) -> TextClassifier:
     """The classifier that every run starts from."""
     settings = job.recipe.text
-    seed_everything(job.seed)
-    encoder = make_text_encoder(job.config.text)
-    encoder.freeze(settings.frozen_layers)
-    encoder.set_dropout(settings.encoder_dropout)
+    set_seed(job.seed)
+    encoder = trainable_text_encoder(job.config.text, settings)
     return TextClassifier(encoder, settings.hidden_pieces)

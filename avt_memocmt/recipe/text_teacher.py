@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from numpy.typing import NDArray
 from torch import nn
 
@@ -37,7 +39,6 @@ from avt_memocmt.recipe.settings import Job, TeacherConfig
 from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
 from avt_memocmt.training.dialogues import fit_dialogues
 from avt_memocmt.training.losses import class_weights
-from avt_memocmt.training.trainer import seed_everything
 
 ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
 """SHA-256 of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) in the packages."""
@@ -93,42 +94,32 @@ def teacher_probabilities(
         lower_layers(part, encoder, settings.tuned_layers, job.work / "features" / f"mpnet_{kind}")
         for kind, part in (("train", train), ("validation", validation))
     )
+    labels = np.concatenate([line.emotions for line in lines])
+    weights = class_weights(labels, settings.class_balance)
     found = []
-    for run in range(settings.runs):
-        order = settings.model_copy(update={"seed": 100 * run + job.seed})
-        seed_everything(order.seed)
+    for order, folder in job.runs(settings, "text_teacher"):
+        set_seed(order.seed)
         model = UpperLayers(load_teacher(name, config), settings.tuned_layers)
-        tune(model, lines, chosen, order, job.work / f"text_teacher_{run}")
+        fit_dialogues(
+            model,
+            folder,
+            order,
+            order.steps(len(lines)),
+            partial(_shuffled, lines, order),
+            chosen,
+            model.dims,
+            weights=weights,
+            encoder=model.layers,
+        )
         found.append(predict_dialogues(model, lines, model.dims).logits.softmax(dim=1).numpy())
     mean: NDArray[np.float32] = np.mean(found, axis=0)
     return mean
 
 
-def tune(
-    model: UpperLayers,
-    lines: Sequence[LabelledDialogue],
-    validation: Sequence[LabelledDialogue],
-    settings: TeacherConfig,
-    folder: Path,
-) -> None:
-    """Train a teacher on lines of `lower_layers`, in place; the seed orders the data."""
-    labels = np.concatenate([line.emotions for line in lines])
-    fit_dialogues(
-        model,
-        folder,
-        settings,
-        -(-len(lines) // settings.batch),
-        lambda epoch: random_batches(
-            lines, settings.batch, np.random.default_rng(settings.seed + epoch)
-        ),
-        validation,
-        model.dims,
-        weights=class_weights(labels, settings.class_balance),
-        groups=[
-            {"params": list(model.head.parameters())},
-            {"params": list(model.layers.layer.parameters()), "lr": settings.encoder_learning_rate},
-        ],
-    )
+def _shuffled(
+    lines: Sequence[LabelledDialogue], settings: TeacherConfig, epoch: int
+) -> Iterator[list[LabelledDialogue]]:
+    return random_batches(lines, settings.batch, np.random.default_rng(settings.seed + epoch))
 
 
 def lower_layers(

@@ -1,13 +1,15 @@
 """Each modality's branch before fusion: projection, pooling and auxiliary head learn alone.
 
-They are small: on their own they see every sample many times in the time that the whole network
-needs for one pass.
+They are small: each can pass over all samples many times in the time that the whole network needs
+for one pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,9 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
-from avt_memocmt.recipe.settings import Job, SpeechBranchConfig, StageConfig
-from avt_memocmt.recipe.sources import Sources, Speech, speaker_of, with_tokens
+from avt_memocmt.recipe.settings import Job, SpeechBranchConfig
+from avt_memocmt.recipe.sources import Sources, Speech, speaker_of
+from avt_memocmt.recipe.stored_tokens import with_tokens
 from avt_memocmt.training.dialogues import fit_dialogues
 
 Batches = Callable[[int], Iterable[list[LabelledDialogue]]]
@@ -71,28 +74,32 @@ def train_branches(
         train: what they learn from.
         validation: by modality, what chooses the epoch.
     """
-    work, seed, recipe = job.work, job.seed, job.recipe
-    settings = recipe.branches
-    rows = np.arange(len(train.speech.clips))
-    train_speech_branch(job, model, train.speech, rows, validation["audio"], work / "audio_branch")
-    count = len(train.faces[0])
+    settings = job.recipe.branches
+    rows, folder = np.arange(len(train.speech.clips)), job.work / "audio_branch"
+    train_speech_branch(job, model, train.speech, rows, validation["audio"], folder)
 
-    def faces(epoch: int) -> Iterator[list[LabelledDialogue]]:
-        generator = np.random.default_rng((seed, epoch))
-        drawn = train.draw_faces(count, recipe.pairs.face_balance, generator)
-        return random_batches(drawn, settings.visual.batch, generator)
+    def batches(modality: str, size: int, epoch: int) -> Iterator[list[LabelledDialogue]]:
+        generator, drawn = np.random.default_rng((job.seed, epoch)), train.dialogues
+        if modality == "visual":
+            balance = job.recipe.pairs.face_balance
+            drawn = train.draw_faces(len(train.faces[0]), balance, generator)
+        return random_batches(drawn, size, generator)
 
-    def words(epoch: int) -> Iterator[list[LabelledDialogue]]:
-        generator = np.random.default_rng((seed, epoch))
-        return random_batches(train.dialogues, settings.text.batch, generator)
-
-    for modality, stage, size, batches, criterion in (
-        ("visual", settings.visual, count, faces, "accuracy"),
-        ("text", settings.text, len(train.dialogues), words, "weighted_f1"),
+    for modality, stage, count, criterion in (
+        ("visual", settings.visual, len(train.faces[0]), "accuracy"),
+        ("text", settings.text, len(train.dialogues), "weighted_f1"),
     ):
-        folder = work / f"{modality}_branch"
         branch = Branch(model, modality)
-        _train(branch, folder, stage, size, batches, validation[modality], criterion)
+        fit_dialogues(
+            branch,
+            job.work / f"{modality}_branch",
+            stage,
+            stage.steps(count),
+            partial(batches, modality, stage.batch),
+            validation[modality],
+            branch.dims,
+            criterion,
+        )
 
 
 def train_speech_branch(
@@ -116,7 +123,8 @@ def train_speech_branch(
     settings = job.recipe.branches.audio
     set_layer_statistics(model, speech, rows)
     batches = speech_batches(speech, rows, settings, job.seed)
-    _train(Branch(model, "audio"), folder, settings, len(rows), batches, validation, "uar")
+    branch, steps = Branch(model, "audio"), settings.steps(len(rows))
+    fit_dialogues(branch, folder, settings, steps, batches, validation, branch.dims, "uar")
 
 
 def speech_batches(
@@ -148,9 +156,12 @@ def speech_batches(
 def set_layer_statistics(model: AvtMemoCmt, speech: Speech, rows: NDArray[np.int64]) -> None:
     """Standardise the statistics of sound by those of the clips that are trained on, `rows`."""
     table = speech.statistics[:, list(rows)].flatten(0, 1)
-    layers = model.layer_statistics["audio"]
-    assert isinstance(layers, LayerStatistics)
-    layers.set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)
+    speech_statistics(model).set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)
+
+
+def speech_statistics(model: AvtMemoCmt) -> LayerStatistics:
+    """The part of a network that standardises the statistics of sound."""
+    return cast(LayerStatistics, model.layer_statistics["audio"])
 
 
 def speaker_means(speech: Speech, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
@@ -165,16 +176,3 @@ def speaker_means(speech: Speech, rows: NDArray[np.int64]) -> dict[str, NDArray[
         speaker: np.mean([np.mean(clips, axis=0) for clips in by_emotion.values()], axis=0)
         for speaker, by_emotion in found.items()
     }
-
-
-def _train(
-    branch: Branch,
-    folder: Path,
-    settings: StageConfig,
-    size: int,
-    batches: Batches,
-    validation: Sequence[LabelledDialogue],
-    criterion: str,
-) -> None:
-    steps = -(-size // settings.batch)
-    fit_dialogues(branch, folder, settings, steps, batches, validation, branch.dims, criterion)

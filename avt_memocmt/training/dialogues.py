@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -23,7 +23,7 @@ from avt_memocmt.data.labelled_dialogues import (
     similar_length_batches,
 )
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
+from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
@@ -31,8 +31,8 @@ from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss, targets_of
-from avt_memocmt.training.trainer import Trainer, make_accelerator, seed_everything
-from avt_memocmt.training.tuned_text import WithTextEncoder
+from avt_memocmt.training.trainer import Trainer, make_accelerator
+from avt_memocmt.training.tuned_text import WithTextEncoder, trainable_text_encoder
 
 SELECTION = "epoch with the best dev weighted F1"
 
@@ -58,7 +58,7 @@ class DialogueTraining:
             )
         self.dims = token_dims(config)
         self.accelerator = make_accelerator()
-        seed_everything(config.training.seed)
+        set_seed(config.training.seed)
         self.network = build_model(config)
         self._head = getattr(self.network, "head", None)
         if config.training.prior_correction and not isinstance(self._head, nn.Sequential):
@@ -72,9 +72,7 @@ class DialogueTraining:
             self.train = [turn for dialogue in self.train for turn in dialogue.single_turns()]
         self.model: nn.Module = self.network
         if config.training.text_encoder == "fine-tuned":
-            encoder = make_text_encoder(config.text)
-            encoder.freeze(config.training.frozen_layers)
-            encoder.set_dropout(config.training.encoder_dropout)
+            encoder = trainable_text_encoder(config.text, config.training)
             self.model = WithTextEncoder(self.network, encoder)
         self._emotions = np.concatenate([dialogue.emotions for dialogue in train])
         self._weights = class_weights(self._emotions, config.training.class_balance)
@@ -92,21 +90,13 @@ class DialogueTraining:
             self.dev,
             self.dims,
             weights=self._weights,
-            groups=self._groups(),
+            encoder=self.model.encoder if isinstance(self.model, WithTextEncoder) else None,
             accelerator=self.accelerator,
         )
         if not isinstance(self._head, nn.Sequential) or not settings.prior_correction:
             return best
         correct_prior(self._head, self._emotions, settings.prior_correction)
         return {**best, **score_dialogues(self.model, self.dev, self.dims)}
-
-    def _groups(self) -> list[dict[str, Any]]:
-        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
-        if isinstance(self.model, WithTextEncoder):
-            tuned = [p for p in self.model.encoder.parameters() if p.requires_grad]
-            rate = self.config.training.encoder_learning_rate
-            groups.append({"params": tuned, "lr": rate})
-        return groups
 
     def _rows(self, generator: np.random.Generator) -> list[list[int]]:
         """The batches of one epoch, as positions in the train split."""
@@ -137,14 +127,14 @@ def fit_dialogues(
     criterion: str = "weighted_f1",
     *,
     weights: Tensor | None = None,
-    groups: list[dict[str, Any]] | None = None,
+    encoder: nn.Module | None = None,
     accelerator: Accelerator | None = None,
 ) -> dict[str, float]:
     """Train a network on dialogues in place, with `dialogue_loss`; resumes what is in the folder.
 
     Args:
         network: a `DialogueNetwork`.
-        folder, settings, steps, accelerator, groups: as of `Trainer`.
+        folder, settings, steps, accelerator, encoder: as of `Trainer`.
         batches: epoch number -> the batches of that epoch.
         validation: dialogues that choose the epoch.
         dims: width of a token of each modality that the network hears.
@@ -154,7 +144,7 @@ def fit_dialogues(
     Returns:
         The validation scores of the best epoch.
     """
-    trainer = Trainer(network, folder, settings, steps, accelerator, groups)
+    trainer = Trainer(network, folder, settings, steps, accelerator, encoder)
     device = trainer.device
     weights = None if weights is None else weights.to(device)
 

@@ -1,4 +1,4 @@
-"""What a network on dialogues is trained to minimise."""
+"""Losses of networks on dialogues, with soft targets and class weights."""
 
 from __future__ import annotations
 

@@ -6,17 +6,15 @@ import json
 import logging
 import math
 import os
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file
@@ -31,13 +29,6 @@ BEST_FILE = "best.safetensors"
 
 _console = Console(stderr=True)
 _log = logging.getLogger(__name__)
-
-
-def seed_everything(seed: int) -> None:
-    """Fix the seeds of Python, NumPy and PyTorch."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
 
 
 def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
@@ -107,8 +98,7 @@ class Trainer:
         settings: how long, how fast and in which precision.
         steps: batches of one epoch over all processes.
         accelerator: processes and device; None = one process on the CPU.
-        groups: parameters with a learning rate of their own, as AdamW takes them; None = all that
-            require a gradient.
+        encoder: the part of the model that is trained at `encoder_learning_rate`; None = nothing.
     """
 
     def __init__(
@@ -118,7 +108,7 @@ class Trainer:
         settings: TrainingConfig,
         steps: int,
         accelerator: Accelerator | None = None,
-        groups: list[dict[str, Any]] | None = None,
+        encoder: nn.Module | None = None,
     ) -> None:
         self.accelerator = accelerator or Accelerator(cpu=True)
         self.model = model
@@ -128,9 +118,14 @@ class Trainer:
         self.epoch = 0
         self.best = -math.inf
         self.best_epoch = 0
-        trained = groups or [{"params": [p for p in model.parameters() if p.requires_grad]}]
+        tuned = [p for p in encoder.parameters() if p.requires_grad] if encoder else []
+        others = {p for p in model.parameters() if p.requires_grad}.difference(tuned)
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in model.parameters() if p in others]},
+            {"params": tuned, "lr": settings.encoder_learning_rate},
+        ]
         optimizer = torch.optim.AdamW(
-            trained, lr=settings.learning_rate, weight_decay=settings.weight_decay
+            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._parallel, self.optimizer = self.accelerator.prepare(model, optimizer)
         total = settings.epochs * max(1, self.steps)
@@ -168,7 +163,7 @@ class Trainer:
         judged: nn.Module = self._average.module if self._average else self.model
         while self.epoch < self.settings.epochs and not self._is_stale():
             began = time.monotonic()
-            seed_everything(1000 * self.settings.seed + self.epoch)
+            set_seed(1000 * self.settings.seed + self.epoch)
             mean = self._train_epoch(batches(self.epoch), loss)
             with torch.no_grad():
                 result = evaluate(judged.eval())

@@ -7,13 +7,25 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
+from avt_memocmt.config import TextConfig, TrainingConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
+from avt_memocmt.features.base import length_mask
+from avt_memocmt.features.extract_text_features import make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder, piece_spans
 from avt_memocmt.models.prediction import Prediction
 
 CHUNK = 32
 """Utterances encoded at once, of similar length: less padding, and less memory for gradients."""
+
+
+def trainable_text_encoder(config: TextConfig, settings: TrainingConfig) -> TextEncoder:
+    """The text encoder as it comes, with the frozen layers and the dropout of a training."""
+    encoder = make_text_encoder(config)
+    encoder.freeze(settings.frozen_layers)
+    encoder.set_dropout(settings.encoder_dropout)
+    return encoder
 
 
 class WithTextEncoder(nn.Module):
@@ -65,19 +77,19 @@ def _scatter(
     found: Sequence[tuple[tuple[int, int], Tensor, Tensor]], turn_mask: Tensor, dim: int
 ) -> ModalityBatch:
     """Put the tokens of single turns, by (dialogue, turn), into a padded batch."""
-    longest = max((len(tokens) for _, tokens, _ in found), default=1)
-    shape = (*turn_mask.shape, max(1, longest))
     device = turn_mask.device
-    dtype = found[0][1].dtype if found else torch.float32
-    values = torch.zeros(*shape, dim, device=device, dtype=dtype)
-    spans = torch.zeros(*shape, 2, device=device)
-    mask = torch.zeros(shape, dtype=torch.bool, device=device)
-    if found:
-        at = [(r, c, t) for (r, c), tokens, _ in found for t in range(len(tokens))]
-        rows, columns, positions = torch.tensor(at, device=device).reshape(-1, 3).unbind(1)
-        values = values.index_put(
-            (rows, columns, positions), torch.cat([tokens for _, tokens, _ in found])
-        )
-        spans[rows, columns, positions] = torch.cat([times for *_, times in found]).to(device)
-        mask[rows, columns, positions] = True
-    return ModalityBatch(values, spans, mask)
+    if not found:
+        shape = (*turn_mask.shape, 1)
+        empty = torch.zeros(*shape, dim, device=device), torch.zeros(*shape, 2, device=device)
+        return ModalityBatch(*empty, torch.zeros(shape, dtype=torch.bool, device=device))
+    places, tokens, times = zip(*found, strict=True)
+    index = tuple(torch.tensor(places, device=device).T)
+    lengths = torch.tensor([len(part) for part in tokens], device=device)
+    values, spans = (pad_sequence(list(parts), batch_first=True) for parts in (tokens, times))
+    mask = length_mask(lengths, values.shape[1])
+
+    def placed(part: Tensor) -> Tensor:
+        whole = torch.zeros(*turn_mask.shape, *part.shape[1:], dtype=part.dtype, device=device)
+        return whole.index_put(index, part.to(device))
+
+    return ModalityBatch(placed(values), placed(spans), placed(mask))

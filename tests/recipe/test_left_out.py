@@ -20,7 +20,8 @@ from avt_memocmt.models.heads import LayerStatistics
 from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
 from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.settings import Job, NoveltyConfig, load_recipe
-from avt_memocmt.recipe.sources import Speech, with_tokens
+from avt_memocmt.recipe.sources import Speech
+from avt_memocmt.recipe.stored_tokens import with_tokens
 
 RECIPE = load_recipe()
 TOKENS = 60
