@@ -37,7 +37,7 @@ def stages(recognizer: EmotionRecognizer) -> Stages:
     generator = torch.Generator().manual_seed(0)
     engine = recognizer.engine
     encoders = engine.encoders
-    whisper = encoders.audio.encoder
+    whisper = encoders.audio
     mel = torch.randn(1, 80, 100 * SECONDS, generator=generator)
     stem = torch.randn(1, 50 * SECONDS, whisper.dim, generator=generator)
     pixels = torch.rand(FACES, 3, encoders.visual.side, encoders.visual.side, generator=generator)

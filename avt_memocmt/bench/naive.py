@@ -31,7 +31,6 @@ from avt_memocmt.bench.stages import StageTimer
 from avt_memocmt.data.dialogue_batch import speaker_changes
 from avt_memocmt.features.audio_encoder import join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.extract_text_features import MINILM
 from avt_memocmt.features.text_encoder import TextEncoder, TextInput
 from avt_memocmt.features.whisper_encoder import N_MELS, WhisperTinyEncoder, token_count
@@ -60,8 +59,7 @@ class NaivePipeline:
 
         encoders = recognizer.engine.encoders
         audio, visual, text = encoders.audio, encoders.visual, encoders.text
-        assert isinstance(audio, WhisperAudioEncoder)
-        assert isinstance(audio.encoder, WhisperTinyEncoder)
+        assert isinstance(audio, WhisperTinyEncoder)
         assert visual is not None
         assert text is not None
         self._recognizer = recognizer
@@ -69,7 +67,7 @@ class NaivePipeline:
         self._detector = MtcnnDetector()
         self._visual = visual
         self._front_end = WhisperFeatureExtractor(feature_size=N_MELS)
-        self._audio = whisper_of_transformers(audio.encoder)
+        self._audio = whisper_of_transformers(audio)
         self._text = eager_text_encoder(text)
 
     @torch.no_grad()

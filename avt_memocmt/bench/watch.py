@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from avt_memocmt.bench.stages import StageTimer
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter
@@ -35,10 +35,10 @@ def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
         ("fusion", engine, "fuse"),
         ("temporal", engine, "classify"),
     ]
-    if isinstance(encoders.audio, WhisperAudioEncoder):
+    if isinstance(encoders.audio, WhisperEncoder):
         # The recogniser's pass through the shared encoder.
-        parts.append(("audio encoder", encoders.audio.encoder, "log_mel"))
-        parts.append(("audio encoder", encoders.audio.encoder, "forward_with_silence"))
+        parts.append(("audio encoder", encoders.audio, "log_mel"))
+        parts.append(("audio encoder", encoders.audio, "forward_with_silence"))
     with ExitStack() as patches:
         for stage, owner, name in parts:
             timed = timer.timed(stage, getattr(owner, name))

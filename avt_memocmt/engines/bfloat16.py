@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.text_encoder import TextEncoder
 from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.features.whisper_encoder import WhisperEncoder
@@ -66,8 +65,8 @@ def in_bfloat16(engine: TorchEngine) -> Bfloat16Engine:
         for module in () if network is None else network.modules():
             if isinstance(module, nn.Linear):
                 module.to(torch.bfloat16)
-    if isinstance(audio, WhisperAudioEncoder):
-        audio = WhisperAudioEncoder(_Whisper(audio.encoder))
+    if isinstance(audio, WhisperEncoder):
+        audio = _Whisper(audio)
     elif audio is not None:
         audio = _AudioEncoder(audio)
     if visual is not None:

@@ -17,8 +17,8 @@ from avt_memocmt.engines.network_graphs import (
 )
 from avt_memocmt.engines.onnx_engine import FORMAT, GRAPHS, MANIFEST_FILE
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
+from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.inference.engine import TorchEngine, load_torch
 from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
@@ -62,11 +62,11 @@ def export_checkpoint(
 def _graphs(engine: TorchEngine, checkpoint: str | Path) -> dict[str, NetworkGraph]:
     """The networks in the order of `GRAPHS`."""
     audio, visual, text = engine.encoders.audio, engine.encoders.visual, engine.encoders.text
-    if not isinstance(audio, WhisperAudioEncoder) or not isinstance(visual, FaceCnnEncoder):
+    if not isinstance(audio, WhisperEncoder) or not isinstance(visual, FaceCnnEncoder):
         raise AvtError(f"{checkpoint} is not of the embedded preset, which alone can be exported.")
     assert text is not None
     graphs = (
-        *audio_graphs(audio.encoder),
+        *audio_graphs(audio),
         face_graph(visual),
         text_graph(text),
         fusion_graph(engine.model),

@@ -21,12 +21,11 @@ from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.engines.network_graphs import DIALOGUE_INPUTS, FUSION_INPUTS
 from avt_memocmt.engines.sessions import Graph, OnnxGraph
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.extract_text_features import load_text_tokenizer
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.features.text_encoder import TextEncoder
 from avt_memocmt.features.visual_encoder import VisualEncoder
-from avt_memocmt.features.whisper_encoder import WhisperEncoder, check_length
+from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.inference.encoding import Encoders
 from avt_memocmt.inference.engine import Engine
 from avt_memocmt.models.avt_memocmt import Fused
@@ -76,7 +75,6 @@ class OnnxWhisper(WhisperEncoder):
 
     def stem(self, mel: Tensor) -> Tensor:
         """See `WhisperEncoder.stem`."""
-        check_length(mel)
         return self._stem({"mel": mel})[0]
 
     def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
@@ -185,7 +183,7 @@ def load_onnx(
     model = OnnxTextModel(graphs["text"], token_shapes(config)["text"].dim)
     tokenizer = load_text_tokenizer(config.text)
     encoders = Encoders(
-        WhisperAudioEncoder(OnnxWhisper(graphs["audio_stem"], graphs["audio_blocks"])),
+        OnnxWhisper(graphs["audio_stem"], graphs["audio_blocks"]),
         OnnxFaceEncoder(graphs["face"], {"name": "face-cnn", "sha256": sums["face"]}),
         OnnxTextEncoder(model, tokenizer, config.text, {"sha256": sums["text"]}),
     )

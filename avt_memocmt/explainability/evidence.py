@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import Config
 from avt_memocmt.features.audio_encoder import AudioEncoder
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.text_encoder import TextEncoder, TextInput
 from avt_memocmt.features.visual_encoder import VisualEncoder
+from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.encoding import Encoders, kept_stretches
 from avt_memocmt.media.types import SAMPLE_RATE
@@ -176,8 +176,8 @@ class SoundEvidence(Evidence):
         self.encoder = encoder
         waves = [torch.from_numpy(samples)[None] for _, samples in stretches]
         self._samples = [wave.shape[1] for wave in waves]
-        if isinstance(encoder, WhisperAudioEncoder):
-            pieces = [encoder.encoder.log_mel(wave) for wave in waves]
+        if isinstance(encoder, WhisperEncoder):
+            pieces = [encoder.log_mel(wave) for wave in waves]
             floors = [piece.amin().expand_as(piece) for piece in pieces]
             self.baseline_name = "silence: the floor of the spectrogram"
             rate, bands = 100.0, SOUND_BANDS
@@ -203,8 +203,8 @@ class SoundEvidence(Evidence):
         found = []
         stretches = torch.split(inputs, self._lengths, dim=-1)
         for stretch, samples in zip(stretches, self._samples, strict=True):
-            if isinstance(self.encoder, WhisperAudioEncoder):
-                found.append(self.encoder.encoder(stretch).flatten(2))
+            if isinstance(self.encoder, WhisperEncoder):
+                found.append(self.encoder(stretch).flatten(2))
             else:
                 lengths = torch.full((len(stretch),), samples)
                 found.append(self.encoder.tokens_for(stretch, lengths)[0])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.media.types import SAMPLE_RATE
@@ -84,9 +85,8 @@ class AudioEncoder(nn.Module, ABC):
         self, part: Sequence[tuple[int, int, NDArray[np.float32]]]
     ) -> Iterator[NDArray[np.float32]]:
         lengths = torch.tensor([len(samples) for *_, samples in part])
-        padded = torch.zeros(len(part), int(lengths.max()))
-        for row, (*_, samples) in enumerate(part):
-            padded[row, : len(samples)] = torch.from_numpy(np.asarray(samples, np.float32))
+        sounds = [torch.from_numpy(np.asarray(samples, np.float32)) for *_, samples in part]
+        padded = pad_sequence(sounds, batch_first=True)
         tokens, mask = self.tokens_for(padded.to(self.device), lengths.to(self.device))
         for values, count in zip(tokens.float().cpu(), mask.sum(1).tolist(), strict=True):
             yield values[:count].numpy()

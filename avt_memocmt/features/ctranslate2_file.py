@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ def read_ctranslate2(path: Path, prefix: str) -> dict[str, NDArray[np.generic]]:
     """
     try:
         with path.open("rb") as file:
-            return _Reader(file, path.stat().st_size).variables(prefix)
+            data = mmap(file.fileno(), 0, access=ACCESS_READ)
+        return _Reader(memoryview(data)).variables(prefix)
     except OSError as error:
         raise AvtError(f"cannot read {path}: {error.strerror}.") from error
     except ValueError as error:
@@ -56,9 +57,9 @@ def whisper_variable(name: str) -> str:
 class _Reader:
     """Little-endian fields, each checked against what is left of the file."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file = file
-        self.size = size
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.place = 0
 
     def variables(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         version = self._number("<I")
@@ -74,26 +75,22 @@ class _Reader:
             dtype = _DTYPES.get(kind)
             if dtype is None or math.prod(shape) * np.dtype(dtype).itemsize != length:
                 raise ValueError(f"the size of its variable {name!r} is inconsistent")
+            content = self._bytes(length)
             if name.startswith(prefix):
-                found[name] = np.frombuffer(self._bytes(length), dtype).reshape(shape)
-            else:
-                self._check(length)
-                self.file.seek(length, 1)
+                found[name] = np.frombuffer(content, dtype).reshape(shape)
         return found
 
-    def _check(self, length: int) -> None:
-        if length > self.size - self.file.tell():
+    def _bytes(self, length: int) -> memoryview:
+        self.place += length
+        if self.place > len(self.data):
             raise ValueError("it ends early")
-
-    def _bytes(self, length: int) -> bytes:
-        self._check(length)
-        return self.file.read(length)
+        return self.data[self.place - length : self.place]
 
     def _number(self, layout: str) -> int:
         return int(struct.unpack(layout, self._bytes(struct.calcsize(layout)))[0])
 
     def _string(self) -> str:
-        raw = self._bytes(self._number("<H"))
+        raw = bytes(self._bytes(self._number("<H")))
         if not raw.endswith(b"\0"):
             raise ValueError("one of its names does not end")
         return raw[:-1].decode("ascii")

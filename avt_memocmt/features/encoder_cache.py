@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput, piece_spans
 from avt_memocmt.features.visual_encoder import VisualEncoder, face_spans
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
+
+_Line = tuple[str, tuple[ContextTurn, ...]]
 
 
 class CachedVisualEncoder(VisualEncoder):
@@ -51,8 +53,7 @@ class CachedVisualEncoder(VisualEncoder):
             rows = [self._known[id(face)][1] for face in faces]
             values = np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
             tokens.append(Tokens(values, face_spans(faces, start, seconds_per_frame)))
-        for number in list(self._known)[: -self._most]:
-            del self._known[number]
+        _keep_latest(self._known, self._most)
         return tokens
 
 
@@ -68,21 +69,22 @@ class CachedTextEncoder(TextEncoder):
         super().__init__(encoder.model, encoder.tokenizer, encoder.config, encoder.identity)
         self._encoder = encoder
         self._most = most
-        self._known: OrderedDict[
-            tuple[str, tuple[ContextTurn, ...]], tuple[NDArray[np.float32], list[int]]
-        ] = OrderedDict()
+        self._known: dict[_Line, tuple[NDArray[np.float32], list[int]]] = {}
 
     def encode(self, inputs: Sequence[TextInput], batch_size: int = 32) -> list[Tokens]:
         """See `TextEncoder.encode`."""
         new = [item for item in inputs if (item.text, item.context) not in self._known]
         encoded = self._encoder.encode(new, batch_size) if new else []
         for item, tokens in zip(new, encoded, strict=True):
-            words = self.prepare([item]).words[0]
-            self._known[item.text, item.context] = tokens.values, words
+            self._known[item.text, item.context] = tokens.values, self.prepare([item]).words[0]
         found = []
         for item in inputs:
             values, words = self._known[item.text, item.context]
             found.append(Tokens(values, piece_spans(item, words)))
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        _keep_latest(self._known, self._most)
         return found
+
+
+def _keep_latest(known: dict[Any, Any], most: int) -> None:
+    for key in list(known)[:-most]:
+        del known[key]

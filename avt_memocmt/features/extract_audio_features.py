@@ -7,62 +7,20 @@ clip's tokens never depend on the clips it was batched with.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
 from avt_memocmt.features.base import length_mask
 from avt_memocmt.features.hub import hub_identity, load_hub_config, load_hub_model
-from avt_memocmt.features.whisper_encoder import (
-    WhisperEncoder,
-    WhisperTinyEncoder,
-    token_count,
-    token_counts,
-)
+from avt_memocmt.features.whisper_encoder import WHISPER, WhisperTinyEncoder
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.pretrained import file_sha256, packaged_path
-
-WHISPER = "whisper-tiny.en"
-
-
-class WhisperAudioEncoder(AudioEncoder):
-    """The packaged Whisper tiny.en encoder, all five hidden states of each token."""
-
-    def __init__(self, encoder: WhisperEncoder | None = None) -> None:
-        """Wrap an encoder that is already loaded, or load the packaged one.
-
-        Raises:
-            AvtError: the package with the weights is missing.
-        """
-        super().__init__()
-        self.encoder: WhisperEncoder = encoder or WhisperTinyEncoder()
-        self.dim, self.layers, self.rate = self.encoder.dim, self.encoder.layers, self.encoder.rate
-        self.identity = {"name": WHISPER, "sha256": file_sha256(packaged_path(WHISPER))}
-
-    @property
-    def device(self) -> torch.device:
-        """See `AudioEncoder`."""
-        return self.encoder.device
-
-    def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """See `AudioEncoder`.
-
-        Raises:
-            AvtError: the batch is longer than 30 s.
-        """
-        # A row without sound still attends to one token: softmax over nothing is not a number.
-        heard = lengths.clamp(min=1)
-        longest = token_count(waveforms.shape[1])
-        mask = length_mask(token_counts(heard), longest)
-        hidden = self.encoder(self.encoder.log_mel(waveforms, heard), mask)
-        return hidden.flatten(2), length_mask(token_counts(lengths), longest)
 
 
 class HubAudioEncoder(AudioEncoder):
@@ -128,16 +86,12 @@ class HubAudioEncoder(AudioEncoder):
 
     def _equal_lengths(self, waveforms: Tensor, window: Tensor) -> Tensor:
         """[batch, tokens, dim], each group of equally long clips encoded without padding."""
-        groups: dict[int, list[int]] = defaultdict(list)
-        for row, length in enumerate(window.tolist()):
-            groups[length].append(row)
-        longest = int(self._counts(window).max())
         rows: dict[int, Tensor] = {}
-        for length, members in groups.items():
+        for length in set(window.tolist()):
+            members = (window == length).nonzero()[:, 0].tolist()
             hidden = self.model(waveforms[members, :length]).last_hidden_state
-            hidden = F.pad(hidden, (0, 0, 0, longest - hidden.shape[1]))
             rows.update(zip(members, hidden, strict=True))
-        return torch.stack([rows[i] for i in range(len(rows))])
+        return pad_sequence([rows[i] for i in range(len(rows))], batch_first=True)
 
     def _counts(self, lengths: Tensor) -> Tensor:
         counts: Tensor = self.model._get_feat_extract_output_lengths(lengths)
@@ -151,7 +105,7 @@ def make_audio_encoder(config: EncoderConfig) -> AudioEncoder:
         AvtError: the weights are missing, not the pinned ones, or of another kind of model.
     """
     if config.name == WHISPER:
-        return WhisperAudioEncoder()
+        return WhisperTinyEncoder()
     return HubAudioEncoder(config.name, config.revision)
 
 

@@ -36,7 +36,7 @@ class MiniLm(nn.Module):
         super().__init__()
         self.config = SimpleNamespace(hidden_size=DIM, type_vocab_size=2)
         self.embeddings = _Embeddings()
-        self.encoder = _Stack()
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(_Layer() for _ in range(LAYERS))})
 
     def get_input_embeddings(self) -> nn.Embedding:
         """The table of word embeddings."""
@@ -44,17 +44,17 @@ class MiniLm(nn.Module):
 
     def forward(
         self,
+        attention_mask: Tensor,
+        token_type_ids: Tensor,
         input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
     ) -> SimpleNamespace:
         """The hidden states of the last layer.
 
         Args:
-            input_ids: int64 [batch, length]; may be left out where `inputs_embeds` is given.
-            attention_mask: [batch, length], 0 at padding; None: there is none.
-            token_type_ids: int64 [batch, length], the part of the input; None: all the first.
+            attention_mask: [batch, length], 0 at padding.
+            token_type_ids: int64 [batch, length], the part of the input: 0 or 1.
+            input_ids: int64 [batch, length].
             inputs_embeds: float [batch, length, 384], word embeddings instead of the ids.
 
         Returns:
@@ -63,8 +63,8 @@ class MiniLm(nn.Module):
         if inputs_embeds is None:
             inputs_embeds = self.embeddings.word_embeddings(input_ids)
         hidden = self.embeddings(inputs_embeds, token_type_ids)
-        keys = None if attention_mask is None else attention_mask[:, None, None, :].bool()
-        for layer in self.encoder.layer:
+        keys = attention_mask[:, None, None, :].bool()
+        for layer in self.encoder["layer"].children():
             hidden = layer(hidden, keys)
         return SimpleNamespace(last_hidden_state=hidden)
 
@@ -93,10 +93,8 @@ class _Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(DIM, eps=_NORM_EPS)
         self.dropout = nn.Dropout(DROPOUT)
 
-    def forward(self, words: Tensor, types: Tensor | None) -> Tensor:
+    def forward(self, words: Tensor, types: Tensor) -> Tensor:
         positions = self.position_embeddings.weight[: words.shape[1]]
-        if types is None:
-            types = torch.zeros(words.shape[:2], dtype=torch.long, device=words.device)
         summed = words + self.token_type_embeddings(types) + positions
         embedded: Tensor = self.dropout(self.LayerNorm(summed))
         return embedded
@@ -108,12 +106,6 @@ def _table(rows: int) -> nn.Embedding:
     return nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
 
 
-class _Stack(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.ModuleList(_Layer() for _ in range(LAYERS))
-
-
 class _Layer(nn.Module):
     """Attention and feed-forward, each added to its input and then normalised."""
 
@@ -123,7 +115,7 @@ class _Layer(nn.Module):
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(DIM, FEED_FORWARD)})
         self.output = _Output(FEED_FORWARD)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         x = self.attention["output"](self.attention["self"](x, keys), x)
         widened: Tensor = F.gelu(self.intermediate["dense"](x))
         result: Tensor = self.output(widened, x)
@@ -136,7 +128,7 @@ class _Attention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(DIM, DIM) for _ in range(3))
         self.dropout = nn.Dropout(DROPOUT)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         batch, length, _ = x.shape
         q, k, v = (
             part(x).view(batch, length, HEADS, -1).transpose(1, 2)

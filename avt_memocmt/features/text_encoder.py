@@ -59,16 +59,9 @@ class DialogueContext:
         )
 
 
-def contexts(
-    turns: Iterable[tuple[str | None, str]], most: int | None = None
-) -> list[tuple[ContextTurn, ...]]:
-    """The context of every turn of a whole dialogue, as `DialogueContext` gives it turn by turn.
-
-    Args:
-        turns: (speaker, words) of each turn, in order.
-        most: lines of one context, the latest ones; None for all.
-    """
-    past = DialogueContext(most)
+def contexts(turns: Iterable[tuple[str | None, str]]) -> list[tuple[ContextTurn, ...]]:
+    """The context of every turn of a dialogue, given as (speaker, words) in order."""
+    past = DialogueContext()
     found = []
     for speaker, text in turns:
         found.append(past.of_turn_by(speaker))
@@ -103,7 +96,6 @@ class TextBatch:
         types: int64 [batch, length], 0 = context, 1 = utterance (0 where there is no context).
         mask: bool [batch, length], True at real word pieces.
         starts: position of the utterance's first word piece, per row.
-        counts: word pieces of the utterance, per row.
         words: per row, the word (index into `split_words`) of each of its word pieces.
     """
 
@@ -111,8 +103,12 @@ class TextBatch:
     types: Tensor
     mask: Tensor
     starts: list[int]
-    counts: list[int]
     words: list[list[int]]
+
+    @property
+    def counts(self) -> list[int]:
+        """Word pieces of the utterance, per row."""
+        return [len(row) for row in self.words]
 
     @property
     def lengths(self) -> Tensor:
@@ -123,8 +119,8 @@ class TextBatch:
         """A batch of some of the rows, padded to the longest of them."""
         longest = int(self.lengths[indices].max())
         ids, types, mask = (part[indices, :longest] for part in (self.ids, self.types, self.mask))
-        starts, counts = ([part[i] for i in indices] for part in (self.starts, self.counts))
-        return TextBatch(ids, types, mask, starts, counts, [self.words[i] for i in indices])
+        starts, words = [self.starts[i] for i in indices], [self.words[i] for i in indices]
+        return TextBatch(ids, types, mask, starts, words)
 
 
 class TextTokenizer:
@@ -217,8 +213,7 @@ class TextEncoder(nn.Module):
             mask[i, : len(row)] = True
             if start > 1:
                 types[i, start : len(row)] = 1
-        words = [row_words for *_, row_words in rows]
-        return TextBatch(ids, types, mask, [r[1] for r in rows], [len(w) for w in words], words)
+        return TextBatch(ids, types, mask, [row[1] for row in rows], [row[2] for row in rows])
 
     def embed(self, batch: TextBatch) -> Tensor:
         """Word embeddings [batch, length, embedding], where Integrated Gradients starts."""
@@ -236,7 +231,9 @@ class TextEncoder(nn.Module):
         """
         device = self.device
         source = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
-        inputs = {**source, "attention_mask": batch.mask.long(), **self._types(batch)}
+        inputs = {**source, "attention_mask": batch.mask.long()}
+        if getattr(self.model.config, "type_vocab_size", 0) >= 2:
+            inputs["token_type_ids"] = batch.types
         hidden = self.model(**{k: v.to(device) for k, v in inputs.items()}).last_hidden_state
         offsets = torch.arange(max(batch.counts, default=0), device=device)
         starts, counts = (torch.tensor(n, device=device) for n in (batch.starts, batch.counts))
@@ -279,10 +276,6 @@ class TextEncoder(nn.Module):
             for turn in said
         )
         return self.tokenizer.ids(text)[-self.config.context_tokens :] if said else []
-
-    def _types(self, batch: TextBatch) -> dict[str, Tensor]:
-        two_types = getattr(self.model.config, "type_vocab_size", 0) >= 2
-        return {"token_type_ids": batch.types} if two_types else {}
 
 
 def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:

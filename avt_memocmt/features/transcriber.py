@@ -16,7 +16,7 @@ from torch import Tensor
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import PIECE_SAMPLES, join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WhisperEncoder
+from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WHISPER, WhisperEncoder
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.pretrained import packaged_path, packaged_tokenizer
 
@@ -47,7 +47,7 @@ class Transcription:
 
     Attributes:
         text: the words; empty where no speech was recognised.
-        tokens: the clip's audio tokens, all hidden states, as `WhisperAudioEncoder.encode` gives.
+        tokens: the clip's audio tokens, all hidden states, as `WhisperEncoder.encode` gives.
     """
 
     text: str
@@ -68,9 +68,9 @@ class Transcriber:
             AvtError: the extra `avt-memocmt[embedded]` is not installed.
         """
         self.encoder = encoder
-        path = packaged_path("whisper-tiny.en")
+        path = packaged_path(WHISPER)
         self.decoder = _load_decoder(str(path.parent), compute_type)
-        self.tokenizer = packaged_tokenizer("whisper-tiny.en")
+        self.tokenizer = packaged_tokenizer(WHISPER)
         self.prompt = [self.tokenizer.token_to_id(name) for name in PROMPT]
 
     @torch.no_grad()

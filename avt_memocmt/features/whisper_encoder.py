@@ -8,9 +8,9 @@ nothing of a batch's padding reaches a clip's tokens.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.features.audio_encoder import AudioEncoder
 from avt_memocmt.features.base import length_mask
 from avt_memocmt.features.ctranslate2_file import read_ctranslate2, whisper_variable
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.pretrained import packaged_path
+from avt_memocmt.pretrained import file_sha256, packaged_path
 
+WHISPER = "whisper-tiny.en"
 N_FFT = 400
 HOP = 160
 N_MELS = 80
@@ -31,6 +33,8 @@ SAMPLES_PER_TOKEN = 2 * HOP
 MAX_TOKENS = 1500
 MAX_SAMPLES = MAX_TOKENS * SAMPLES_PER_TOKEN
 """30 s: Whisper's window, and the length of its table of positions."""
+
+_Count = TypeVar("_Count", int, Tensor)
 
 
 class WhisperBlock(nn.Module):
@@ -61,14 +65,11 @@ class WhisperBlock(nn.Module):
         return x + cast(Tensor, self.contract(hidden))
 
 
-class WhisperEncoder(nn.Module, ABC):
+class WhisperEncoder(AudioEncoder):
     """Whisper's log-mel front end, and what surrounds the two networks that follow it.
 
-    Attributes:
-        dim: width of one hidden state.
-        layers: hidden states per token: the convolutional stem with positions, the outputs of the
-            first three blocks, and the layer-normed output of the fourth.
-        rate: tokens per second.
+    The hidden states of a token are those of the convolutional stem with positions, the outputs of
+    the first three blocks, and the layer-normed output of the fourth.
     """
 
     dim = 384
@@ -82,19 +83,16 @@ class WhisperEncoder(nn.Module, ABC):
         super().__init__()
         self.register_buffer("filters", torch.from_numpy(mel_filters()), persistent=False)
         self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
+        self.identity = {"name": WHISPER, "sha256": file_sha256(packaged_path(WHISPER))}
 
     @property
     def device(self) -> torch.device:
-        """Where sound is encoded."""
+        """See `AudioEncoder`."""
         return self.window.device
 
     @abstractmethod
     def stem(self, mel: Tensor) -> Tensor:
-        """Convolutions: [batch, 80, 2 * tokens] -> [batch, tokens, dim].
-
-        Raises:
-            AvtError: the clip is longer than 30 s.
-        """
+        """Convolutions: [batch, 80, 2 * tokens] -> [batch, tokens, dim]."""
 
     @abstractmethod
     def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
@@ -102,6 +100,18 @@ class WhisperEncoder(nn.Module, ABC):
 
         `keys` as in `WhisperBlock`.
         """
+
+    def tokens_for(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See `AudioEncoder`.
+
+        Raises:
+            AvtError: the batch is longer than 30 s.
+        """
+        # A row without sound still attends to one token: softmax over nothing is not a number.
+        heard = lengths.clamp(min=1)
+        longest = token_count(waveforms.shape[1])
+        hidden = self(self.log_mel(waveforms, heard), length_mask(token_count(heard), longest))
+        return hidden.flatten(2), length_mask(token_count(lengths), longest)
 
     def log_mel(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Log-mel spectrogram as Whisper's own front end computes it (section 2.2).
@@ -115,12 +125,17 @@ class WhisperEncoder(nn.Module, ABC):
 
         Returns:
             Float [batch, 80, 2 * tokens], 100 frames/s; 0 beyond the end of a clip.
+
+        Raises:
+            AvtError: the batch is longer than 30 s.
         """
+        if waveforms.shape[1] > MAX_SAMPLES:
+            raise AvtError("Whisper's encoder takes at most 30 s of sound; cut the clip first.")
         if lengths is None:
             samples = waveforms.shape[1]
             lengths = torch.full((len(waveforms),), samples, device=waveforms.device)
         waveforms = waveforms * length_mask(lengths, waveforms.shape[1])
-        frames = 2 * token_counts(lengths)
+        frames = 2 * token_count(lengths)
         longest = 2 * token_count(waveforms.shape[1])
         # Silence on the right instead of a reflection: a clip may end anywhere in its row.
         padded = F.pad(waveforms, (0, longest * HOP + N_FFT // 2 - waveforms.shape[1]))
@@ -144,9 +159,6 @@ class WhisperEncoder(nn.Module, ABC):
 
         Returns:
             [batch, tokens, layers, dim]; rows of padding hold no meaning.
-
-        Raises:
-            AvtError: the clip is longer than 30 s.
         """
         keys = None if mask is None else mask[:, None, None, :]
         return self.hidden_states(self.stem(mel), keys)
@@ -194,7 +206,7 @@ class WhisperTinyEncoder(WhisperEncoder):
         self.blocks = nn.ModuleList(WhisperBlock(self.dim, heads=6) for _ in range(4))
         self.norm = nn.LayerNorm(self.dim)
         self.register_buffer("positions", torch.empty(MAX_TOKENS, self.dim))
-        path = path or packaged_path("whisper-tiny.en")
+        path = path or packaged_path(WHISPER)
         self._load(path, read_ctranslate2(path, "encoder/"))
         self.requires_grad_(False).eval()
 
@@ -204,7 +216,6 @@ class WhisperTinyEncoder(WhisperEncoder):
         Token i sees frames 2i - 2 to 2i + 2, of which `log_mel` makes the one past a clip zero, and
         the first convolution's outputs 2i - 1 to 2i + 1: so no padding reaches a clip's tokens.
         """
-        check_length(mel)
         return F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
 
     def hidden_states(self, stem: Tensor, keys: Tensor | None) -> Tensor:
@@ -229,28 +240,16 @@ class WhisperTinyEncoder(WhisperEncoder):
         self.load_state_dict(state)
 
 
-def check_length(mel: Tensor) -> None:
-    """Refuse a spectrogram [batch, 80, frames] of more than 30 s.
-
-    Raises:
-        AvtError: it is longer.
-    """
-    if mel.shape[2] > 2 * MAX_TOKENS:
-        raise AvtError("Whisper's encoder takes at most 30 s of sound; cut the clip first.")
-
-
-def token_count(samples: int) -> int:
-    """Tokens of a clip: one per 20 ms, the last one possibly cut short by the clip's end."""
-    return -(-samples // SAMPLES_PER_TOKEN)
-
-
-def token_counts(lengths: Tensor) -> Tensor:
-    """`token_count` of each length in samples; int [batch] -> int [batch]."""
-    return (lengths + SAMPLES_PER_TOKEN - 1) // SAMPLES_PER_TOKEN
+def token_count(samples: _Count) -> _Count:
+    """Tokens of one clip, or of many: one per 20 ms, the last one possibly cut short."""
+    return (samples + SAMPLES_PER_TOKEN - 1) // SAMPLES_PER_TOKEN
 
 
 def mel_filters() -> NDArray[np.float32]:
-    """Slaney's area-normalised mel filters (Auditory Toolbox, 1998), [80, 201], 0 to 8 kHz."""
+    """Slaney's area-normalised mel filters (Auditory Toolbox, 1998), [80, 201], 0 to 8 kHz.
+
+    `transformers.audio_utils` has them too, but takes seconds to import.
+    """
     log_step = math.log(6.4) / 27.0
     # Linear below 1 kHz (15 mel), logarithmic above.
     top = 15.0 + math.log(SAMPLE_RATE / 2 / 1000.0) / log_step

@@ -10,9 +10,8 @@ from pathlib import Path
 from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
 from avt_memocmt.features.transcriber import Transcriber
-from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
+from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEncoder
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.engine import Engine
@@ -125,7 +124,7 @@ class Recognizer:
         if utterance.samples is None or not utterance.is_speech:
             return "", None
         found = self._transcriber.transcribe(utterance.samples)
-        shared = isinstance(self.engine.encoders.audio, WhisperAudioEncoder)
+        shared = isinstance(self.engine.encoders.audio, WhisperEncoder)
         return found.text, found.tokens if shared else None
 
     def check_words(self, utterance: Utterance) -> Utterance:
@@ -152,9 +151,7 @@ class Recognizer:
     @cached_property
     def _transcriber(self) -> Transcriber:
         audio = self.engine.encoders.audio
-        if isinstance(audio, WhisperAudioEncoder):
-            return Transcriber(audio.encoder)
-        return Transcriber(WhisperTinyEncoder())
+        return Transcriber(audio if isinstance(audio, WhisperEncoder) else WhisperTinyEncoder())
 
     @cached_property
     def aligner(self) -> Aligner:

@@ -24,8 +24,7 @@ from avt_memocmt.bench.report import BEGIN, END, Report
 from avt_memocmt.bench.stages import STAGES, Stages, StageTimer, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
-from avt_memocmt.features.whisper_encoder import MAX_SAMPLES
+from avt_memocmt.features.whisper_encoder import MAX_SAMPLES, WhisperEncoder
 from avt_memocmt.inference.engine import TorchEngine
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.media.reader import MediaReader
@@ -240,8 +239,8 @@ def test_a_process_that_fails_says_why(loaded: Loaded, tmp_path: Path) -> None:
 
 
 def test_the_naive_whisper_is_ours_on_thirty_seconds(recognizer: EmotionRecognizer) -> None:
-    assert isinstance(recognizer.engine.encoders.audio, WhisperAudioEncoder)
-    ours = recognizer.engine.encoders.audio.encoder
+    assert isinstance(recognizer.engine.encoders.audio, WhisperEncoder)
+    ours = recognizer.engine.encoders.audio
     samples = torch.zeros(1, MAX_SAMPLES)
     samples[0, : 2 * SAMPLE_RATE] = torch.from_numpy(speech_like(2.0))
     with torch.no_grad():

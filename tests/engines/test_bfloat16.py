@@ -50,7 +50,7 @@ def test_tokens_and_decisions_stay_in_single_precision(reduced: EmotionRecognize
     pixels = torch.rand(2, 3, encoders.visual.side, encoders.visual.side)
     with torch.no_grad():
         assert encoders.visual(pixels).dtype == torch.float32
-        assert encoders.audio.encoder.log_mel(torch.rand(1, 16_000)).dtype == torch.float32
+        assert encoders.audio.log_mel(torch.rand(1, 16_000)).dtype == torch.float32
 
 
 def test_explanations_are_refused(reduced: EmotionRecognizer, tmp_path: Path) -> None:

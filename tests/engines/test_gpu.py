@@ -16,7 +16,7 @@ from avt_memocmt import EmotionRecognizer
 from avt_memocmt.bench.paper import PaperNetwork, paper_inputs
 from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.engines.cuda import DeviceEngine
-from avt_memocmt.features.extract_audio_features import WhisperAudioEncoder
+from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
 ELSEWHERE = torch.device("meta")
@@ -32,7 +32,7 @@ def moved() -> EmotionRecognizer:
 
 def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     encoders, model = moved.engine.encoders, moved.engine.model
-    assert isinstance(encoders.audio, WhisperAudioEncoder)
+    assert isinstance(encoders.audio, WhisperEncoder)
     sound = torch.zeros(2, 16_000, device=ELSEWHERE)
     pixels = torch.zeros(3, 3, encoders.visual.side, encoders.visual.side, device=ELSEWHERE)
     ids = torch.zeros(2, 9, dtype=torch.long, device=ELSEWHERE)

@@ -28,9 +28,9 @@ from avt_memocmt.features.audio_encoder import BATCH_SAMPLES, batches, token_spa
 from avt_memocmt.features.extract_audio_features import (
     AudioEncoder,
     HubAudioEncoder,
-    WhisperAudioEncoder,
     make_audio_encoder,
 )
+from avt_memocmt.features.whisper_encoder import WhisperTinyEncoder
 from avt_memocmt.pretrained import file_sha256
 
 FAMILIES = {
@@ -85,8 +85,8 @@ def hub(folder: Path) -> AudioEncoder:
 
 
 @pytest.fixture(scope="module")
-def whisper() -> WhisperAudioEncoder:
-    return WhisperAudioEncoder()
+def whisper() -> WhisperTinyEncoder:
+    return WhisperTinyEncoder()
 
 
 def sound(samples: int, seed: int = 0) -> NDArray[np.float32]:
@@ -168,7 +168,7 @@ def test_very_short_sound_gives_one_token(hub: AudioEncoder, samples: int) -> No
     np.testing.assert_allclose(tokens.spans, [[0.0, min(0.02, samples / 16_000)]])
 
 
-def test_whisper_encodes_short_and_empty_sound(whisper: WhisperAudioEncoder) -> None:
+def test_whisper_encodes_short_and_empty_sound(whisper: WhisperTinyEncoder) -> None:
     empty, one, short = whisper.encode([sound(0), sound(1), sound(399)])
     assert empty.values.shape == (0, 1920)
     assert empty.spans.shape == (0, 2)
@@ -183,7 +183,7 @@ def test_hub_empty_sound_gives_no_tokens(hub: AudioEncoder) -> None:
 
 
 def test_rows_without_sound_are_masked_and_finite(
-    hub: AudioEncoder, whisper: WhisperAudioEncoder
+    hub: AudioEncoder, whisper: WhisperTinyEncoder
 ) -> None:
     for encoder in (hub, whisper):
         waveforms = torch.from_numpy(np.stack([sound(1600), sound(1600)])).requires_grad_()
@@ -195,11 +195,11 @@ def test_rows_without_sound_are_masked_and_finite(
         assert torch.isfinite(waveforms.grad).all()
 
 
-def test_whisper_tokens_do_not_depend_on_the_batch(whisper: WhisperAudioEncoder) -> None:
+def test_whisper_tokens_do_not_depend_on_the_batch(whisper: WhisperTinyEncoder) -> None:
     assert_batch_independent(whisper)
 
 
-def test_whisper_gradients_reach_the_waveform(whisper: WhisperAudioEncoder) -> None:
+def test_whisper_gradients_reach_the_waveform(whisper: WhisperTinyEncoder) -> None:
     assert_gradients(whisper)
 
 
@@ -238,7 +238,7 @@ def test_identity_names_the_weights(hub: AudioEncoder, folder: Path) -> None:
 
 def test_the_packaged_encoder_is_made_by_name() -> None:
     encoder = make_audio_encoder(EncoderConfig(name="whisper-tiny.en"))
-    assert isinstance(encoder, WhisperAudioEncoder)
+    assert isinstance(encoder, WhisperTinyEncoder)
     assert (encoder.dim, encoder.layers, encoder.rate) == (384, 5, 50.0)
     assert encoder.identity["sha256"].startswith("1a5afae0")
 
