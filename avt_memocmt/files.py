@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -21,6 +24,19 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise AvtError(f"cannot write {path}: {error.strerror}.") from error
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a CSV file with a header; a column that a row lacks stays empty.
+
+    Raises:
+        AvtError: as of `write_atomically`.
+    """
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, buffer.getvalue().encode())
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -8,6 +8,15 @@ from collections.abc import Iterable, Sequence
 MODALITY_NAMES = {"audio": "audio", "visual": "face", "text": "words"}
 """How figures and tables call the modalities."""
 
+SCORE_NAMES = {
+    "accuracy": "accuracy",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "uar": "UAR",
+    "ece": "ECE",
+}
+"""How tables call the scores."""
+
 WARNINGS: dict[str, str] = {
     "no_face": "No face was found in the pictures of this stretch, so only sound and words count.",
     "no_speech": "Nobody was heard speaking here; noise or music may have been judged instead.",
@@ -49,6 +58,12 @@ def signed(value: float) -> str:
     rounded = round(float(f"{value:.2g}"), 4) + 0.0  # never −0.0
     decimals = 1 - math.floor(math.log10(abs(rounded))) if rounded else 1
     return f"{rounded:+.{min(max(0, decimals), 4)}f}".replace("-", "−")
+
+
+def with_interval(value: float, interval: Sequence[float], sign: str = "") -> str:
+    """A figure and its interval, as "0.512 [0.487, 0.530]"; with `sign` "+" each has its sign."""
+    low, high = interval
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

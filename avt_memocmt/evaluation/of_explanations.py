@@ -20,7 +20,7 @@ from avt_memocmt.explainability.explanation import (
 from avt_memocmt.explainability.faithfulness import STAGES
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.metrics.intervals import mean_interval
-from avt_memocmt.wording import markdown
+from avt_memocmt.wording import markdown, with_interval
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ class CheckTable:
 
         A method beats chance where the lower bound of a gain is above 0.
         """
-        kinds = {(row.present, row.modality, row.method) for row in self.rows}
+        kinds: dict[tuple[str, str, str], list[CheckedAttribution]] = {}
+        for row in self.rows:
+            kinds.setdefault((row.present, row.modality, row.method), []).append(row)
         order = sorted(kinds, key=lambda kind: (kind[0], MODALITIES.index(kind[1])))
-        return [_summarise([r for r in self.rows if _kind(r) == kind]) for kind in order]
+        return [_summarise(kinds[kind]) for kind in order]
 
     def to_json(self) -> dict[str, Any]:
         """The summary and every row behind it."""
@@ -83,9 +85,10 @@ class CheckTable:
         rows = []
         for kind in self.summary():
             error = kind["completeness_error"]
+            gains = kind["deletion_gain"], kind["insertion_gain"]
             cells = (
                 *(kind["present"], kind["modality"], kind["method"], str(kind["n"])),
-                *(_with_interval(kind[name]) for name in ("deletion_gain", "insertion_gain")),
+                *(with_interval(g["mean"], g["interval_95"], "+") for g in gains),
                 "" if error is None else f"{error:.1%}",
                 f"{kind['randomised'][STAGES[-1]]:.2f}",
                 f"{kind['randomised'][STAGES[0]]:.2f}",
@@ -148,10 +151,6 @@ def _checked(explained: UtteranceExplanation, dialogue: str) -> list[CheckedAttr
     return rows
 
 
-def _kind(row: CheckedAttribution) -> tuple[str, str, str]:
-    return row.present, row.modality, row.method
-
-
 def _summarise(rows: Sequence[CheckedAttribution]) -> dict[str, Any]:
     groups = [row.dialogue for row in rows]
     errors = [row.completeness_error for row in rows if row.completeness_error is not None]
@@ -174,8 +173,3 @@ def _summarise(rows: Sequence[CheckedAttribution]) -> dict[str, Any]:
             "share_above_0": float(np.mean(np.array(gains) > 0)),
         }
     return found
-
-
-def _with_interval(gain: dict[str, Any]) -> str:
-    low, high = gain["interval_95"]
-    return f"{gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"

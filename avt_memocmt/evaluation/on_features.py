@@ -93,14 +93,14 @@ def _dialogues(
     modalities: Sequence[str],
 ) -> list[LabelledDialogue]:
     """The dialogues of a split; a checkpoint with its own text encoder encodes the words anew."""
-    own_text = config.text.fine_tuned and "text" in modalities
-    if own_text and not _has_text_of(folder, stores):
-        stored = [name for name in modalities if name != "text"]
-        _require_known_features(folder, config, stores, stored)
-        encoder = make_text_encoder(config.text, folder)
-        return [_with_text(dialogue, encoder) for dialogue in load_dialogues(stores, split, stored)]
-    _require_known_features(folder, config, stores, modalities)
-    return load_dialogues(stores, split, modalities)
+    own_text = config.text.fine_tuned and "text" in modalities and not _has_text_of(folder, stores)
+    stored = [name for name in modalities if not own_text or name != "text"]
+    _require_known_features(folder, config, stores, stored)
+    dialogues = load_dialogues(stores, split, stored)
+    if not own_text:
+        return dialogues
+    encoder = make_text_encoder(config.text, folder)
+    return [_with_text(dialogue, encoder) for dialogue in dialogues]
 
 
 def _has_text_of(folder: Path, stores: Sequence[FeatureStore]) -> bool:
@@ -130,17 +130,12 @@ def _require_known_features(
     """
     shapes = token_shapes(config)
     encoders = read_metrics(folder / METRICS_FILE).get("encoders", {})
-    held = [
-        (s, name, s.manifest.modalities[name])
-        for s in stores
-        for name in modalities
-        if name in s.manifest.modalities
-    ]
+    held = [(s, name) for s in stores for name in modalities if name in s.manifest.modalities]
     different = [
         f"{name}.{difference}"
-        for _, name, shape in held
+        for store, name in held
         if name in shapes
-        for difference in _differences(shape, shapes[name])
+        for difference in _differences(store.manifest.modalities[name], shapes[name])
     ]
     if different:
         folders = ", ".join(str(store.folder) for store in stores)
@@ -148,7 +143,7 @@ def _require_known_features(
             f"the checkpoint was trained on other features than those of {folders}: "
             f"{'; '.join(different)}. Give the features that it was trained on."
         )
-    for store, name, _ in held:
+    for store, name in held:
         stored = store.encoder_sha256(name)
         if stored is not None and encoders.get(name, stored) != stored:
             raise AvtError(

@@ -54,9 +54,8 @@ def evaluate_records(
     evaluation, provenance = evaluate_stores(folder, [store], records[0].split, modalities)
     emotions = {record.key: record.emotion for record in records}
     failed = [
-        (FailedRow(str(key), failure.path, failure.reason), emotions[key], dialogue_name(key))
-        for failure in failures
-        for key in (failure.key,)
+        (FailedRow(str(f.key), f.path, f.reason), emotions[f.key], dialogue_name(f.key))
+        for f in failures
     ]
     return evaluation.with_failed(failed), provenance
 

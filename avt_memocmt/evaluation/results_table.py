@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +11,9 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import Provenance
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import write_atomically, write_csv
 from avt_memocmt.metrics.scores import MAIN_SCORES, mean_and_deviation
-from avt_memocmt.wording import markdown
+from avt_memocmt.wording import SCORE_NAMES, markdown, with_interval
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "results.md"
@@ -37,14 +36,6 @@ COLUMNS = (
 )
 """Of results.csv. Figures are shares from 0 to 1; `_low` and `_high` bound the 95 % interval over
 dialogues; a cell is empty where a class does not occur or nothing was predicted."""
-
-_HEADINGS = {
-    "accuracy": "accuracy",
-    "weighted_f1": "weighted F1",
-    "macro_f1": "macro F1",
-    "uar": "UAR",
-    "ece": "ECE",
-}
 
 ResultRow = dict[str, str]
 """One row of results.csv as text, by column."""
@@ -100,19 +91,9 @@ def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
     Raises:
         AvtError: what is there is not such a table (it stays as it is), or cannot be written.
     """
-    rows = read_results(path)
-    keys = [_cells(other, _KEY) for other in rows]
-    key = _cells(row, _KEY)
-    if key in keys:
-        rows[keys.index(key)] = row
-    else:
-        rows.append(row)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, buffer.getvalue().encode())
-    return rows
+    rows = {_cells(other, _KEY): other for other in [*read_results(path), row]}
+    write_csv(path, COLUMNS, rows.values())
+    return list(rows.values())
 
 
 def record_result(folder: Path, evaluation: Evaluation, provenance: Provenance) -> None:
@@ -137,10 +118,10 @@ def markdown_table(rows: Sequence[ResultRow]) -> str:
     lines = []
     for (model, split, context, _), by_seed in groups.items():
         members = list(by_seed.values())
-        cells = (_summary(name, members) for name in _HEADINGS)
+        cells = (_summary(name, members) for name in SCORE_NAMES)
         name = model.replace("|", "\\|")
         lines.append((name, split, context, str(len(members)), members[0]["n"], *cells))
-    headings = ("model", "split", "context", "seeds", "n", *_HEADINGS.values())
+    headings = ("model", "split", "context", "seeds", "n", *SCORE_NAMES.values())
     note = (
         "Mean ± standard deviation over seeds; for one seed the 95 % bootstrap interval over "
         "dialogues."
@@ -158,8 +139,7 @@ def _summary(name: str, members: Sequence[ResultRow]) -> str:
         return f"{mean:.3f} ± {deviation:.3f}"
     if f"{name}_low" not in members[0]:
         return f"{mean:.3f}"
-    low, high = (float(members[0][f"{name}_{side}"]) for side in ("low", "high"))
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return with_interval(mean, [float(members[0][f"{name}_{side}"]) for side in ("low", "high")])
 
 
 def _is_whole(row: dict[str, str]) -> bool:

@@ -67,26 +67,22 @@ class AudioEncoder(nn.Module, ABC):
             for clip, samples in enumerate(waveforms)
             for first in range(0, len(samples), PIECE_SAMPLES)
         ]
-        found: dict[tuple[int, int], Tokens] = {}
+        found: dict[int, Tokens] = {}
         for batch in batches([len(samples) for *_, samples in pieces]):
-            part = [pieces[i] for i in batch]
-            for (clip, first, samples), values in zip(part, self._values(part), strict=True):
+            encoded = self._values([pieces[index][2] for index in batch])
+            for index, values in zip(batch, encoded, strict=True):
+                _, first, samples = pieces[index]
                 spans = token_spans(len(values), self.rate, len(samples), first)
-                found[clip, first] = Tokens(values, spans)
-        return [
-            join_tokens(
-                [found[clip, first] for first in range(0, len(samples), PIECE_SAMPLES)],
-                self.layers * self.dim,
-            )
-            for clip, samples in enumerate(waveforms)
-        ]
+                found[index] = Tokens(values, spans)
+        parts: list[list[Tokens]] = [[] for _ in waveforms]
+        for index, (clip, *_) in enumerate(pieces):
+            parts[clip].append(found[index])
+        return [join_tokens(part, self.layers * self.dim) for part in parts]
 
-    def _values(
-        self, part: Sequence[tuple[int, int, NDArray[np.float32]]]
-    ) -> Iterator[NDArray[np.float32]]:
-        lengths = torch.tensor([len(samples) for *_, samples in part])
-        sounds = [torch.from_numpy(np.asarray(samples, np.float32)) for *_, samples in part]
-        padded = pad_sequence(sounds, batch_first=True)
+    def _values(self, sounds: Sequence[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        lengths = torch.tensor([len(samples) for samples in sounds])
+        clips = [torch.from_numpy(np.asarray(samples, np.float32)) for samples in sounds]
+        padded = pad_sequence(clips, batch_first=True)
         tokens, mask = self.tokens_for(padded.to(self.device), lengths.to(self.device))
         for values, count in zip(tokens.float().cpu(), mask.sum(1).tolist(), strict=True):
             yield values[:count].numpy()

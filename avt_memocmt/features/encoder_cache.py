@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput, piece_spans
-from avt_memocmt.features.visual_encoder import VisualEncoder, face_spans
+from avt_memocmt.features.text_encoder import EncodedPieces, TextEncoder, TextInput
+from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
-_Line = tuple[str, tuple[ContextTurn, ...]]
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 class CachedVisualEncoder(VisualEncoder):
@@ -29,32 +29,15 @@ class CachedVisualEncoder(VisualEncoder):
         super().__init__((0.0,) * 3, (1.0,) * 3)
         self.encoder = encoder
         self.dim, self.side, self.identity = encoder.dim, encoder.side, encoder.identity
-        self._most = most
-        # By `id` of the face; the face is kept too, so that no other object can get the same id.
-        self._known: dict[int, tuple[FaceObservation, NDArray[np.float32]]] = {}
+        self._cached = _Cache(encoder.vectors, id, most)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """See `VisualEncoder.feature_map`."""
         return self.encoder.feature_map(pixels)
 
-    def encode(
-        self,
-        utterances: Sequence[Sequence[FaceObservation]],
-        utterance_starts: Sequence[float],
-        seconds_per_frame: float,
-    ) -> list[Tokens]:
-        """See `VisualEncoder.encode`."""
-        shown = [face for faces in utterances for face in faces]
-        new = [face for face in shown if id(face) not in self._known]
-        (found,) = self.encoder.encode([new], [0.0], seconds_per_frame)
-        self._known |= {id(face): (face, row) for face, row in zip(new, found.values, strict=True)}
-        tokens = []
-        for faces, start in zip(utterances, utterance_starts, strict=True):
-            rows = [self._known[id(face)][1] for face in faces]
-            values = np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
-            tokens.append(Tokens(values, face_spans(faces, start, seconds_per_frame)))
-        _keep_latest(self._known, self._most)
-        return tokens
+    def vectors(self, faces: Sequence[FaceObservation]) -> NDArray[np.float32]:
+        """See `VisualEncoder.vectors`."""
+        return np.array(self._cached(faces), np.float32).reshape(-1, self.dim)
 
 
 class CachedTextEncoder(TextEncoder):
@@ -67,24 +50,31 @@ class CachedTextEncoder(TextEncoder):
 
     def __init__(self, encoder: TextEncoder, most: int) -> None:
         super().__init__(encoder.model, encoder.tokenizer, encoder.config, encoder.identity)
-        self._encoder = encoder
-        self._most = most
-        self._known: dict[_Line, tuple[NDArray[np.float32], list[int]]] = {}
+        self._cached = _Cache(encoder.encode_pieces, lambda item: (item.text, item.context), most)
 
-    def encode(self, inputs: Sequence[TextInput], batch_size: int = 32) -> list[Tokens]:
-        """See `TextEncoder.encode`."""
-        new = [item for item in inputs if (item.text, item.context) not in self._known]
-        encoded = self._encoder.encode(new, batch_size) if new else []
-        for item, tokens in zip(new, encoded, strict=True):
-            self._known[item.text, item.context] = tokens.values, self.prepare([item]).words[0]
-        found = []
-        for item in inputs:
-            values, words = self._known[item.text, item.context]
-            found.append(Tokens(values, piece_spans(item, words)))
-        _keep_latest(self._known, self._most)
+    def encode_pieces(self, inputs: Sequence[TextInput]) -> list[EncodedPieces]:
+        """See `TextEncoder.encode_pieces`."""
+        return self._cached(inputs)
+
+
+class _Cache(Generic[Item, Value]):
+    """Computes the value of each item once, as long as it is among the latest."""
+
+    def __init__(
+        self,
+        compute: Callable[[Sequence[Item]], Iterable[Value]],
+        key: Callable[[Item], Hashable],
+        most: int,
+    ) -> None:
+        self._compute, self._key, self._most = compute, key, most
+        # With the item itself, so that no other object can get its `id`.
+        self._known: dict[Hashable, tuple[Item, Value]] = {}
+
+    def __call__(self, items: Sequence[Item]) -> list[Value]:
+        new = [item for item in items if self._key(item) not in self._known]
+        for item, value in zip(new, self._compute(new), strict=True):
+            self._known[self._key(item)] = item, value
+        found = [self._known[self._key(item)][1] for item in items]
+        for key in list(self._known)[: -self._most]:
+            del self._known[key]
         return found
-
-
-def _keep_latest(known: dict[Any, Any], most: int) -> None:
-    for key in list(known)[:-most]:
-        del known[key]

@@ -14,7 +14,7 @@ from torch import Tensor
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN, fold_normalisation
-from avt_memocmt.features.hub import hub_identity, load_hub_model
+from avt_memocmt.features.hub import hub_identity, load_hub_model, readable_errors
 from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.pretrained import file_sha256
 
@@ -118,14 +118,9 @@ def _processor_settings(name: str, revision: str | None) -> dict[str, Any]:
     """The image processor's settings, read without building it (that may need torchvision)."""
     from transformers.image_processing_base import ImageProcessingMixin
 
-    try:
+    what = f"the image settings of the encoder {name!r}"
+    with readable_errors(what, "with its preprocessor_config.json"):
         settings, _ = ImageProcessingMixin.get_image_processor_dict(name, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise AvtError(
-            f"cannot load the image settings of the encoder {name!r} ({reason}); give a folder "
-            "with its preprocessor_config.json, or connect to the model hub."
-        ) from error
     missing = {"image_mean", "image_std", "size"} - settings.keys()
     if missing:
         raise AvtError(f"preprocessor_config.json of {name!r} lacks {', '.join(sorted(missing))}.")

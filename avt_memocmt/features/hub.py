@@ -34,7 +34,7 @@ def load_hub_model(name: str, revision: str | None, **options: Any) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    with _readable_errors(name):
+    with readable_errors(f"the encoder {name!r}"):
         model = AutoModel.from_pretrained(
             name, revision=revision, weights_only=True, dtype=torch.float32, **options
         )
@@ -45,7 +45,7 @@ def load_hub_config(name: str, revision: str | None) -> Any:
     """Load a model's configuration; same arguments and errors as `load_hub_model`."""
     from transformers import AutoConfig
 
-    with _readable_errors(name):
+    with readable_errors(f"the encoder {name!r}"):
         return AutoConfig.from_pretrained(name, revision=revision)
 
 
@@ -68,20 +68,24 @@ def load_hub_tokenizer(name: str, revision: str | None) -> TextTokenizer:
     """Load a fast tokenizer; same arguments and errors as `load_hub_model`."""
     from transformers import AutoTokenizer
 
-    with _readable_errors(name):
+    with readable_errors(f"the encoder {name!r}"):
         fast: Any = AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True)
     special = (fast.cls_token_id, fast.sep_token_id, fast.pad_token_id, fast.mask_token_id)
     return TextTokenizer(fast.backend_tokenizer, special)
 
 
 @contextmanager
-def _readable_errors(name: str) -> Iterator[None]:
-    """Turn what transformers raises for missing or unsafe weights into one sentence."""
+def readable_errors(what: str, folder: str = "written by save_pretrained") -> Iterator[None]:
+    """Turn what transformers raises for missing or unsafe files into one sentence.
+
+    Args:
+        what: is loaded.
+        folder: describes a folder from which it could be.
+    """
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise AvtError(
-            f"cannot load the encoder {name!r} ({reason}); give a folder written by "
-            "save_pretrained, or connect to the model hub."
+            f"cannot load {what} ({reason}); give a folder {folder}, or connect to the model hub."
         ) from error

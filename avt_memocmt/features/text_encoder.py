@@ -25,6 +25,12 @@ WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
 POOLER = "pooler."
 """Prefix of BERT's head for pairs of sentences, which some checkpoints hold and nothing uses."""
 
+BATCH = 32
+"""Utterances encoded at once."""
+
+EncodedPieces = tuple[NDArray[np.float32], list[int]]
+"""Float32 [pieces, dim], and the word (index into `split_words`) of each piece."""
+
 _SPEAKER_TAGS = {True: "me:", False: "you:", None: "-"}
 
 
@@ -242,18 +248,24 @@ class TextEncoder(nn.Module):
         return tokens, offsets < counts[:, None]
 
     @torch.no_grad()
-    def encode(self, inputs: Sequence[TextInput], batch_size: int = 32) -> list[Tokens]:
+    def encode(self, inputs: Sequence[TextInput]) -> list[Tokens]:
         """Tokens of each utterance, one per word piece; no text gives zero tokens."""
         self.eval()
+        return [
+            Tokens(values, piece_spans(item, words))
+            for item, (values, words) in zip(inputs, self.encode_pieces(inputs), strict=True)
+        ]
+
+    def encode_pieces(self, inputs: Sequence[TextInput]) -> list[EncodedPieces]:
+        """The word pieces of each utterance, encoded in batches of similar length."""
         order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].text))
-        found: dict[int, Tokens] = {}
-        for first in range(0, len(order), batch_size):
-            part = order[first : first + batch_size]
+        found: dict[int, EncodedPieces] = {}
+        for first in range(0, len(order), BATCH):
+            part = order[first : first + BATCH]
             batch = self.prepare([inputs[i] for i in part])
             values, _ = self(batch)
-            for row, i in enumerate(part):
-                kept = values[row, : batch.counts[row]].float().cpu().numpy()
-                found[i] = Tokens(kept, piece_spans(inputs[i], batch.words[row]))
+            for row, (i, words) in enumerate(zip(part, batch.words, strict=True)):
+                found[i] = values[row, : len(words)].float().cpu().numpy(), words
         return [found[i] for i in range(len(inputs))]
 
     def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:

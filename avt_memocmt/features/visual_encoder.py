@@ -85,15 +85,20 @@ class VisualEncoder(nn.Module, ABC):
             One `Tokens` per utterance with a row per face; spans count from the utterance's start.
         """
         self.eval()
-        crops = [face.crop for faces in utterances for face in faces]
-        batches = [self(self.prepare(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
-        values = torch.cat([self.mean.new_zeros((0, self.dim)), *batches]).float().cpu().numpy()
+        values = self.vectors([face for faces in utterances for face in faces])
         tokens, first = [], 0
         for faces, start in zip(utterances, utterance_starts, strict=True):
             rows = values[first : first + len(faces)]
             tokens.append(Tokens(rows, face_spans(faces, start, seconds_per_frame)))
             first += len(faces)
         return tokens
+
+    def vectors(self, faces: Sequence[FaceObservation]) -> NDArray[np.float32]:
+        """One token [n, dim] per face."""
+        crops = [face.crop for face in faces]
+        batches = [self(self.prepare(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
+        found = torch.cat([self.mean.new_zeros((0, self.dim)), *batches])
+        return found.float().cpu().numpy()
 
     def _resized(self, crop: NDArray[np.uint8]) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)[None].float()

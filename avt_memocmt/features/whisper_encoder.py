@@ -206,8 +206,7 @@ class WhisperTinyEncoder(WhisperEncoder):
         self.blocks = nn.ModuleList(WhisperBlock(self.dim, heads=6) for _ in range(4))
         self.norm = nn.LayerNorm(self.dim)
         self.register_buffer("positions", torch.empty(MAX_TOKENS, self.dim))
-        path = path or packaged_path(WHISPER)
-        self._load(path, read_ctranslate2(path, "encoder/"))
+        self._load(path or packaged_path(WHISPER))
         self.requires_grad_(False).eval()
 
     def stem(self, mel: Tensor) -> Tensor:
@@ -226,15 +225,16 @@ class WhisperTinyEncoder(WhisperEncoder):
         states[-1] = self.norm(states[-1])
         return torch.stack(states, dim=2)
 
-    def _load(self, path: Path, tensors: dict[str, NDArray[np.generic]]) -> None:
+    def _load(self, path: Path) -> None:
         """Fill every parameter from CTranslate2's variables, refusing what does not fit."""
-        state = {}
+        tensors, state = read_ctranslate2(path, "encoder/"), {}
         for name, wanted in self.state_dict().items():
-            found = tensors.get(whisper_variable(name))
+            variable = whisper_variable(name)
+            found = tensors.get(variable)
             if found is None or found.shape != tuple(wanted.shape) or found.dtype.kind != "f":
                 raise AvtError(
                     f"{path} is not a float CTranslate2 model of Whisper tiny (its variable "
-                    f"{whisper_variable(name)} is missing or has another shape)."
+                    f"{variable} is missing or has another shape)."
                 )
             state[name] = torch.from_numpy(found.astype(np.float32))
         self.load_state_dict(state)

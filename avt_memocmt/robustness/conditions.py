@@ -12,7 +12,6 @@ import numpy as np
 from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.robustness.corruptions import (
-    Picture,
     Samples,
     add_at_snr,
     babble_noise,
@@ -45,16 +44,12 @@ Damage = Callable[[Sample, np.random.Generator], Sample]
 Noise = Callable[[int, np.random.Generator], Samples]
 
 
-def _none(sample: Sample, generator: np.random.Generator) -> Sample:
-    return sample
-
-
 @dataclass(frozen=True)
 class Condition:
     """A kind and strength of damage, none unless given; the name tells both, with the unit."""
 
     name: str
-    damage: Damage = _none
+    damage: Damage = lambda sample, generator: sample
 
 
 @dataclass(frozen=True)
@@ -173,32 +168,30 @@ def removals() -> list[Condition]:
 
 
 def _noisy(noise: Noise, snr_db: float) -> Damage:
-    def damage(sample: Sample, generator: np.random.Generator) -> Sample:
-        if sample.sound is None:
-            return sample
-        added = noise(len(sample.sound), generator)
-        return replace(sample, sound=add_at_snr(sample.sound, added, snr_db))
+    def mixed(sound: Samples, generator: np.random.Generator) -> Samples:
+        return add_at_snr(sound, noise(len(sound), generator), snr_db)
 
-    return damage
+    return _changed("sound", mixed)
 
 
 def _blurred(sigma: float) -> Damage:
-    return _seen(lambda picture, generator: blur(picture, sigma))
+    return _changed("picture", lambda picture, _: blur(picture, sigma))
 
 
 def _darkened(stops: float) -> Damage:
-    return _seen(lambda picture, generator: darken(picture, stops, SENSOR_NOISE, generator))
+    return _changed("picture", lambda picture, rng: darken(picture, stops, SENSOR_NOISE, rng))
 
 
 def _occluded(share: float) -> Damage:
-    return _seen(lambda picture, generator: occlude(picture, share, generator))
+    return _changed("picture", lambda picture, rng: occlude(picture, share, rng))
 
 
-def _seen(change: Callable[[Picture, np.random.Generator], Picture]) -> Damage:
+def _changed(part: str, change: Callable[[Any, np.random.Generator], Any]) -> Damage:
+    """Change the sound or the picture of a sample that has it."""
+
     def damage(sample: Sample, generator: np.random.Generator) -> Sample:
-        if sample.picture is None:
-            return sample
-        return replace(sample, picture=change(sample.picture, generator))
+        found = getattr(sample, part)
+        return sample if found is None else replace(sample, **{part: change(found, generator)})
 
     return damage
 

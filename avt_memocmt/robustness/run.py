@@ -172,10 +172,10 @@ def recognize(
     seconds = nominal_seconds(sample.words) if sample.words else 0.0
     if sample.sound is not None:
         seconds = len(sample.sound) / SAMPLE_RATE
+    faces = () if face is None else (face,)
+    heard = sample.sound is not None
     utterance = Utterance(
-        *(0.0, seconds, sample.sound, () if face is None else (face,), sample.words),
-        is_speech=sample.sound is not None,
-        warnings=tuple(warnings),
+        0.0, seconds, sample.sound, faces, sample.words, is_speech=heard, warnings=tuple(warnings)
     )
     dialogue = recognizer.new_dialogue()
     turn = dialogue.prepare(utterance, "given" if utterance.text else "none")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import write_atomically, write_csv
 from avt_memocmt.metrics.scores import FAILED, MAIN_SCORES
 from avt_memocmt.robustness.conditions import Trial
 from avt_memocmt.robustness.run import Measurement
 from avt_memocmt.robustness.samples import SEED
-from avt_memocmt.wording import markdown
+from avt_memocmt.wording import SCORE_NAMES, markdown, with_interval
 
 CSV_FILE, SUMMARY_FILE, PICTURE_FILE = "robustness.csv", "robustness.md", "robustness.png"
 
@@ -32,7 +31,7 @@ COLUMNS = (
 # Okabe & Ito (2008), as in `emotions.COLOURS`.
 _BLUE, _GREY, _RED = "#0072B2", "#999999", "#D55E00"
 
-_HEADINGS = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "uar": "UAR"}
+_SHOWN = ("accuracy", "weighted_f1", "uar")
 
 
 def write_robustness(results: Results, checkpoint: str, folder: Path) -> None:
@@ -46,17 +45,10 @@ def write_robustness(results: Results, checkpoint: str, folder: Path) -> None:
     Raises:
         AvtError: a file cannot be written.
     """
-    write_atomically(folder / CSV_FILE, _csv(results).encode())
+    rows = [_row(trial, found) for trial, measured in results for found in measured]
+    write_csv(folder / CSV_FILE, COLUMNS, rows)
     write_atomically(folder / SUMMARY_FILE, _markdown(results, checkpoint).encode())
     write_atomically(folder / PICTURE_FILE, _picture(results))
-
-
-def _csv(results: Results) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(_row(trial, found) for trial, measured in results for found in measured)
-    return buffer.getvalue()
 
 
 def _row(trial: Trial, measurement: Measurement) -> dict[str, Any]:
@@ -95,7 +87,8 @@ def _markdown(results: Results, checkpoint: str) -> str:
     ]
     for trial, measurements in results:
         lines += [f"## {trial.name}", "", trial.about, ""]
-        columns = ("condition", "n", *_HEADINGS.values(), "change of UAR", "faces not found")
+        scores = (SCORE_NAMES[name] for name in _SHOWN)
+        columns = ("condition", "n", *scores, "change of UAR", "faces not found")
         lines.append(markdown(columns, map(_cells, measurements)))
         if trial.failures:
             lines += ["", "Not readable, and errors in every row:", ""]
@@ -109,15 +102,10 @@ def _cells(measurement: Measurement) -> list[str]:
     return [
         measurement.condition,
         str(len(measurement.answers.predicted)),
-        *(_range(measurement.scores[name], measurement.intervals[name]) for name in _HEADINGS),
-        "" if change is None else _range(change.difference, change.interval_95, "+"),
+        *(with_interval(measurement.scores[name], measurement.intervals[name]) for name in _SHOWN),
+        "" if change is None else with_interval(change.difference, change.interval_95, "+"),
         str(measurement.answers.faces_not_found or ""),
     ]
-
-
-def _range(value: float, interval: Sequence[float], sign: str = "") -> str:
-    low, high = interval
-    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def _picture(results: Results) -> bytes:
