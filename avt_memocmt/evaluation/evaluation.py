@@ -1,4 +1,4 @@
-"""What a checkpoint answered on labelled utterances, and the figures computed from it."""
+"""The answers of a checkpoint on labelled utterances, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
-from avt_memocmt.metrics.scores import (
-    FAILED,
-    outcome_counts,
-    per_class,
-    scores,
-)
+from avt_memocmt.metrics.scores import FAILED, outcome_counts, per_class, scores
 
 
 @dataclass(frozen=True)

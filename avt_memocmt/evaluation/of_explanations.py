@@ -1,4 +1,4 @@
-"""Do explanations beat chance? The checks of `faithfulness` over many labelled clips."""
+"""Runs the checks of `faithfulness` on many labelled clips: do explanations beat chance?"""
 
 from __future__ import annotations
 

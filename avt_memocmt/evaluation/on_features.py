@@ -71,7 +71,7 @@ def evaluate_dialogues(
 
 
 def describe_features(stores: Sequence[FeatureStore]) -> list[str]:
-    """What made the features, for `data_sha256`: the stores' manifests.
+    """The stores' manifests, which say what made the features; for `data_sha256`.
 
     A tuned text encoder belongs to the network, whose own hash is stated, and is left out: so the
     seeds of one network were measured on the same data.
@@ -154,7 +154,7 @@ def _require_known_features(
 
 
 def _differences(stored: TokenShape, trained: TokenShape) -> list[str]:
-    """What differs, as "key is this here and that there"."""
+    """What differs, such as "dim is 6 there and 8 in the checkpoint"."""
     found = [
         f"{key} is {getattr(stored, key)} there and {getattr(trained, key)} in the checkpoint"
         for key in ("dim", "layers")

@@ -1,4 +1,4 @@
-"""Measures a checkpoint on anybody's labelled clips, given as a CSV manifest."""
+"""Measures a checkpoint on the labelled clips of a CSV manifest."""
 
 from __future__ import annotations
 

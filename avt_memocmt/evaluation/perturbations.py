@@ -1,4 +1,4 @@
-"""Stored features made worse on purpose: what a network then loses, it had learned from them."""
+"""Worsens stored features on purpose, to measure how much a network relies on them."""
 
 from __future__ import annotations
 

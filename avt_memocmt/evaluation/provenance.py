@@ -1,4 +1,4 @@
-"""Which network was measured on which data by which code: what makes a figure reproducible."""
+"""Records which network was measured on which data by which code, to reproduce a figure."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.media.types import SAMPLE_RATE
 
 PIECE_SAMPLES = 30 * SAMPLE_RATE
-"""Sound that is encoded at once; longer clips are cut."""
+"""Most sound that is encoded at once; longer clips are cut."""
 
 BATCH_SAMPLES = 2 * PIECE_SAMPLES
-"""Samples of one batch with its padding: what bounds the memory of `encode`."""
+"""Most samples of one batch, padding included; bounds the memory of `encode`."""
 
 
 class AudioEncoder(nn.Module, ABC):

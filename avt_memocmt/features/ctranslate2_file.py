@@ -1,4 +1,7 @@
-"""Reading tensors out of a CTranslate2 model file, which is not trusted: every size is checked."""
+"""Reads tensors from a CTranslate2 model file, which is not trusted: every size is checked.
+
+CTranslate2 itself gives no access to the tensors of a model.
+"""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ eyes, one of 3 x 3 does not.
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's "same": more at the right and below where it strides.
+    """A convolution padded like TensorFlow's "same", for which the pretrained weights were made.
 
-    The pretrained weights were made so.
+    With a stride, it adds more rows below than above, and more columns right than left.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:

@@ -66,7 +66,7 @@ class WhisperBlock(nn.Module):
 
 
 class WhisperEncoder(AudioEncoder):
-    """Whisper's log-mel front end, and what surrounds the two networks that follow it.
+    """Whisper's encoder: its log-mel front end here, its two networks in the subclasses.
 
     The hidden states of a token are those of the convolutional stem with positions, the outputs of
     the first three blocks, and the layer-normed output of the fourth.
@@ -167,7 +167,7 @@ class WhisperEncoder(AudioEncoder):
         """Hidden states of one clip and of the silence that a recogniser needs after it.
 
         The clip's tokens attend to the clip alone, so they are the tokens of `forward`; those of
-        the silence attend to everything. One pass so serves emotion and transcript.
+        the silence attend to everything. So one pass serves both emotion and transcript.
 
         Args:
             mel: [1, 80, 2 * tokens] from `log_mel`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
@@ -85,7 +85,7 @@ class MediaPrediction:
     preset: str
     version: str
     utterances: tuple[UtterancePrediction, ...]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ Noise = Callable[[int, np.random.Generator], Samples]
 
 @dataclass(frozen=True)
 class Condition:
-    """A kind and strength of damage, none unless given; the name tells both, with the unit."""
+    """A kind and strength of damage, both told by the name; without `damage` there is none."""
 
     name: str
     damage: Damage = lambda sample, generator: sample

@@ -30,12 +30,12 @@ def white_noise(length: int, generator: np.random.Generator) -> Samples:
 def babble_noise(
     voices: Sequence[Samples], length: int, talkers: int, generator: np.random.Generator
 ) -> Samples:
-    """People who talk at once: clips drawn at random, each equally loud, from a random moment on.
+    """Mix clips of people who speak, all equally loud, each from a random moment on.
 
     Args:
         voices: float32 [n] clips to draw from, at least `talkers` that are not silent throughout.
         length: samples of the result; a clip that ends starts again.
-        talkers: clips that are mixed, each another one.
+        talkers: number of different clips that are mixed.
         generator: source of randomness.
 
     Returns:
@@ -101,7 +101,7 @@ def blur(picture: Picture, sigma: float) -> Picture:
 def darken(
     picture: Picture, stops: float, sensor_noise: float, generator: np.random.Generator
 ) -> Picture:
-    """An underexposed picture: less light on the sensor, whose own noise stays the same.
+    """Underexpose a picture: less light on the sensor, whose own noise stays the same.
 
     Pixel values are turned into light by `DISPLAY_GAMMA`, and back again.
 

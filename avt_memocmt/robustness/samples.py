@@ -1,4 +1,4 @@
-"""The samples that robustness is measured on: sounds, faces, and both combined with words.
+"""The samples that robustness is measured on: sounds, faces, and combinations with words.
 
 All come from the `test` parts of `data.corpora`, on which nothing was trained or selected.
 """
