@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.errors import AvtError
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import write_csv
 
 FAILED_FILE = "failed.csv"
 _COLUMNS = ("split", "dialogue_id", "utterance_id", "path", "reason")
@@ -61,10 +60,8 @@ def write_failures(store: Path, failures: Iterable[Failure]) -> None:
         AvtError: the folder cannot be written.
     """
     path = store / FAILED_FILE
-    rows = [(*failure.key, failure.path, failure.reason) for failure in failures]
+    rows = [{**f.key._asdict(), "path": f.path, "reason": f.reason} for f in failures]
     if not rows:
         path.unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *rows])
-    write_atomically(path, text.getvalue().encode())
+    write_csv(path, _COLUMNS, rows)
