@@ -10,8 +10,8 @@
 
 DATA holds meld/, ravdess/ and ferplus/. Nothing in these parts was trained on or selected with.
 A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a MELD line,
-all of the same label; its picture and its line are drawn with seed 0. The 180 voices make
-180 pairs; the 720 begin with the same, and tell calibration from chance.
+all of the same label; picture and line are drawn with seed 0. The 180 voices make 180 pairs. The
+720 pairs begin with these; so many are needed for a reliable calibration error.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def meld_rows(data: Path) -> Iterator[Row]:
 
 
 def ravdess_rows(data: Path) -> Iterator[Row]:
-    """Sound of the RAVDESS actors that were kept back."""
+    """Sound of the RAVDESS actors of the test part."""
     for clip in speech_clips(data):
         if clip.part == "test":
             yield str(clip.path.resolve()), "", EMOTIONS[clip.emotion], "", "", clip.speaker
@@ -68,7 +68,7 @@ def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[R
 
 
 def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
-    """`ROUNDS` times a synthetic pair of each RAVDESS clip that was kept back, written as MKV."""
+    """`ROUNDS` synthetic pairs for each RAVDESS clip of the test part, written as MKV."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     faces = ferplus_faces(data, "test")

@@ -90,9 +90,9 @@ def meld_dialogues(data: Path, part: Part) -> list[list[MeldRow]]:
 
 
 def speech_clips(data: Path) -> list[SpeechClip]:
-    """RAVDESS, TESS, EMOVO, nEMO and URDU clips that are at hand, with their parts.
+    """RAVDESS, TESS, EMOVO, nEMO and URDU clips, of the corpora that the folder holds.
 
-    Only RAVDESS has a `test` part (actors 16 to 18), so that figure is on unseen actors.
+    Only RAVDESS has a `test` part, the actors 16 to 18, who are in no other part.
     """
     clips = [_ravdess_clip(path) for path in sorted((data / "ravdess").glob("*.flac"))]
     for corpus in sorted(_VALIDATION_SPEAKERS):

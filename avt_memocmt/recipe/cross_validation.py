@@ -26,13 +26,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What one training left out, and its predictions of that.
+    """The clips that one training left out, and its predictions for them.
 
     Attributes:
         kind: whether some speakers of every corpus were left out, or a whole corpus.
         clips: those that were left out.
         logits: [clips, 7].
-        novelty: [clips], of each against what was trained on.
+        novelty: [clips], how far each is from the clips of that training.
     """
 
     kind: Literal["speakers", "corpus"]
@@ -88,8 +88,8 @@ def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> Le
 
     Args:
         job: its work folder receives the log and the resumable state, in `without_*`.
-        train: what it learns from.
-        validation: what chooses the epoch; clips that are left out do not.
+        train: clips to learn from.
+        validation: clips that choose the epoch, without those that are left out.
         fold: the clips that are left out.
     """
     set_seed(job.seed)

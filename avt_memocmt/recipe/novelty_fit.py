@@ -28,13 +28,13 @@ def fit_novelty(
     Args:
         layers: standardises the statistics.
         speech: the clips of the part that is trained on.
-        rows: those that are known.
+        rows: positions of the clips against which novelty is measured.
         settings: how many components.
     """
     clips = layers.standardised(speech.statistics[:, rows].flatten(0, 1)).numpy()
     corpora = [speech.clips[row].corpus for row in rows] * len(speech.variants)
     count = min(settings.components, *clips.shape)
-    # Both are exact; this one is the cheaper.
+    # Both are exact; take the faster.
     solver = "covariance_eigh" if len(clips) > clips.shape[1] else "full"
     components = PCA(count, svd_solver=solver).fit(clips)
     deviations = np.sqrt(components.explained_variance_[: settings.principal])

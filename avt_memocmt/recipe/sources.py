@@ -1,4 +1,4 @@
-"""What the recipe learns from: three corpora, encoded once and read from feature stores."""
+"""The training data of the recipe: three corpora, encoded once and read from feature stores."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Speech:
     """Sentences of sound, with their words where these are known.
 
     Attributes:
-        clips: what each is.
-        variants: a dialogue of one turn for each clip: as recorded, then in augmented variants.
+        clips: corpus, speaker, words and label of each.
+        variants: lists with a dialogue of one turn per clip: first as recorded, then augmented.
     """
 
     clips: list[SpeechClip]
@@ -75,9 +75,8 @@ class Sources:
 
     Attributes:
         speech: sentences of sound.
-        faces: a dialogue of one turn, a video of one frame, for each picture: as it is, then in
-            augmented variants. Votes are the targets; the label is the majority, where there is
-            one.
+        faces: lists with a dialogue of one turn, a video of one frame, per picture: first as it is,
+            then augmented. The votes are the targets; the label is the majority, if any.
         dialogues: MELD's, without the turns that have no words.
         lines: those turns again, each alone and encoded without context.
     """
@@ -109,7 +108,7 @@ def load_sources(job: Job, part: Part) -> Sources:
 
 
 def load_speech(job: Job, part: Part) -> Speech:
-    """The speech corpora as they are, and for training in augmented variants."""
+    """Load the clips of speech of one part; those to train on also in augmented variants."""
     clips = [clip for clip in speech_clips(job.data) if clip.part == part]
     rows = [
         FeatureRow(
@@ -148,7 +147,7 @@ def load_speech(job: Job, part: Part) -> Speech:
 
 
 def speaker_of(clip: SpeechClip) -> str:
-    """Who speaks, by a name that no other corpus uses."""
+    """The name of the speaker, which no other corpus uses."""
     return f"{clip.corpus}/{clip.speaker}"
 
 
@@ -194,7 +193,7 @@ def _store_text(
 
 
 def _load_faces(job: Job, part: Part) -> list[list[LabelledDialogue]]:
-    """FER+ as it is, and for training in augmented variants."""
+    """Load the FER+ pictures of one part; those to train on also in augmented variants."""
     faces, pictures = load_faces(job, part)
     encoder = make_visual_encoder(job.config.visual.encoder, job.work)
     assert isinstance(encoder, FaceCnnEncoder)

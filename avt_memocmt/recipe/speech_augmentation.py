@@ -1,6 +1,6 @@
-"""Changes of a recording that leave its emotion alone: silence, level, speed, timbre, room, noise.
+"""Augmentation of speech that keeps its emotion: silence, level, speed, timbre, room, noise.
 
-They teach the model to ignore recording conditions, which otherwise give away the corpus.
+The model learns to ignore recording conditions, by which it could otherwise tell the corpus.
 """
 
 from __future__ import annotations

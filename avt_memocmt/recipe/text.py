@@ -225,7 +225,7 @@ def forget_at_random(
 
 
 def _untuned(job: Job) -> TextClassifier:
-    """The classifier that every run starts from."""
+    """A new classifier; every run starts from the same weights."""
     settings = job.recipe.text
     set_seed(job.seed)
     encoder = trainable_text_encoder(job.config.text, settings)

@@ -1,6 +1,6 @@
-"""The network that teaches the text encoder: MPNet, ten times its size, tuned on the same lines.
+"""The teacher of the text encoder: MPNet, ten times its size, tuned on the same lines.
 
-Only its probabilities of the training lines are kept; nothing of it ships.
+Only its probabilities for the training lines are used; no weight of it is in the checkpoint.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def teacher_probabilities(
     """Probabilities of every training line, float32 [n, 7]: the mean of the tuned teachers.
 
     Args:
-        job: its work folder receives a folder for each, and what the lower layers say.
+        job: its work folder receives a folder for each, and the output of the lower layers.
         train: lines with their labels.
         validation: lines that choose each teacher's epoch, by weighted F1.
 
@@ -125,7 +125,7 @@ def _shuffled(
 def lower_layers(
     lines: Sequence[LabelledDialogue], encoder: TextEncoder, upper: int, folder: Path
 ) -> list[LabelledDialogue]:
-    """What the teacher's lower layers make of some lines, computed once and kept in `folder`.
+    """The output of the teacher's lower layers for some lines, computed once, kept in `folder`.
 
     Args:
         lines: of one part, a turn each, with words and labels.

@@ -38,7 +38,7 @@ SELECTION = "epoch with the best dev weighted F1"
 
 
 class DialogueTraining:
-    """One run: a network, its data, its loss.
+    """One training of a network: its data, its batches, its encoder.
 
     Args:
         config: everything that shapes the run; `config.features` says what the stores hold.
@@ -137,8 +137,8 @@ def fit_dialogues(
         folder, settings, steps, accelerator, encoder: as of `Trainer`.
         batches: epoch number -> the batches of that epoch.
         validation: dialogues that choose the epoch.
-        dims: width of a token of each modality that the network hears.
-        criterion: by this one of `metrics.scores`.
+        dims: width of a token of each modality that the network reads.
+        criterion: the one of `metrics.scores` by which they choose it.
         weights: float [7], of the classes in the loss; None = all alike.
 
     Returns:
@@ -239,7 +239,7 @@ def hide_modalities(
     Args:
         dialogue: with the tokens that the network hears.
         chance: of each modality of each turn.
-        generator: of the lots.
+        generator: source of randomness.
         reads_words: whether the network encodes the words itself, so that they are a modality.
     """
     turns = []

@@ -37,7 +37,7 @@ def class_weights(emotions: NDArray[np.int64], exponent: float) -> Tensor:
 
 
 def correct_prior(head: nn.Sequential, emotions: NDArray[np.int64], strength: float) -> None:
-    """Take the class frequencies out of a classifier's decisions, by its last layer's bias.
+    """Correct a classifier's last bias so that frequent classes are no longer preferred.
 
     Post-hoc logit adjustment (Menon et al. 2021, equation 9): logits - strength * log(frequency).
     A class that does not occur in the labels keeps its logit.

@@ -40,7 +40,7 @@ def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
 
 
 def make_accelerator() -> Accelerator:
-    """The processes and the device of this run, as `accelerate launch` set them up."""
+    """Return the processes and the device that `accelerate launch` set up."""
     # A modality that no turn of a batch has leaves its weights without a gradient.
     kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
     return Accelerator(kwargs_handlers=[kwargs])
@@ -217,7 +217,7 @@ class Trainer:
         return total / max(1, count)
 
     def _own(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """This process's share; what does not go round is left out, so that all step alike."""
+        """This process's batches. The last ones are left out where they are too few for all."""
         source, processes = iter(batches), self.accelerator.num_processes
         while len(hand := list(islice(source, processes))) == processes:
             yield hand[self.accelerator.process_index]
