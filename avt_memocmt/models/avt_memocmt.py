@@ -92,20 +92,10 @@ class AvtMemoCmt(DialogueNetwork):
             {m: StatisticsPooling(c.dim) for m in heard if m not in self.layer_statistics}
         )
         self.unimodal_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
-        self.cross_modal = CrossModalTransformer(
-            heard, c.dim, c.cross_modal_layers, c.heads, c.feed_forward, c.dropout
-        )
+        self.cross_modal = CrossModalTransformer(heard, c)
         self.pools = nn.ModuleDict({m: StatisticsPooling(c.dim) for m in heard})
         self.gate = nn.Linear(len(heard) * c.dim, len(heard))
-        self.temporal = TemporalTransformer(
-            c.dim,
-            c.temporal_layers,
-            c.heads,
-            c.feed_forward,
-            c.temporal_window,
-            c.causal,
-            c.dropout,
-        )
+        self.temporal = TemporalTransformer(c)
         self.head = classifier(c.dim, c.dropout)
         self.novelty = nn.ModuleDict(
             {m: Novelty(2 * self.widths[m]) for m in self.layer_statistics}

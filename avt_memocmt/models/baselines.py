@@ -41,12 +41,10 @@ class TextOnly(DialogueNetwork):
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn."""
-        text = batch.modalities["text"]
-        keep = text.mask[..., None]
-        values = torch.where(keep, text.values, torch.zeros_like(text.values))
-        mean = values.sum(dim=2) / keep.sum(dim=2).clamp(min=1)
-        present = text.mask.any(dim=2)[..., None]
-        return Prediction(self.head(torch.where(present, mean, self.absent)))
+        text = batch.modalities["text"].flatten_turns()
+        tokens, mask = with_state_token(text.values, text.mask, self.absent.expand(2, -1))
+        mean = pool_tokens(tokens, only_if_absent(mask), "mean")
+        return Prediction(self.head(mean).view(*batch.turn_mask.shape, -1))
 
 
 class RawTokens(nn.Module):
@@ -123,11 +121,9 @@ class AudioTextMemoCmt(DialogueNetwork):
         return Prediction(logits.view(*batch.turn_mask.shape, -1))
 
     def _tokens(self, batch: DialogueBatch, modality: str) -> tuple[Tensor, Tensor]:
-        """Tokens and their mask; the first token counts only where the modality is absent."""
         part = batch.modalities[modality].flatten_turns()
         tokens, mask = self.inputs[modality](part.values, part.spans, part.mask)
-        absent = ~part.mask.any(dim=1, keepdim=True)
-        return tokens, torch.cat([absent, mask[:, 1:]], dim=1)
+        return tokens, only_if_absent(mask)
 
 
 class LateFusion(DialogueNetwork):
@@ -167,6 +163,12 @@ class LateFusion(DialogueNetwork):
         shape = (*batch.turn_mask.shape, -1)
         unimodal_logits = {m: x.view(shape) for m, x in own.items()}
         return Prediction(logits.view(shape), weights.view(shape), unimodal_logits)
+
+
+def only_if_absent(mask: Tensor) -> Tensor:
+    """Mask the state token, which comes first, where there are others: bool [batch, tokens]."""
+    others = mask[:, 1:]
+    return torch.cat([~others.any(dim=1, keepdim=True), others], dim=1)
 
 
 def pool_tokens(tokens: Tensor, mask: Tensor, how: Literal["cls", "mean", "max", "min"]) -> Tensor:

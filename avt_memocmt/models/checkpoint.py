@@ -108,8 +108,7 @@ def load_model(folder: Path) -> tuple[DialogueNetwork, Config]:
         raise AvtError(f"{problem}; give a checkpoint written by this version.") from error
     model = build_model(config)
     try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-        model.load_state_dict(tensors, assign=True)
+        model.load_state_dict(load_file(path))
     except (OSError, SafetensorError) as error:
         raise AvtError(f"{path} is missing or damaged; give a complete checkpoint.") from error
     except RuntimeError as error:
@@ -180,12 +179,6 @@ def save_tensors(
     """Write safetensors, whole or not at all; floating-point tensors become `dtype` if given."""
     kept = {n: x.to(dtype) if dtype and x.is_floating_point() else x for n, x in tensors.items()}
     write_atomically(path, save({n: x.detach().cpu().contiguous() for n, x in kept.items()}))
-
-
-def load_into(model: nn.Module, path: Path) -> None:
-    """Load safetensors of any float type into a model of the same structure."""
-    tensors = load_file(path).items()
-    model.load_state_dict({n: x.float() if x.is_floating_point() else x for n, x in tensors})
 
 
 def _shape(encoder: EncoderConfig) -> TokenShape:

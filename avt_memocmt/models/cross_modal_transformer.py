@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from avt_memocmt.config import MODALITIES
+from avt_memocmt.config import MODALITIES, ModelConfig
 from avt_memocmt.models.attention import Attention
 
 DIRECTIONS: tuple[tuple[str, str], ...] = tuple(
@@ -20,43 +20,37 @@ DIRECTIONS: tuple[tuple[str, str], ...] = tuple(
 class FeedForward(nn.Sequential):
     """Linear, GELU, dropout, linear: the position-wise block of a transformer."""
 
-    def __init__(self, dim: int, inner: int, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__(
-            nn.Linear(dim, inner), nn.GELU(), nn.Dropout(dropout), nn.Linear(inner, dim)
+            nn.Linear(config.dim, config.feed_forward),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feed_forward, config.dim),
         )
 
 
 class CrossModalLayer(nn.Module):
     """Directed attentions, then a feed-forward block per modality; pre-norm residuals."""
 
-    def __init__(
-        self,
-        modalities: tuple[str, ...],
-        dim: int,
-        heads: int,
-        feed_forward: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, modalities: tuple[str, ...], config: ModelConfig) -> None:
         super().__init__()
         self.directions = [pair for pair in DIRECTIONS if set(pair) <= set(modalities)]
-        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
+        self.norms = nn.ModuleDict({m: nn.LayerNorm(config.dim) for m in modalities})
         self.attentions = nn.ModuleDict(
-            {f"{t}_from_{s}": Attention(dim, heads) for t, s in self.directions}
+            {f"{t}_from_{s}": Attention(config.dim, config.heads) for t, s in self.directions}
         )
-        self.forward_norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
-        self.feed_forwards = nn.ModuleDict(
-            {m: FeedForward(dim, feed_forward, dropout) for m in modalities}
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.forward_norms = nn.ModuleDict({m: nn.LayerNorm(config.dim) for m in modalities})
+        self.feed_forwards = nn.ModuleDict({m: FeedForward(config) for m in modalities})
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
         """One layer; arguments as in `CrossModalTransformer.forward`."""
-        asked = {m: norm(tokens[m]) for m, norm in self.norms.items()}
+        normed = {m: norm(tokens[m]) for m, norm in self.norms.items()}
         out = dict(tokens)
         for target, source in self.directions:
             attention = self.attentions[f"{target}_from_{source}"]
-            heard = attention(asked[target], asked[source], masks[source][:, None, None, :])
-            out[target] = out[target] + self.dropout(heard)
+            attended = attention(normed[target], normed[source], masks[source][:, None, None, :])
+            out[target] = out[target] + self.dropout(attended)
         for m in out:
             out[m] = out[m] + self.dropout(self.feed_forwards[m](self.forward_norms[m](out[m])))
         return out
@@ -67,27 +61,15 @@ class CrossModalTransformer(nn.Module):
 
     Args:
         modalities: those it joins, of `MODALITIES`; a single one attends to nothing.
-        dim: token width.
-        layers: number of layers.
-        heads: attention heads.
-        feed_forward: inner width of the feed-forward blocks.
-        dropout: probability while training.
+        config: width, number of layers and heads, inner width of the feed-forward blocks, dropout.
     """
 
-    def __init__(
-        self,
-        modalities: tuple[str, ...],
-        dim: int,
-        layers: int,
-        heads: int,
-        feed_forward: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, modalities: tuple[str, ...], config: ModelConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            CrossModalLayer(modalities, dim, heads, feed_forward, dropout) for _ in range(layers)
+            CrossModalLayer(modalities, config) for _ in range(config.cross_modal_layers)
         )
-        self.norms = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
+        self.norms = nn.ModuleDict({m: nn.LayerNorm(config.dim) for m in modalities})
 
     def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
         """Let each modality's tokens attend to the other modalities' tokens.

@@ -31,7 +31,31 @@ class StatisticsPooling(nn.Module):
         return pooled
 
 
-class LayerStatistics(nn.Module):
+class TrainingStatistics(nn.Module):
+    """A module that standardises its inputs by their mean and deviation on the training data.
+
+    Args:
+        width: numbers in one input.
+
+    Attributes:
+        mean, deviation: float [width], saved with the weights.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set mean and deviation (above 0), float [width]."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+
+class LayerStatistics(TrainingStatistics):
     """Mean and deviation over time of every hidden layer of an encoder, then one hidden layer.
 
     Statistics pooling (Snyder et al. 2018, section 2.1) of the layers before they are projected. On
@@ -41,28 +65,14 @@ class LayerStatistics(nn.Module):
         width: numbers in one token.
         dim: the model's width.
         dropout: before and after the projection to that width, while training.
-
-    Attributes:
-        mean, deviation: float [2 * width], of the statistics of the training clips; saved with the
-            weights.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, width: int, dim: int, dropout: tuple[float, float]) -> None:
-        super().__init__()
+        super().__init__(2 * width)
         before, after = dropout
-        self.register_buffer("mean", torch.zeros(2 * width))
-        self.register_buffer("deviation", torch.ones(2 * width))
         self.project = nn.Sequential(
             nn.Dropout(before), nn.Linear(2 * width, dim), nn.GELU(), nn.Dropout(after)
         )
-
-    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set mean and deviation (above 0) of `statistics`, float [2 * width]."""
-        self.mean.copy_(mean)
-        self.deviation.copy_(deviation)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens [batch, tokens, width] and bool [batch, tokens] -> [batch, dim]."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avt_memocmt.config import TokenShape
+from avt_memocmt.models.heads import TrainingStatistics
 
 POSITIONS_PER_SECOND = 50.0
 """Time unit of the sinusoids: one step is 20 ms, the spacing of HuBERT's and Whisper's tokens."""
@@ -64,7 +65,7 @@ class TokenProjection(nn.Module):
         return torch.cat([norm(x) for norm, x in zip(self.norms, parts, strict=True)], dim=2)
 
 
-class NamedTokenProjection(nn.Module):
+class NamedTokenProjection(TrainingStatistics):
     """Turn the named measurements of one modality into tokens of the model's width.
 
     A token is its standardised value times the embedding of its name, plus a bias of its name (the
@@ -77,16 +78,10 @@ class NamedTokenProjection(nn.Module):
         names: of the measurements, in the order of the tokens.
         dim: the model's width.
         dropout: of the tokens while training.
-
-    Attributes:
-        mean, deviation: float [names], by which values are standardised; saved with the weights.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, modality: str, names: tuple[str, ...], dim: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(len(names))
         self.modality_name = modality
         self.names = names
         self.scale = nn.Parameter(torch.randn(len(names), dim) * dim**-0.5)
@@ -94,13 +89,6 @@ class NamedTokenProjection(nn.Module):
         self.modality = nn.Parameter(torch.randn(dim) * 0.02)
         self.state = nn.Parameter(torch.randn(2, dim) * 0.02)
         self.dropout = nn.Dropout(dropout)
-        self.register_buffer("mean", torch.zeros(len(names)))
-        self.register_buffer("deviation", torch.ones(len(names)))
-
-    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set mean and standard deviation (above 0) of each measurement, float [names]."""
-        self.mean.copy_(mean)
-        self.deviation.copy_(deviation)
 
     def forward(self, values: Tensor, spans: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Embed a batch of measurements.

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from avt_memocmt.config import TrainingConfig
-from avt_memocmt.models.checkpoint import load_into, save_tensors
+from avt_memocmt.models.checkpoint import save_tensors
 
 BEST_FILE = "best.safetensors"
 
@@ -181,7 +181,7 @@ class Trainer:
                 self._write(entry, judged if better else None, writer)
                 self._save()
         self.accelerator.wait_for_everyone()
-        load_into(self.model, self.folder / BEST_FILE)
+        self.model.load_state_dict(load_file(self.folder / BEST_FILE))
         self.model.eval()
         best: dict[str, float] = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
         return best

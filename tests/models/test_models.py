@@ -158,7 +158,8 @@ def test_token_order_matters_and_is_told_by_their_times_alone(model: AvtMemoCmt)
 def turn_gradients(causal: bool) -> Tensor:
     """[turns, turns]: how much the input of turn k (column) moves the output of turn q (row)."""
     torch.manual_seed(1)
-    net = TemporalTransformer(16, 2, 2, 32, window=3, causal=causal, dropout=0.0).eval()
+    config = ModelConfig(dim=16, heads=2, feed_forward=32, temporal_window=3, causal=causal)
+    net = TemporalTransformer(config).eval()
     turns = torch.randn(1, 7, 16, requires_grad=True)
     everyone = torch.ones(1, 7, dtype=torch.bool)
     out = net(turns, everyone, torch.zeros(1, 7, dtype=torch.long))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_encoders import save_tiny_mpnet
 from torch.nn import functional as F
 
@@ -22,7 +23,6 @@ from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
-from avt_memocmt.models.checkpoint import load_into
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe import text_teacher
 from avt_memocmt.recipe.settings import Job, TeacherConfig, load_recipe
@@ -109,7 +109,7 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
     lines = lower_layers(LINES, encoder, TEACHER.tuned_layers, tmp_path / "few")
     model, alone = UpperLayers(encoder, TEACHER.tuned_layers), []
     for run in range(TEACHER.runs):
-        load_into(model, work / f"text_teacher_{run}" / "best.safetensors")
+        model.load_state_dict(load_file(work / f"text_teacher_{run}" / "best.safetensors"))
         logits = predict_dialogues(model.eval(), lines, model.dims).logits
         alone.append(logits.softmax(dim=1).numpy())
     np.testing.assert_allclose(np.mean(alone, axis=0), found[:4], atol=0.02)
