@@ -60,11 +60,11 @@ def in_bfloat16(engine: TorchEngine) -> Bfloat16Engine:
     """
     if not has_units():
         raise AvtError("this processor has no units for bfloat16; use --engine torch instead.")
-    audio, visual, text = engine.encoders.audio, engine.encoders.visual, engine.encoders.text
-    for network in (engine.model, audio, visual, text):
-        for module in () if network is None else network.modules():
+    for network in (engine.model, *engine.encoders.networks):
+        for module in network.modules():
             if isinstance(module, nn.Linear):
                 module.to(torch.bfloat16)
+    audio, visual, text = engine.encoders.audio, engine.encoders.visual, engine.encoders.text
     if isinstance(audio, WhisperEncoder):
         audio = _Whisper(audio)
     elif audio is not None:

@@ -26,10 +26,8 @@ class DeviceEngine(Engine):
     device: torch.device
 
     def __post_init__(self) -> None:
-        encoders = self.encoders
-        for network in (self.model, encoders.audio, encoders.visual, encoders.text):
-            if network is not None:
-                network.to(self.device)
+        for network in (self.model, *self.encoders.networks):
+            network.to(self.device)
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
         """See `Engine.fuse`."""

@@ -118,9 +118,8 @@ def _tools(settings: str, checkpoint: Path | None) -> tuple[Encoders, FaceDetect
     config = Config.model_validate_json(settings)
     encoders = load_encoders(config, checkpoint, config.model.modalities)
     if torch.cuda.is_available():
-        for encoder in (encoders.audio, encoders.visual, encoders.text):
-            if encoder is not None:
-                encoder.to("cuda")
+        for encoder in encoders.networks:
+            encoder.to("cuda")
     wanted = "visual" in config.model.modalities
     return encoders, make_detector(config.visual.detector) if wanted else None
 

@@ -1,4 +1,4 @@
-"""The encoders of a checkpoint, and an utterance's tokens: the same for training and prediction."""
+"""The encoders of a checkpoint, and how they turn an utterance into tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from avt_memocmt.config import MODALITIES, AudioConfig, Config
 from avt_memocmt.features.audio_encoder import AudioEncoder, join_tokens
@@ -33,7 +34,7 @@ class Encoders:
     """Encoders in evaluation mode; None where a modality is not wanted.
 
     Attributes:
-        aligner: times the words by the sound, with `text.align_words`.
+        aligner: finds the time of each word in the sound; None without `text.align_words`.
     """
 
     audio: AudioEncoder | None
@@ -47,12 +48,17 @@ class Encoders:
         by_modality = {"audio": self.audio, "visual": self.visual, "text": self.text}
         return {m: e.layers * e.dim for m, e in by_modality.items() if e is not None}
 
-    def remembering(self, faces: int, lines: int) -> Encoders:
-        """The same encoders, which encode a recent face or line only once, for live streams.
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The encoders that are not None."""
+        return [e for e in (self.audio, self.visual, self.text) if isinstance(e, nn.Module)]
+
+    def cached(self, faces: int, lines: int) -> Encoders:
+        """Return the same encoders with caches, for live streams.
 
         Args:
-            faces: how many are remembered.
-            lines: likewise of text; 0 = none.
+            faces: number of recent faces whose tokens are kept.
+            lines: number of recent lines of text whose tokens are kept; 0 = no cache of text.
         """
         visual, text = self.visual, self.text
         if visual is not None:
@@ -69,19 +75,18 @@ def load_encoders(
 
     Args:
         config: names the encoders.
-        checkpoint: folder with the weights of those that this project trained; None if there are
-            none.
-        modalities: the others' encoders are left out.
+        checkpoint: folder with the weights of encoders that this project trained; None without any.
+        modalities: those whose encoders are loaded.
 
     Raises:
         AvtError: weights are missing or not the pinned ones.
     """
-    heard, seen, read = (name in modalities for name in ("audio", "visual", "text"))
+    audio, visual, text = (name in modalities for name in MODALITIES)
     return Encoders(
-        make_audio_encoder(config.audio.encoder) if heard else None,
-        make_visual_encoder(config.visual.encoder, checkpoint) if seen else None,
-        make_text_encoder(config.text, checkpoint) if read else None,
-        make_aligner() if read and config.text.align_words else None,
+        make_audio_encoder(config.audio.encoder) if audio else None,
+        make_visual_encoder(config.visual.encoder, checkpoint) if visual else None,
+        make_text_encoder(config.text, checkpoint) if text else None,
+        make_aligner() if text and config.text.align_words else None,
     )
 
 
@@ -92,32 +97,36 @@ def encode_utterance(
     context: Sequence[ContextTurn] = (),
     known_audio: Tokens | None = None,
 ) -> tuple[dict[str, Tokens], tuple[str, ...]]:
-    """Tokens of the modalities that an utterance has, and the warnings of utterance and encoding.
-
-    Token times count from the start of the utterance.
+    """Encode the modalities that an utterance has.
 
     Args:
+        encoders: of the modalities that are wanted.
+        config: says how sound is cut before it is encoded, and how far apart pictures are.
+        utterance: the raw material.
         context: earlier turns of the dialogue, oldest first.
-        known_audio: tokens of its whole sound, where they were computed already.
+        known_audio: tokens of the utterance's whole sound, if they were already computed.
+
+    Returns:
+        Tokens by modality, their times from the start of the utterance; and the warnings of the
+        utterance and of its encoding, each once.
     """
     tokens: dict[str, Tokens] = {}
     warnings = utterance.warnings
     if encoders.audio is not None and utterance.samples is not None:
-        stretches, noticed = kept_stretches(utterance.samples, config.audio)
+        stretches, found_warnings = kept_stretches(utterance.samples, config.audio)
         is_whole = len(stretches) == 1 and len(stretches[0][1]) == len(utterance.samples)
         known = known_audio if is_whole else None
         tokens["audio"] = known or _audio_tokens(encoders.audio, stretches)
-        warnings += noticed
+        warnings += found_warnings
     if encoders.visual is not None and utterance.faces:
         period = 1 / config.visual.frames_per_second
-        (found,) = encoders.visual.encode([utterance.faces], [utterance.start], period)
-        tokens["visual"] = found
+        (tokens["visual"],) = encoders.visual.encode([utterance.faces], [utterance.start], period)
     if encoders.text is not None and utterance.text:
-        spans, noticed = word_spans(encoders.aligner, utterance)
+        spans, found_warnings = word_spans(encoders.aligner, utterance)
         seconds = utterance.end - utterance.start
         item = TextInput(utterance.text, tuple(context), seconds, spans)
-        tokens["text"] = encoders.text.encode([item])[0]
-        warnings += noticed
+        (tokens["text"],) = encoders.text.encode([item])
+        warnings += found_warnings
     present = {name: found for name, found in tokens.items() if len(found)}
     return present, tuple(dict.fromkeys(warnings))
 
@@ -125,10 +134,14 @@ def encode_utterance(
 def kept_stretches(
     samples: NDArray[np.float32], config: AudioConfig
 ) -> tuple[list[Stretch], tuple[str, ...]]:
-    """What is encoded of a sound: all, or without silent ends, or what is spoken; and warnings.
+    """Choose what is encoded of a sound: all, all but its silent ends, or only its speech.
 
     Args:
         samples: float32 [n], mono, 16 kHz.
+        config: makes the choice, by `trim_silence` and `voice_activity`.
+
+    Returns:
+        The stretches in order, and warnings.
     """
     start = 0.0
     if config.trim_silence:
@@ -141,7 +154,7 @@ def kept_stretches(
 
 
 def _audio_tokens(encoder: AudioEncoder, stretches: Sequence[Stretch]) -> Tokens:
-    """Tokens of each stretch at its own time."""
+    """Encode each stretch and shift its tokens to where it lies in the utterance."""
     parts = []
     for start, samples in stretches:
         tokens = encoder.encode([samples])[0]

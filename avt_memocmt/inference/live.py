@@ -55,7 +55,7 @@ class LiveRecognizer:
     ) -> None:
         self._stream = recognizer.new_stream(has_audio, has_video, captions)
         # The final decision then finds its faces and caption encoded by the provisional ones.
-        encoders = recognizer.engine.encoders.remembering(
+        encoders = recognizer.engine.encoders.cached(
             faces=2 * recognizer.config.visual.max_frames, lines=_KNOWN_LINES if captions else 0
         )
         engine = replace(recognizer.engine, encoders=encoders)
