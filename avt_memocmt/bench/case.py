@@ -1,4 +1,4 @@
-"""What one case of the benchmark found, and what was wanted."""
+"""The result of one case of the benchmark, and the figure it must reach."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from avt_memocmt.bench.stages import Timing
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that a case is held against.
+    """The figures that a case must and should reach.
 
     Attributes:
-        target: what must be reached.
-        aim: what we hope for.
-        at_least: whether larger is better.
+        target: the figure that must be reached.
+        aim: the figure that we hope for.
+        at_least: True where larger is better.
     """
 
     target: float
@@ -29,7 +29,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Setting:
-    """What computed a case."""
+    """Engine, number type, device and threads that computed a case."""
 
     threads: int
     dtype: str = "float32"

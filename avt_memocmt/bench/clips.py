@@ -1,4 +1,4 @@
-"""What the benchmark reads: the user's clips, a film of its own, and long files made of clips."""
+"""Films that the benchmark reads: the user's clips, one it writes itself, and long ones."""
 
 from __future__ import annotations
 

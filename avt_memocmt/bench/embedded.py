@@ -1,4 +1,4 @@
-"""The embedded preset on clips: whole clips, the streaming decision, and many clips at once."""
+"""Cases of the embedded preset: whole clips, the decision in a stream, many clips at once."""
 
 from __future__ import annotations
 
@@ -113,13 +113,13 @@ def _speech_cue(recognizer: EmotionRecognizer, clip: Clip) -> Cue:
 class _Decision(NamedTuple):
     """The step of a stream that gave the final decision.
 
-    The delays, in seconds, are those of a stream played in real time, computed instead of waited
-    for: each step begins when its input is due, or when the step before it ends.
+    The stream is not played in real time; the delays are computed as if it were: each step begins
+    when its input is due, or when the step before it ends.
 
     Attributes:
-        stages: of the step.
-        wait: delay behind the arrival of what the decision needed.
-        delay: delay behind the end of speech.
+        stages: seconds of the step by stage.
+        wait: seconds from the arrival of the last input that the decision needed.
+        delay: seconds from the end of speech.
     """
 
     stages: Stages
@@ -168,9 +168,7 @@ def batch_case(loaded: Loaded, clips: Sequence[Clip]) -> Case:
 def _predict_one(task: tuple[str, EngineName, Path]) -> None:
     """Predict a clip in a worker, which loads its recogniser with its first clip."""
     source, engine, path = task
-    _recognizer(source, engine).predict(path, transcribe=False)
+    _load(source, engine).predict(path, transcribe=False)
 
 
-@cache
-def _recognizer(source: str, engine: EngineName) -> EmotionRecognizer:
-    return EmotionRecognizer.from_pretrained(source, engine)
+_load = cache(EmotionRecognizer.from_pretrained)

@@ -35,7 +35,7 @@ except (OSError, IndexError):
 
 
 def start_up_case(loaded: Loaded, clip: Clip) -> Case:
-    """Measure from the command to its first answer, the files in the disk's cache."""
+    """Measure the time from the command to its answer, with the files in the disk's cache."""
     command = ["-m", "avt_memocmt", "predict", str(clip.path), "--no-transcribe", "--json"]
     command += ["--engine", loaded.setting.engine, "--checkpoint", loaded.source]
     first, *seconds = [_run(command, clip.path)[0] for _ in range(1 + STARTS)]

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from avt_memocmt.bench.stages import StageTimer
-from avt_memocmt.data.dialogue_batch import speaker_changes
+from avt_memocmt.data.dialogue_batch import SPEAKER_UNKNOWN
 from avt_memocmt.features.audio_encoder import join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import MINILM
@@ -72,7 +72,7 @@ class NaivePipeline:
 
     @torch.no_grad()
     def predict(self, path: Path, words: str = "") -> UtterancePrediction:
-        """Judge a clip as one utterance."""
+        """Predict the emotion of a clip, taken as one utterance."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             with self._timer.stage("decode"):
@@ -91,9 +91,8 @@ class NaivePipeline:
         end = len(samples) / SAMPLE_RATE
         utterance = Utterance(0.0, end, samples, tuple(faces), words)
         none = torch.zeros(0, self._recognizer.config.model.dim)
-        change = speaker_changes([None, None])[1]
-        past = torch.zeros(0, dtype=torch.long)
-        turn = PreparedTurn(utterance, "given", (), tokens, change, none, past, ())
+        changes = torch.zeros(0, dtype=torch.long)
+        turn = PreparedTurn(utterance, "given", (), tokens, SPEAKER_UNKNOWN, none, changes, ())
         return self._recognizer.new_dialogue().decide(turn)
 
     def _faces(self, folder: Path, rate: float) -> list[FaceObservation]:

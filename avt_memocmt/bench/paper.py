@@ -1,17 +1,18 @@
 """The paper's encoders and fusion with random weights: fp32 eager against faster engines.
 
-The networks have their real sizes (HuBERT-base, ResNet-50, BERT-base, the fusion of config.yaml),
-which is all that speed depends on; what they say means nothing.
+The networks have their real sizes (HuBERT-base, ResNet-50, BERT-base, the fusion of config.yaml).
+Speed depends on the sizes alone; the probabilities mean nothing.
 """
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from timeit import timeit
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ SECONDS, PICTURES, SIDE, WORDS = 3, 8, 224, 16
 INPUTS = ("sound", "pictures", "words")
 WHAT = f"paper encoders and fusion, {SECONDS} s, {PICTURES} pictures, {WORDS} words, random weights"
 
-Engine = Callable[[], NDArray[np.float32]]
+Candidate = Callable[[], NDArray[np.float32]]
 """Computes the probabilities [1, 7] of the one input."""
 
 
@@ -92,15 +93,15 @@ def paper_case(runs: int) -> Case:
     eager, fast = PaperNetwork("eager"), PaperNetwork("sdpa")
     pictures: Any = fast.visual
     pictures.to(memory_format=torch.channels_last)
-    engines: dict[str, Engine] = {
+    candidates: dict[str, Candidate] = {
         "torch eager": lambda: eager(*inputs).numpy(),
         "torch fused": lambda: fast(*inputs).numpy(),
     }
     with tempfile.TemporaryDirectory() as folder:
-        engines |= _exported_engines(fast, inputs, Path(folder))
-        seconds = _in_turns(engines, runs)
-        best = min(seconds, key=lambda name: seconds[name])
-        difference = abs(engines[best]() - engines["torch eager"]()).max()
+        candidates |= _exported(fast, inputs, Path(folder))
+        seconds = _in_turns(candidates, runs)
+        best = min(seconds, key=seconds.__getitem__)
+        difference = abs(candidates[best]() - candidates["torch eager"]()).max()
     slow, quick = seconds["torch eager"], seconds[best]
     return Case(
         "paper",
@@ -121,14 +122,14 @@ def gpu_case(runs: int) -> Case:
     what = f"{WHAT}: on a GPU"
     if not torch.cuda.is_available():
         return not_measured("paper on GPU", what, "ms", GPU, "PyTorch finds no GPU here")
-    engine = _cuda_graph(PaperNetwork("sdpa").cuda(), paper_inputs())
-    seconds = _in_turns({"gpu": engine}, runs)["gpu"]
+    replay = _cuda_graph(PaperNetwork("sdpa").cuda(), paper_inputs())
+    seconds = _in_turns({"gpu": replay}, runs)["gpu"]
     setting = Setting(torch.get_num_threads(), "bfloat16", "torch", torch.cuda.get_device_name())
     return Case("paper on GPU", what, 1000 * seconds, "ms", GPU, setting)
 
 
-def _cuda_graph(network: PaperNetwork, inputs: tuple[Tensor, ...]) -> Engine:
-    """One utterance, from the processor to the GPU and back, its kernels started by one call."""
+def _cuda_graph(network: PaperNetwork, inputs: tuple[Tensor, ...]) -> Candidate:
+    """Capture the network in a CUDA graph; a call copies the inputs to the GPU and replays it."""
     places = [tensor.cuda() for tensor in inputs]
 
     def forward() -> Tensor:
@@ -156,23 +157,18 @@ def _cuda_graph(network: PaperNetwork, inputs: tuple[Tensor, ...]) -> Engine:
     return run
 
 
-def _in_turns(engines: dict[str, Engine], runs: int) -> dict[str, float]:
-    """Return the median seconds of each engine after a warm-up, one run of each in turn."""
-    times: dict[str, list[float]] = {name: [] for name in engines}
-    for engine in engines.values():
-        engine()
-    for _ in range(runs):
-        for name, engine in engines.items():
-            began = time.perf_counter()
-            engine()
-            times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
+def _in_turns(candidates: dict[str, Candidate], runs: int) -> dict[str, float]:
+    """Return the median seconds of each candidate after a warm-up, one run of each in turn."""
+    for candidate in candidates.values():
+        candidate()
+    times = [{name: timeit(run, number=1) for name, run in candidates.items()} for _ in range(runs)]
+    return {name: statistics.median(turn[name] for turn in times) for name in candidates}
 
 
-def _exported_engines(
+def _exported(
     network: PaperNetwork, inputs: tuple[Tensor, ...], folder: Path
-) -> dict[str, Engine]:
-    """Run the exported graph and its 8-bit form in ONNX Runtime and OpenVINO, where installed.
+) -> dict[str, Candidate]:
+    """Open the exported graph and its 8-bit form in ONNX Runtime and OpenVINO, where installed.
 
     OpenVINO runs the graph that is not in 8 bits at the precision that it prefers on the processor.
     """
@@ -186,11 +182,11 @@ def _exported_engines(
     graphs: dict[str, Graph] = {"onnx fp32": OnnxGraph(exact), "onnx int8": OnnxGraph(small)}
     if find_spec("openvino") is not None:
         graphs |= {"openvino": OpenVinoGraph(exact), "openvino int8": OpenVinoGraph(small)}
+    return {name: partial(_run, graph, feed) for name, graph in graphs.items()}
 
-    def engine(graph: Graph) -> Engine:
-        return lambda: graph(feed)[0].numpy()
 
-    return {name: engine(graph) for name, graph in graphs.items()}
+def _run(graph: Graph, feed: dict[str, Tensor]) -> NDArray[np.float32]:
+    return graph(feed)[0].numpy()
 
 
 def _quantize(source: Path, target: Path, feed: dict[str, NDArray[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Where the time goes: stages that may lie inside each other, each second counted once."""
+"""Measures how long each stage of a prediction takes; nested stages are counted once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STAGES = (
     *("demux", "decode", "wait for decoder", "voice activity", "face detection", "face encoder"),
     *("audio encoder", "recogniser", "text encoder", "fusion", "temporal", "output", "other"),
 )
-"""In the order of a prediction; "other" is what no stage accounts for."""
+"""In the order of a prediction; "other" is the time outside all stages."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Stages:
     """Seconds of one call by stage.
 
     Attributes:
-        own: of the thread that made the call; they add up to the time of the call.
-        beside: of other threads meanwhile.
+        own: in the thread that made the call; they add up to the time of the call.
+        beside: in other threads during the call.
     """
 
     own: dict[str, float]
@@ -38,9 +38,10 @@ class Stages:
 
 
 class StageTimer:
-    """Adds up the seconds of stages: of the thread that made the timer, and of all others.
+    """Adds up the seconds of stages, apart for the thread that made the timer and for all others.
 
-    A stage inside another interrupts it, so the stages of a call add up to its time.
+    While an inner stage runs the outer one does not count, so the stages of a call add up to its
+    time.
 
     Args:
         clock: returns seconds that only rise.
@@ -92,12 +93,13 @@ class StageTimer:
 
     def measure(self, call: Callable[[], Any]) -> tuple[Any, Stages]:
         """Return the result of a call, and its seconds by stage."""
-        self._start_anew()
+        self._reset()
         with self.stage("other"):
             result = call()
-        return result, self._start_anew()
+        return result, self._reset()
 
-    def _start_anew(self) -> Stages:
+    def _reset(self) -> Stages:
+        """Return what was counted, and count from zero."""
         with self._lock:
             found, self._found = self._found, Stages({}, {})
         return found
@@ -108,10 +110,10 @@ class Timing:
     """Repeated calls, in seconds.
 
     Attributes:
-        cold: the first call, which loads and warms up what the later ones find ready.
-        warm: each call after it.
-        stages: means over the warm calls; they add up to the mean of `warm`.
-        beside: means of what other threads did meanwhile.
+        cold: the first call, which also loads and warms up.
+        warm: each later call.
+        stages: means by stage over the warm calls; they add up to the mean of `warm`.
+        beside: means by stage in other threads during the warm calls.
     """
 
     cold: float

@@ -1,4 +1,4 @@
-"""Times the parts of a recogniser from outside: nothing of this is in the code that predicts."""
+"""Times the parts of a recogniser from outside, so that the code that predicts holds no timers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`avt-memocmt doctor`: what is installed and which weights resolve."""
+"""`avt-memocmt doctor`: which packages and weights are found, and what the machine offers."""
 
 from __future__ import annotations
 
