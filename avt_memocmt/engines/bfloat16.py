@@ -1,7 +1,7 @@
 """PyTorch's networks in bfloat16, on processors that have instructions for it.
 
-Linear layers keep their weights in bfloat16: converting them at each call costs as much as is
-gained. The spectrogram and Whisper's convolutions, which are quick, stay in float32.
+Linear layers keep their weights in bfloat16: to convert them at each call would cost as much as
+bfloat16 saves. The spectrogram and Whisper's convolutions are quick and stay in float32.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from avt_memocmt.inference.engine import Engine, TorchEngine
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 
 UNITS = ("avx512_bf16", "amx_bf16", "bf16")
-"""PyTorch's names of such instructions: of AVX-512, of AMX, of ARM."""
+"""PyTorch's names of the instructions for bfloat16 of AVX-512, AMX and ARM."""
 
 
 def has_units() -> bool:
@@ -53,7 +53,7 @@ class Bfloat16Engine(Engine):
 
 
 def in_bfloat16(engine: TorchEngine) -> Bfloat16Engine:
-    """Convert an engine's networks, which cannot be used in single precision afterwards.
+    """Convert an engine's networks in place; the given engine cannot be used afterwards.
 
     Raises:
         AvtError: the processor has no instructions for bfloat16, and would be slower for it.

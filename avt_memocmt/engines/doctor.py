@@ -1,4 +1,4 @@
-"""What is installed, what this machine can run, and which weights are found."""
+"""Reports what is installed, what this machine can run, and which weights are found."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Exported networks as an engine, for ONNX Runtime and OpenVINO.
+"""The engine of exported networks, for ONNX Runtime and OpenVINO.
 
-What surrounds the networks (resizing, log-mel, tokenizing, padding, the dialogue's past) is the
+Only the networks are graphs; resizing, log-mel, tokenizing, padding and the dialogue's past are the
 same code for all engines.
 """
 
@@ -40,11 +40,11 @@ GRAPHS = ("audio_stem", "audio_blocks", "face", "text", "fusion", "dialogue")
 
 @dataclass
 class OnnxEngine(Engine):
-    """All networks are graphs; `encoders` are made of graphs too, see `load_onnx`.
+    """ONNX Runtime or OpenVINO; the encoders are graphs too, see `load_onnx`.
 
     Attributes:
-        fusion: the token level.
-        dialogue: the dialogue level.
+        fusion: graph of `AvtMemoCmt.fuse`.
+        dialogue: graph of `AvtMemoCmt.classify`.
     """
 
     fusion: Graph
@@ -111,7 +111,7 @@ class OnnxFaceEncoder(VisualEncoder):
 
 
 class OnnxTextModel:
-    """What `OnnxTextEncoder` needs of its model, as a graph."""
+    """A graph with the part of a `transformers` model's interface that `TextEncoder` uses."""
 
     def __init__(self, graph: Graph, width: int) -> None:
         self._graph = graph
@@ -167,7 +167,7 @@ def load_onnx(
 
     Args:
         folder: with `manifest.json`, the graphs and `config.yaml`.
-        open_graph: opens one of the files in an engine.
+        open_graph: opens a graph's file; chooses ONNX Runtime or OpenVINO.
 
     Raises:
         AvtError: the folder holds no export, a graph is missing or not the one that was written,

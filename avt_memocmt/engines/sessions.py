@@ -1,6 +1,6 @@
-"""Exported networks in ONNX Runtime and OpenVINO: named tensors in, tensors out.
+"""Runs exported networks in ONNX Runtime or OpenVINO, on as many threads as PyTorch uses.
 
-Every engine uses as many threads as PyTorch (`torch.set_num_threads`, `OMP_NUM_THREADS`).
+`torch.set_num_threads` and `OMP_NUM_THREADS` set that number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Graph(Protocol):
     """One exported network; may be called from several threads."""
 
     def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
-        """All inputs by name in, all outputs in their order out."""
+        """Compute all outputs, in the graph's order, from all inputs by name."""
 
 
 class OnnxGraph:
@@ -37,7 +37,7 @@ class OnnxGraph:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that spin while they wait take the cores from the next network's and PyTorch's.
+        # Threads that spin while they wait keep the cores from the next network and from PyTorch.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
@@ -53,8 +53,7 @@ class OpenVinoGraph:
 
     Args:
         path: the .onnx file.
-        precision: "f32" or "bf16"; None = what OpenVINO takes on this processor, which is bf16
-            where it has instructions for it.
+        precision: "f32" or "bf16"; None = bf16 where the processor has instructions for it.
 
     Raises:
         AvtError: the extra `openvino` is not installed.
@@ -75,7 +74,7 @@ class OpenVinoGraph:
 
     def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
         """See `Graph`."""
-        # A request of its own for each call: one request serves one thread at a time.
+        # Each call makes its own request, because a request serves one thread at a time.
         found = self._network.create_infer_request().infer(_arrays(feed))
         return [torch.from_numpy(found[output]) for output in self._network.outputs]
 

@@ -1,4 +1,4 @@
-"""Reads a dialogue turn by turn: encoders, fusion, and the past that the next turn needs."""
+"""Predicts a dialogue turn by turn, and keeps the past that the next turn needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from avt_memocmt.models.avt_memocmt import Fused
 
 @dataclass(frozen=True)
 class PreparedTurn:
-    """All that one decision is made from.
+    """An encoded utterance with its past: all that one decision is made from.
 
     Attributes:
         utterance: the raw material.
@@ -30,8 +30,8 @@ class PreparedTurn:
         tokens: of the modalities that are present.
         speaker_change: one of `dialogue_batch.SPEAKER_*`.
         past: float [turns, dim], vectors of the earlier turns within reach, oldest first.
-        past_changes: int64 [turns], their speaker changes.
-        warnings: of utterance and encoding.
+        past_changes: int64 [turns], `speaker_change` of those turns.
+        warnings: of the utterance and its encoding.
     """
 
     utterance: Utterance
@@ -44,10 +44,10 @@ class PreparedTurn:
     warnings: tuple[str, ...]
 
     def after_past(self, utterance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The dialogue that ends with this turn: what `AvtMemoCmt.classify` takes.
+        """Return the dialogue that ends with this turn, as the arguments of `AvtMemoCmt.classify`.
 
         Args:
-            utterance: [batch, dim], the vector of this turn, or of variants of it.
+            utterance: [batch, dim], vectors of this turn or of variants of it.
         """
         size = len(utterance)
         turns = torch.cat([self.past.expand(size, -1, -1), utterance[:, None]], dim=1)
@@ -79,7 +79,7 @@ class DialogueReader:
         Args:
             utterance: with at least one modality.
             text_source: "given", "asr" or "none".
-            known_audio: tokens of its whole sound, where they were computed already.
+            known_audio: tokens of the utterance's whole sound, if they were already computed.
         """
         return self.decide(self.prepare(utterance, text_source, known_audio))
 
@@ -87,7 +87,7 @@ class DialogueReader:
     def prepare(
         self, utterance: Utterance, text_source: str, known_audio: Tokens | None = None
     ) -> PreparedTurn:
-        """Encode the next turn, in the dialogue so far; arguments as of `read`."""
+        """Encode the next turn with the dialogue so far as its past; arguments as of `read`."""
         context = self._context.of_turn_by(utterance.speaker)
         tokens, warnings = encode_utterance(
             self._engine.encoders, self._config, utterance, context, known_audio
@@ -98,7 +98,7 @@ class DialogueReader:
             text_source,
             context,
             tokens,
-            self._speaker_change(utterance.speaker),
+            speaker_changes([self._speaker, utterance.speaker])[1],
             torch.stack(vectors) if vectors else torch.zeros(0, self._config.model.dim),
             torch.tensor(list(self._changes), dtype=torch.long),
             warnings,
@@ -115,14 +115,14 @@ class DialogueReader:
         return prediction
 
     def revise(self, turn: PreparedTurn, text: str, turns_since: int) -> UtterancePrediction:
-        """Decide again on a past turn whose words have come late; what follows knows them.
+        """Decide again on a past turn whose words came late; later turns then read them as context.
 
-        Words that come late must come in the order of their turns.
+        Call it in the order of the turns.
 
         Args:
             turn: as it was decided on, without words.
             text: what was said.
-            turns_since: how many were decided on after it.
+            turns_since: number of turns decided on after it.
         """
         utterance = replace(turn.utterance, text=text)
         tokens, warnings = encode_utterance(
@@ -139,13 +139,13 @@ class DialogueReader:
         return prediction
 
     def provisional(self, utterance: Utterance) -> UtterancePrediction:
-        """What the next turn looks like so far; nothing is remembered."""
+        """Predict the next turn from what there is of it so far; nothing is remembered."""
         source = "given" if utterance.text else "none"
         return self._decide(self.prepare(utterance, source))[0]
 
     @torch.no_grad()
     def _decide(self, turn: PreparedTurn) -> tuple[UtterancePrediction, Tensor]:
-        """The decision, and the utterance's vector [dim]."""
+        """Return the prediction, and the utterance's vector [dim]."""
         features = TurnFeatures(turn.tokens, turn.speaker_change)
         batch = collate([[features]], self._engine.encoders.widths)
         fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
@@ -162,9 +162,6 @@ class DialogueReader:
             warnings=turn.warnings,
         )
         return prediction, fused.utterances[0]
-
-    def _speaker_change(self, speaker: str | None) -> int:
-        return speaker_changes([self._speaker, speaker])[1]
 
 
 def _modality_use(tokens: dict[str, Tokens], fused: Fused) -> dict[str, ModalityUse]:

@@ -1,4 +1,4 @@
-"""What computes the networks of a checkpoint: one interface, and plain PyTorch behind it."""
+"""The interface of what computes a checkpoint's networks, and the one of plain PyTorch."""
 
 from __future__ import annotations
 

@@ -121,6 +121,7 @@ class AudioTextMemoCmt(DialogueNetwork):
         return Prediction(logits.view(*batch.turn_mask.shape, -1))
 
     def _tokens(self, batch: DialogueBatch, modality: str) -> tuple[Tensor, Tensor]:
+        """Tokens [turns, 1 + tokens, dim] of one modality and their mask."""
         part = batch.modalities[modality].flatten_turns()
         tokens, mask = self.inputs[modality](part.values, part.spans, part.mask)
         return tokens, only_if_absent(mask)

@@ -44,16 +44,15 @@ _KINDS: dict[str, type[AvtMemoCmt | TextOnly | AudioTextMemoCmt | LateFusion]] =
 def token_shapes(config: Config) -> dict[str, TokenShape]:
     """Shape of a token of each modality that the network reads.
 
-    That is what `config.features` says of the modality, or else what the configured encoder yields;
-    its weights are not loaded.
+    It is taken from `config.features`, or else from the configured encoder, whose weights are not
+    loaded.
 
     Raises:
         AvtError: a hub encoder's configuration cannot be read.
     """
-    audio, visual, text = config.audio.encoder, config.visual.encoder, config.text.encoder
-    encoders = {"audio": audio, "visual": visual, "text": text}
     stored = config.features or {}
-    return {m: stored.get(m) or _shape(encoders[m]) for m in config.model.modalities}
+    heard = config.model.modalities
+    return {m: stored.get(m) or _shape(getattr(config, m).encoder) for m in heard}
 
 
 def token_dims(config: Config) -> dict[str, int]:
@@ -152,7 +151,7 @@ def save_checkpoint(
         config: everything that `load_model` needs.
         metrics: "model" (a name), "seed", "selection" (how the weights were chosen), "data", and
             figures by the part they were measured on.
-        encoders: file name -> tensors of encoders that were trained along, written as they are.
+        encoders: file name -> tensors of encoders that were trained with it, written as they are.
 
     Raises:
         AvtError: the folder cannot be written.
