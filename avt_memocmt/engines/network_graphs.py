@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +19,37 @@ from avt_memocmt.features.whisper_encoder import N_MELS, WhisperEncoder
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
 FUSION_INPUTS = tuple(f"{m}_{part}" for m in MODALITIES for part in ("values", "spans", "mask"))
-FUSION_OUTPUTS = (
-    "utterances",
-    "modality_weights",
-    "temperature",
-    *(f"{m}_unimodal_logits" for m in MODALITIES),
-)
 DIALOGUE_INPUTS = ("utterances", "turn_mask", "speaker_change")
 
 Inputs = Mapping[str, tuple[Tensor, tuple[int, ...]]]
 """By name: a tensor to trace a network with, and the dimensions whose size stays free."""
 
 
-@dataclass(frozen=True)
-class NetworkGraph:
-    """One network and how it is exported.
+class NetworkGraph(nn.Module):
+    """A function of a network, as the module that the exporter asks for.
 
-    Attributes:
+    Args:
         network: owns the weights.
         call: computes the outputs from the inputs, given in order.
         inputs: see `Inputs`.
-        outputs: their names.
+        outputs: names of the outputs.
     """
 
-    network: nn.Module
-    call: Callable[..., Any]
-    inputs: Inputs
-    outputs: tuple[str, ...]
+    def __init__(
+        self, network: nn.Module, call: Callable[..., Any], inputs: Inputs, outputs: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.network, self.call, self.inputs, self.outputs = network, call, inputs, outputs
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Compute the outputs."""
+        return self.call(*inputs)
 
     def write(self, path: Path) -> None:
         """Trace the network and write the graph to a file."""
         shapes = tuple(dict.fromkeys(free, Dim.DYNAMIC) for _, free in self.inputs.values())
         torch.onnx.export(
-            _Call(self.network, self.call).eval(),
+            self.eval(),
             tuple(example for example, _ in self.inputs.values()),
             str(path),
             input_names=list(self.inputs),
@@ -62,18 +59,6 @@ class NetworkGraph:
             external_data=False,
             verbose=False,
         )
-
-
-class _Call(nn.Module):
-    """A function of a network as the module that the exporter asks for."""
-
-    def __init__(self, network: nn.Module, call: Callable[..., Any]) -> None:
-        super().__init__()
-        self.network = network
-        self._call = call
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self._call(*inputs)
 
 
 def fusion_graph(model: AvtMemoCmt) -> NetworkGraph:
@@ -101,7 +86,9 @@ def fusion_graph(model: AvtMemoCmt) -> NetworkGraph:
         mask = torch.ones(2, tokens, dtype=torch.bool)
         examples += [torch.zeros(2, tokens, model.widths[m]), torch.zeros(2, tokens, 2), mask]
     inputs = {n: (x, (0, 1)) for n, x in zip(FUSION_INPUTS, examples, strict=True)}
-    return NetworkGraph(model, fuse, inputs, FUSION_OUTPUTS)
+    logits = (f"{m}_unimodal_logits" for m in MODALITIES)
+    outputs = ("utterances", "modality_weights", "temperature", *logits)
+    return NetworkGraph(model, fuse, inputs, outputs)
 
 
 def dialogue_graph(model: AvtMemoCmt) -> NetworkGraph:
