@@ -34,8 +34,7 @@ def prepare(
 ) -> None:
     """Index a MELD release, repair its transcripts and report every fault of its clips."""
     from avt_memocmt.data.index import write_index
-    from avt_memocmt.data.meld.index import index_meld
-    from avt_memocmt.data.meld.report import fault_report
+    from avt_memocmt.data.meld.index import fault_report, index_meld
 
     writable_folder(out)
     with counted_progress("checking clips") as show:
@@ -55,7 +54,7 @@ def prepare(
 
 
 def _print_summary(index: MeldIndex) -> None:
-    from avt_memocmt.data.meld.report import summarise
+    from avt_memocmt.data.meld.index import summarise
 
     splits, counts = summarise(index)
     table = Table("", box=None)

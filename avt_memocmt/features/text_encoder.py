@@ -67,8 +67,7 @@ class DialogueContext:
 
 def contexts(turns: Iterable[tuple[str | None, str]]) -> list[tuple[ContextTurn, ...]]:
     """The context of every turn of a dialogue, given as (speaker, words) in order."""
-    past = DialogueContext()
-    found = []
+    past, found = DialogueContext(), list[tuple[ContextTurn, ...]]()
     for speaker, text in turns:
         found.append(past.of_turn_by(speaker))
         past.add(speaker, text)
@@ -271,23 +270,23 @@ class TextEncoder(nn.Module):
     def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
         """Ids of one input, where its utterance starts, and the word of each of its pieces."""
         words = split_words(clean_text(item.text, lowercase=self.config.lowercase))
-        pieces, owners = self.tokenizer.pieces(words)
-        pieces, owners = pieces[: self.config.max_tokens], owners[: self.config.max_tokens]
+        found = self.tokenizer.pieces(words)
+        pieces, word_of_piece = (part[: self.config.max_tokens] for part in found)
         context = self._context(item.context)
         begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         prefix = [begin, *context, end] if context else [begin]
-        return [*prefix, *pieces, end], len(prefix), owners
+        return [*prefix, *pieces, end], len(prefix), word_of_piece
 
     def _context(self, turns: Sequence[ContextTurn]) -> list[int]:
-        if not self.config.context_turns or not self.config.context_tokens:
-            return []
-        said = [turn for turn in turns if turn.text.strip()][-self.config.context_turns :]
+        most = self.config.context_turns
+        said = [turn for turn in turns if turn.text.strip()][-most:] if most else []
+        lowercase = self.config.lowercase
         text = " ".join(
-            f"{_SPEAKER_TAGS[turn.same_speaker]} "
-            f"{clean_text(turn.text, lowercase=self.config.lowercase)}"
+            f"{_SPEAKER_TAGS[turn.same_speaker]} {clean_text(turn.text, lowercase=lowercase)}"
             for turn in said
         )
-        return self.tokenizer.ids(text)[-self.config.context_tokens :] if said else []
+        tokens = self.config.context_tokens
+        return self.tokenizer.ids(text)[-tokens:] if said and tokens else []
 
 
 def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:
