@@ -22,16 +22,17 @@ def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
     Afterwards every method is as it was.
     """
     engine, encoders = type(recognizer.engine), recognizer.engine.encoders
+    # Faces and words by the methods that the caches of a stream call too.
     parts: list[tuple[str, Any, str]] = [
         ("demux", MediaReader, "packets"),
         ("decode", MediaReader, "events"),
         ("wait for decoder", MediaReader, "events_ahead"),
         ("voice activity", CausalSegmenter, "push"),
         ("face detection", FaceTracker, "push"),
-        ("face encoder", encoders.visual, "encode"),
+        ("face encoder", encoders.visual, "vectors"),
         ("audio encoder", encoders.audio, "encode"),
         ("recogniser", recognizer, "listen"),
-        ("text encoder", encoders.text, "encode"),
+        ("text encoder", encoders.text, "encode_pieces"),
         ("fusion", engine, "fuse"),
         ("temporal", engine, "classify"),
     ]

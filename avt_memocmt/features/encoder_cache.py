@@ -26,7 +26,7 @@ class CachedVisualEncoder(VisualEncoder):
     """
 
     def __init__(self, encoder: VisualEncoder, most: int) -> None:
-        super().__init__((0.0,) * 3, (1.0,) * 3)
+        super().__init__(encoder.mean.flatten().tolist(), encoder.std.flatten().tolist())
         self.encoder = encoder
         self.dim, self.side, self.identity = encoder.dim, encoder.side, encoder.identity
         self._cached = _Cache(encoder.vectors, id, most)
@@ -72,7 +72,8 @@ class _Cache(Generic[Item, Value]):
 
     def __call__(self, items: Sequence[Item]) -> list[Value]:
         new = [item for item in items if self._key(item) not in self._known]
-        for item, value in zip(new, self._compute(new), strict=True):
+        values = self._compute(new) if new else ()
+        for item, value in zip(new, values, strict=True):
             self._known[self._key(item)] = item, value
         found = [self._known[self._key(item)][1] for item in items]
         for key in list(self._known)[: -self._most]:
