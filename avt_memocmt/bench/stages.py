@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import isgeneratorfunction
+from inspect import isgenerator
 from typing import Any
 
 import numpy as np
@@ -73,23 +73,24 @@ class StageTimer:
                 nested[-1] += spent
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a function so that its calls, or the steps of its generator, count as a stage."""
+        """Wrap a function so that its calls, or the steps of a generator it returns, count."""
 
         def call(*args: Any, **options: Any) -> Any:
             with self.stage(name):
-                return function(*args, **options)
+                result = function(*args, **options)
+            return self._steps(name, result) if isgenerator(result) else result
 
-        def steps(*args: Any, **options: Any) -> Iterator[Any]:
-            items = function(*args, **options)
-            while True:
-                with self.stage(name):
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        return
-                yield item
+        return call
 
-        return steps if isgeneratorfunction(function) else call
+    def _steps(self, name: str, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield the items; the time to each counts as a stage."""
+        while True:
+            with self.stage(name):
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
 
     def measure(self, call: Callable[[], Any]) -> tuple[Any, Stages]:
         """Return the result of a call, and its seconds by stage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,6 +71,24 @@ def test_nested_stages_are_counted_once(clock: Clock) -> None:
     assert result == "done"
     assert stages == Stages({"recogniser": 5, "audio encoder": 4, "other": 8}, {})
     assert stages.total == clock.now
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["generator", "function that returns one"])
+def test_the_steps_of_a_generator_count(clock: Clock, wrapped: bool) -> None:
+    timer = StageTimer(clock)
+
+    def steps() -> Iterator[int]:
+        for step in (2, 3):
+            clock.work(step)
+            yield step
+
+    timed = timer.timed("decode", (lambda: steps()) if wrapped else steps)
+
+    def call() -> None:
+        for step in timed():
+            clock.work(step)
+
+    assert timer.measure(call)[1] == Stages({"decode": 5, "other": 5}, {})
 
 
 def test_other_threads_count_apart(clock: Clock) -> None:
