@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import isgenerator
+from inspect import isgenerator, isgeneratorfunction
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,11 @@ class StageTimer:
                 result = function(*args, **options)
             return self._steps(name, result) if isgenerator(result) else result
 
-        return call
+        def steps(*args: Any, **options: Any) -> Iterator[Any]:
+            return self._steps(name, function(*args, **options))
+
+        # Making a generator is no work of the stage, and may happen in another thread.
+        return steps if isgeneratorfunction(function) else call
 
     def _steps(self, name: str, items: Iterator[Any]) -> Iterator[Any]:
         """Yield the items; the time to each counts as a stage."""

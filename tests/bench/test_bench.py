@@ -228,6 +228,7 @@ def test_clip_and_streaming_cases_on_a_real_clip(loaded: Loaded, talking_clip: S
     assert decision.value is not None
     assert decision.value >= 1000 * decision.timing.percentile(50) - 1
     assert {"wait for decoder", "face detection", "output"} <= set(whole.timing.stages)
+    assert not {"demux", "decode"} & set(whole.timing.stages)
     # What the final decision waits for; the caption was read while it was spoken.
     assert {"face encoder", "audio encoder", "fusion", "temporal"} <= set(decision.timing.stages)
     assert not {"text encoder", "recogniser"} & set(decision.timing.stages)
