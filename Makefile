@@ -51,7 +51,7 @@ lint: .venv/tested
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# A file of tests stays in one process; each process has one thread. Some 8 minutes on two processors.
+# A file of tests stays in one process; each process has one thread. Some 9 minutes on two processors.
 test: lint
 	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
