@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from avt_memocmt.config import MODALITIES, ModelConfig
@@ -44,6 +46,8 @@ def make_dialogue(
 
 def spoil_masked(part: ModalityBatch, filler: float) -> ModalityBatch:
     hole = ~part.mask[..., None]
-    return ModalityBatch(
-        part.values.masked_fill(hole, filler), part.spans.masked_fill(hole, filler), part.mask
+    return replace(
+        part,
+        values=part.values.masked_fill(hole, filler),
+        spans=part.spans.masked_fill(hole, filler),
     )

@@ -26,7 +26,15 @@ RAVDESS_STATEMENTS = {
     "01": "Kids are talking by the door.",
     "02": "Dogs are sitting by the door.",
 }
-_VALIDATION_SPEAKERS = {"emovo": ["m3"], "nemo": ["SM0"], "urdu": ["SM7", "SF6"], "tess": []}
+_VALIDATION_SPEAKERS = {
+    "ased": ["s05", "s15", "s25", "s35", "s45", "s55"],
+    "emovo": ["m3"],
+    "nemo": ["SM0"],
+    "urdu": ["SM7", "SF6"],
+    "tess": [],
+}
+_ASED_SENTENCES = ("06", "07")
+"""Said in every emotion; each of the others belongs to one, so that its words give it away."""
 _RAVDESS_PARTS: dict[int, Part] = {15: "validation", 16: "test", 17: "test", 18: "test"}
 
 
@@ -90,7 +98,7 @@ def meld_dialogues(data: Path, part: Part) -> list[list[MeldRow]]:
 
 
 def speech_clips(data: Path) -> list[SpeechClip]:
-    """RAVDESS, TESS, EMOVO, nEMO and URDU clips, of the corpora that the folder holds.
+    """RAVDESS, ASED, EMOVO, nEMO, TESS and URDU clips, of the corpora that the folder holds.
 
     Only RAVDESS has a `test` part, the actors 16 to 18, who are in no other part.
     """
@@ -118,6 +126,8 @@ def _labelled_clips(folder: Path, corpus: str) -> list[SpeechClip]:
     clips = []
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
+            if corpus == "ased" and Path(row["path"]).stem.split("-")[1] not in _ASED_SENTENCES:
+                continue
             part: Part = "validation" if row["speaker"] in _VALIDATION_SPEAKERS[corpus] else "train"
             text = f"Say the word {row['path'].split('_')[-2]}." if corpus == "tess" else ""
             emotion, path = emotion_index(row["emotion7"]), folder / row["path"]

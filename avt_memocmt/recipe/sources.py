@@ -34,6 +34,8 @@ from avt_memocmt.recipe.text import TEXT_HEAD_FILE, meld_rows, soft_targets_of_w
 
 SHORTEST_CROP = 50
 """Tokens, one second."""
+BACKGROUND_VOICES = 200
+"""Clips of the train part from which the voices in the background are mixed."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,19 @@ def load_speech(job: Job, part: Part) -> Speech:
     ]
     words = _store_text(job, f"speech_{part}_words", rows)
     encoder = make_audio_encoder(job.config.audio.encoder)
+    drawn = np.random.default_rng(0).permutation(len(clips))[:BACKGROUND_VOICES]
+    voices = [load_audio(clips[i].path) for i in drawn] if part == "train" else []
+    names = sorted({speaker_of(clip) for clip in clips})
+    speakers = [names.index(speaker_of(clip)) for clip in clips]
 
     def variant(number: int) -> list[LabelledDialogue]:
         def encode(positions: range) -> list[Tokens]:
             generator = np.random.default_rng((number, positions.start))
             waves = [load_audio(clips[i].path) for i in positions]
             if number:
-                waves = [augment_speech(wave, generator) for wave in waves]
+                places = [np.random.default_rng((number, speakers[i])) for i in positions]
+                pairs = zip(waves, places, strict=True)
+                waves = [augment_speech(wave, voices, p, generator) for wave, p in pairs]
             return encoder.encode(waves)
 
         store = store_tokens(

@@ -44,7 +44,7 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     ]
     fused = model.fuse(
         {
-            name: ModalityBatch(
+            name: ModalityBatch.of_tokens(
                 torch.zeros(2, 5, width, device=ELSEWHERE),
                 torch.zeros(2, 5, 2, device=ELSEWHERE),
                 torch.zeros(2, 5, dtype=torch.bool, device=ELSEWHERE),
@@ -78,7 +78,7 @@ def test_answers_return_to_main_memory(
     assert all(weight.device == ELSEWHERE for weight in engine.model.parameters())
     widths = engine.encoders.widths
     parts = {
-        name: ModalityBatch(
+        name: ModalityBatch.of_tokens(
             torch.zeros(2, 5, width), torch.zeros(2, 5, 2), torch.zeros(2, 5, dtype=torch.bool)
         )
         for name, width in widths.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,7 @@ from model_factory import DIMS, SHAPES, SMALL, make_dialogue, make_tokens, spoil
 from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig
-from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
+from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.attention import Attention, record_attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling
@@ -130,7 +131,7 @@ def exact_logits(model: AvtMemoCmt, turn: TurnFeatures) -> Tensor:
     """Logits of one turn in double precision, where rounding stays below 1e-12."""
     batch = collate([[turn]], DIMS)
     parts = {
-        m: ModalityBatch(part.values.double(), part.spans.double(), part.mask)
+        m: replace(part, values=part.values.double(), spans=part.spans.double())
         for m, part in batch.modalities.items()
     }
     with torch.no_grad():
