@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avt_memocmt.data.corpora import ferplus_faces, meld_dialogues, speech_clips
+from avt_memocmt.data.corpora import meld_dialogues, speech_clips
+from avt_memocmt.data.face_corpora import ferplus_faces
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
@@ -60,10 +61,10 @@ def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[R
     """
     folder.mkdir(parents=True, exist_ok=True)
     faces = ferplus_faces(data, "test")
-    for row, (picture, label) in enumerate(zip(faces.pictures, faces.majority, strict=True)):
+    for row, label in enumerate(faces.majority):
         if label >= 0 and faces.agreement[row] > agreement:
             path = folder / f"{row:05d}.png"
-            Image.fromarray(picture).save(path)
+            Image.fromarray(faces.picture(row)[:, :, 0]).save(path)
             yield str(path.resolve()), "", EMOTIONS[label], "", "", ""
 
 
@@ -79,7 +80,7 @@ def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
             face = draw.choice(np.flatnonzero(faces.majority == clip.emotion))
             line = draw.choice([row.text for row in lines if row.emotion == clip.emotion])
             path = folder / f"{clip.path.stem}_{number}.mkv"
-            write_film(path, faces.pictures[face], load_audio(clip.path))
+            write_film(path, faces.picture(face)[:, :, 0], load_audio(clip.path))
             yield str(path.resolve()), str(line), EMOTIONS[clip.emotion], "", "", ""
 
 

@@ -180,9 +180,7 @@ class AvtMemoCmt(DialogueNetwork):
         crossed = self.cross_modal(tokens, masks)
         vectors = [self.pools[m](crossed[m], masks[m]) for m in self.modalities]
         utterances = judged + torch.stack(vectors).sum(dim=0)
-        temperature = self.temperatures(
-            in_columns(present, self.modalities), in_columns(strange, self.modalities)
-        )
+        temperature = self.temperatures(in_columns(present, self.modalities))
         shares = in_columns(weights, self.modalities)
         return Fused(utterances, pooled_logits, shares, temperature, unimodal_logits)
 

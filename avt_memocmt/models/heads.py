@@ -143,10 +143,13 @@ class SpeakerBaseline(nn.Module):
 
     def forward(self, part: ModalityBatch) -> ModalityBatch:
         """The tokens less the speaker's part of them, which takes the place of the baseline."""
-        share = part.baseline_count / (part.baseline_count + self.TURNS)
-        own = share[:, None] * (part.baseline - self.mean)
+        own = self.own(part.baseline, part.baseline_count)
         shift = own[:, None, : part.values.shape[2]]
         return replace(part, values=part.values - shift, baseline=own)
+
+    def own(self, baseline: Tensor, count: Tensor) -> Tensor:
+        """What a speaker differs by from all, [batch, 2 * width], shrunk by the counts [batch]."""
+        return (count / (count + self.TURNS))[:, None] * (baseline - self.mean)
 
 
 class ReliabilityGate(nn.Module):
