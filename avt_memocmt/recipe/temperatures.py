@@ -86,7 +86,7 @@ def fit_unimodal_temperatures(
 
 
 def fit_decision_temperatures(model: AvtMemoCmt, conversations: Sequence[Unheard]) -> None:
-    """Fit the temperature of the decision for every set of modalities, on conversations.
+    """Fit the temperature of the decision for every set of modalities that conversations have.
 
     Args:
         model: trained.
@@ -95,10 +95,10 @@ def fit_decision_temperatures(model: AvtMemoCmt, conversations: Sequence[Unheard
     for size in range(1, len(MODALITIES) + 1):
         for kept in combinations(MODALITIES, size):
             complete = [_complete(part, kept) for part in conversations]
-            prediction, judged = predict_unheard(model, complete, kept)
-            model.temperatures.set_decision(
-                kept, fit_temperature(prediction.logits, _truth(judged))
-            )
+            if any(part.dialogues for part in complete):
+                prediction, judged = predict_unheard(model, complete, kept)
+                temperature = fit_temperature(prediction.logits, _truth(judged))
+                model.temperatures.set_decision(kept, temperature)
 
 
 def _complete(part: Unheard, modalities: Sequence[str]) -> Unheard:
