@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, emotion_index
 from avt_memocmt.errors import AvtError
 
 Picture = NDArray[np.uint8]
+_DETAILS = ("age", "gender", "film", "pose", "view")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Faces:
             above one half is a majority as the authors of FER+ define it (Barsoum et al. 2016); 1
             where there are only labels.
         people: who each is; None where the corpus does not say.
+        details: what else it says of each, by name: age, gender, film, pose, view.
     """
 
     corpus: str
@@ -45,6 +47,7 @@ class Faces:
     majority: NDArray[np.int64]
     agreement: NDArray[np.float32]
     people: list[str] | None = None
+    details: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -64,6 +67,7 @@ class Faces:
             self.majority[index],
             self.agreement[index],
             None if self.people is None else [self.people[row] for row in index],
+            {name: [values[row] for row in index] for name, values in self.details.items()},
         )
 
 
@@ -144,7 +148,7 @@ def _labelled(path: Path, corpus: str) -> Faces | None:
     """All pictures of a table with one label each; None where there is no table."""
     if not path.is_file():
         return None
-    table = _columns(path, ["jpg", "label", "person"])
+    table = _columns(path, ["jpg", "label", "person", *_DETAILS])
     emotions = np.array([emotion_index(label) for label in table["label"]])
     return Faces(
         corpus,
@@ -153,6 +157,7 @@ def _labelled(path: Path, corpus: str) -> Faces | None:
         emotions,
         np.ones(len(emotions), np.float32),
         table.get("person"),
+        {name: table[name] for name in _DETAILS if name in table},
     )
 
 
