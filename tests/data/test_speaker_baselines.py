@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -80,12 +82,13 @@ def test_a_batch_holds_baselines_where_they_are_known() -> None:
     own = Baseline(np.arange(6, dtype=np.float32), 4)
     tokens = {"audio": make_tokens(0)}
     turns = [TurnFeatures(tokens, baselines={"audio": own}), TurnFeatures(tokens)]
-    part = collate([turns, turns[:1]], {"audio": 3, "text": 2}).modalities["audio"]
-    assert part.baseline_count.tolist() == [[4, 0], [4, 0]]
+    better_known = replace(turns[0], baselines={"audio": replace(own, count=9)})
+    part = collate([turns, [better_known]], {"audio": 3, "text": 2}).modalities["audio"]
+    assert part.baseline_count.tolist() == [[4, 0], [9, 0]]
     assert part.baseline[0, 0].tolist() == pytest.approx(list(range(6)))
     assert torch.equal(part.baseline[:, 1], torch.zeros(2, 6))
     flat = part.flatten_turns()
-    assert flat.baseline_count.tolist() == [4, 0, 4, 0]
+    assert flat.baseline_count.tolist() == [4, 0, 9, 0]
     chosen = flat.rows(torch.tensor([2, 1]))
-    assert chosen.baseline_count.tolist() == [4, 0]
+    assert chosen.baseline_count.tolist() == [9, 0]
     assert torch.equal(chosen.baseline, torch.stack([part.baseline[1, 0], part.baseline[0, 1]]))

@@ -38,9 +38,7 @@ def sessions(
     return {p.stem: onnxruntime.InferenceSession(str(p)) for p in Path(folder).glob("*.onnx")}
 
 
-def run_onnx(
-    sessions: dict[str, onnxruntime.InferenceSession], batch: DialogueBatch
-) -> Prediction:
+def run_onnx(sessions: dict[str, onnxruntime.InferenceSession], batch: DialogueBatch) -> Prediction:
     shape = batch.turn_mask.shape
     flat = [batch.modalities[m].flatten_turns() for m in MODALITIES]
     tensors = [getattr(part, x.name) for part in flat for x in fields(ModalityBatch)]

@@ -108,16 +108,18 @@ def test_the_gate_sees_how_sure_how_alike_and_how_strange_decisions_are() -> Non
     seen: list[Tensor] = []
     gate.hidden.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     sure = torch.full((7,), 1e-9)
-    sure[3] = 1.0
-    decisions = torch.stack([torch.full((7,), 1 / 7), sure, sure]).log()[None]
+    torn = sure.clone()
+    sure[3], torn[3], torn[4] = 1.0, 0.5, 0.5
+    decisions = torch.stack([torch.full((7,), 1 / 7), sure, torn]).log()[None]
     gate(decisions, torch.tensor([[0.0, 2.0, 0.0]]), torch.ones(1, 3, dtype=torch.bool))
     chances, entropy, novelty, present, agreement = seen[0][0].split((21, 3, 3, 3, 3))
     torch.testing.assert_close(chances.view(3, 7), decisions[0].exp())
-    torch.testing.assert_close(entropy, torch.tensor([math.log(7), 0.0, 0.0]), atol=1e-6, rtol=0)
+    expected = torch.tensor([math.log(7), 0.0, math.log(2)])
+    torch.testing.assert_close(entropy, expected, atol=1e-6, rtol=0)
     torch.testing.assert_close(novelty, torch.tensor([0.0, math.log(3), 0.0]))
     assert torch.equal(present, torch.ones(3))
     # audio and visual, audio and text, visual and text
-    torch.testing.assert_close(agreement, torch.tensor([1 / 7, 1 / 7, 1.0]))
+    torch.testing.assert_close(agreement, torch.tensor([1 / 7, 1 / 7, 0.5]))
 
 
 def test_one_modality_alone_has_a_gate() -> None:
