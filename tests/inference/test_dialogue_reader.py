@@ -7,40 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from model_factory import DIMS, SHAPES, SMALL, make_model, make_tokens
+from dialogue_factory import HEARD, make_reader, make_utterance
+from model_factory import DIMS, make_model, make_tokens
 
-from avt_memocmt.config import Config
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate, speaker_changes
 from avt_memocmt.data.speaker_baselines import SpeakerBaselines
-from avt_memocmt.features.base import Tokens
-from avt_memocmt.features.text_encoder import TextInput
 from avt_memocmt.inference.dialogue import DialogueReader
-from avt_memocmt.inference.encoding import Encoders
-from avt_memocmt.inference.engine import TorchEngine
-from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
-HEARD = ("audio", "text")
 SPOKEN = [("Ann", 1), ("Bob", 2), ("Ann", 3), (None, 4), ("Ann", 5), ("Bob", 6), (None, 7)]
 """Who speaks, and which tokens are heard and read."""
-
-
-class StoredSounds:
-    """The tokens of a sound are those of its first sample."""
-
-    dim, layers = SHAPES["audio"].dim, SHAPES["audio"].layers
-
-    def encode(self, sounds: list[np.ndarray]) -> list[Tokens]:
-        return [make_tokens("audio", 6, int(sound[0])) for sound in sounds]
-
-
-class StoredWords:
-    """The tokens of a line are those of its number, whatever was said before."""
-
-    dim, layers = SHAPES["text"].dim, SHAPES["text"].layers
-
-    def encode(self, lines: list[TextInput]) -> list[Tokens]:
-        return [make_tokens("text", 3, 100 + int(line.text)) for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -53,34 +29,14 @@ def reader(network: AvtMemoCmt) -> DialogueReader:
     return make_reader(network)
 
 
-def make_reader(network: AvtMemoCmt) -> DialogueReader:
-    config = Config.model_validate(
-        {
-            "preset": "embedded",
-            "audio": {"encoder": {"name": "stored"}},
-            "visual": {"encoder": {"name": "none"}},
-            "text": {"encoder": {"name": "stored"}},
-            "model": SMALL.model_dump(mode="json"),
-        }
-    )
-    encoders = Encoders(StoredSounds(), None, StoredWords())  # type: ignore[arg-type]
-    return DialogueReader(TorchEngine(encoders, network), config)
-
-
-def utterance(speaker: str | None, number: int, text: str | None = None) -> Utterance:
-    words = str(number) if text is None else text
-    sound = np.full(1600, number, np.float32)
-    return Utterance(number, number + 1.0, sound, (), words, speaker)
-
-
 def test_a_speaker_is_judged_against_their_first_turn_and_another_is_not(
     network: AvtMemoCmt, reader: DialogueReader
 ) -> None:
-    first = reader.prepare(utterance("Ann", 1), "given")
+    first = reader.prepare(make_utterance("Ann", 1), "given")
     assert first.baselines == {}
     reader.decide(first)
     for speaker, known in (("Ann", True), ("Bob", False), (None, False)):
-        second = reader.prepare(utterance(speaker, 2), "given")
+        second = reader.prepare(make_utterance(speaker, 2), "given")
         assert set(second.baselines) == (set(HEARD) if known else set())
         found = make_reader(network).decide(second).probabilities
         without = make_reader(network).decide(replace(second, baselines={})).probabilities
@@ -90,7 +46,7 @@ def test_a_speaker_is_judged_against_their_first_turn_and_another_is_not(
 def test_turn_by_turn_is_the_whole_dialogue_with_everyones_past(
     network: AvtMemoCmt, reader: DialogueReader
 ) -> None:
-    found = [reader.read(utterance(*turn), "given").probabilities for turn in SPOKEN]
+    found = [reader.read(make_utterance(*turn), "given").probabilities for turn in SPOKEN]
     so_far, turns = SpeakerBaselines(), []
     changes = speaker_changes([speaker for speaker, _ in SPOKEN])
     for (speaker, number), change in zip(SPOKEN, changes, strict=True):
@@ -106,14 +62,16 @@ def test_turn_by_turn_is_the_whole_dialogue_with_everyones_past(
 
 
 def test_what_is_provisional_is_no_past(reader: DialogueReader) -> None:
-    reader.provisional(utterance("Ann", 1))
-    assert reader.prepare(utterance("Ann", 2), "given").baselines == {}
+    reader.provisional(make_utterance("Ann", 1))
+    assert reader.prepare(make_utterance("Ann", 2), "given").baselines == {}
 
 
 def test_words_that_come_late_are_counted_once_and_sounds_not_again(reader: DialogueReader) -> None:
-    turn = reader.prepare(utterance("Ann", 1, ""), "none")
+    turn = reader.prepare(make_utterance("Ann", 1, ""), "none")
     assert set(turn.tokens) == {"audio"}
     reader.decide(turn)
     reader.revise(turn, "1", 0)
-    counts = {m: b.count for m, b in reader.prepare(utterance("Ann", 2), "given").baselines.items()}
+    counts = {
+        m: b.count for m, b in reader.prepare(make_utterance("Ann", 2), "given").baselines.items()
+    }
     assert counts == {"audio": 1, "text": 1}
