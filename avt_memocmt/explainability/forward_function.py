@@ -70,18 +70,10 @@ class ForwardFunction:
         given = torch.zeros(1, 1, width) if values is None else values
         baseline, count = torch.zeros(1, 2 * width), torch.zeros(1)
         own = self.turn.baselines.get(modality)
-        if own is not None and values is not None:
-            baseline, count = (
-                torch.from_numpy(own.statistics)[None],
-                torch.tensor([float(own.count)]),
-            )
-        return ModalityBatch(
-            given.expand(size, -1, -1),
-            spans.expand(size, -1, -1),
-            mask.expand(size, -1),
-            baseline.expand(size, -1),
-            count.expand(size),
-        )
+        if own is not None:
+            baseline, count = torch.from_numpy(own.statistics)[None], count + own.count
+        part = ModalityBatch(given, spans, mask, baseline, count)
+        return part.map(lambda tensor: tensor.expand(size, *tensor.shape[1:]))
 
 
 def leave_one_out(function: ForwardFunction, emotion: int) -> dict[str, float]:

@@ -61,8 +61,8 @@ class PreparedTurn:
 class DialogueReader:
     """Predicts the turns of one dialogue in order, each from itself and its past.
 
-    The past is bounded: the last turns that the Temporal Transformer can reach, and the last lines
-    that the text encoder reads as context.
+    The past is bounded: the last turns that the Temporal Transformer can reach, the last lines that
+    the text encoder reads as context, and one mean for each speaker and modality.
     """
 
     def __init__(self, engine: Engine, config: Config) -> None:
@@ -121,7 +121,7 @@ class DialogueReader:
         return prediction
 
     def revise(self, turn: PreparedTurn, text: str, turns_since: int) -> UtterancePrediction:
-        """Decide again on a past turn whose words came late; later turns then read them as context.
+        """Decide again on a past turn whose words came late; later turns are then judged from them.
 
         Call it in the order of the turns.
 
@@ -142,6 +142,8 @@ class DialogueReader:
         if place >= 0:
             self._vectors[place] = vector
         self._context.add(utterance.speaker, text)
+        late = {m: found for m, found in tokens.items() if m not in turn.tokens}
+        self._baselines.add(utterance.speaker, late)
         return prediction
 
     def provisional(self, utterance: Utterance) -> UtterancePrediction:

@@ -189,7 +189,7 @@ class ReliabilityGate(nn.Module):
         chances = decisions.exp() * present[:, :, None]
         entropy = -(chances * decisions).sum(dim=2)
         count = present.shape[1]
-        first, second = torch.triu_indices(count, count, offset=1)
+        first, second = torch.triu_indices(count, count, offset=1, device=present.device)
         agreement = (chances[:, first] * chances[:, second]).sum(dim=2)
         seen = (chances.flatten(1), entropy, novelty.log1p(), present.float(), agreement)
         hidden = self.hidden(torch.cat(seen, dim=1))
