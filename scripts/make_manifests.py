@@ -12,10 +12,10 @@
     avt-memocmt evaluate --manifest OUT/pairs.csv           synthetic pairs: a voice, a face, a line
     avt-memocmt evaluate --manifest OUT/pairs_720.csv       each voice with four faces and lines
 
-DATA holds meld/, ravdess/, ferplus/ and faces/. Nothing in these parts was trained on or selected with.
-A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a MELD line,
-all of the same label; picture and line are drawn with seed 0. The 180 voices make 180 pairs. The
-720 pairs begin with these; so many are needed for a reliable calibration error.
+DATA holds meld/, ravdess/, ferplus/ and faces/. Nothing in these parts was trained on or selected
+with. A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a line of
+MELD, all of the same label; picture and line are drawn with seed 0. The 180 voices make 180 pairs.
+The 720 pairs begin with these; so many are needed for a reliable calibration error.
 """
 
 from __future__ import annotations
