@@ -111,6 +111,9 @@ def _print_scores(report: dict[str, Any]) -> None:
         table.add_row(name, f"{report[name]:.4f}", _interval(report["intervals_95"][name]))
     if report["ece"] is not None:
         table.add_row("ece", f"{report['ece']:.4f}", "")
+        table.add_row("mean_confidence", f"{report['mean_confidence']:.4f}", "")
+        gap = f"{report['confidence_minus_accuracy']:+.4f}"
+        table.add_row("confidence_minus_accuracy", gap, "")
     for name, found in report["alone"].items():
         gain = found["fused_minus_alone"]["uar"]
         table.add_row(f"uar of {name} alone, n = {found['n']}", f"{found['uar']:.4f}", "")

@@ -125,13 +125,27 @@ class Evaluation:
             return None
         return calibration_error(self.truth[answered], self.probabilities[answered])
 
+    @property
+    def confidence(self) -> dict[str, float | None]:
+        """The mean probability of the named class, and how far it lies above their accuracy.
+
+        Of what was predicted, as for `ece`; None where nothing was.
+        """
+        answered = self.predicted != FAILED
+        if not answered.any():
+            return {"mean_confidence": None, "confidence_minus_accuracy": None}
+        mean = float(self.probabilities[answered].max(axis=1).mean())
+        right = float(np.mean(self.predicted[answered] == self.truth[answered]))
+        return {"mean_confidence": mean, "confidence_minus_accuracy": mean - right}
+
     def figures(self) -> dict[str, Any]:
-        """Scores, calibration error, 95 % intervals, recall and F1 per class; see `metrics`."""
+        """Scores, calibration, 95 % intervals, recall and F1 per class; see `metrics`."""
         truth, predicted = self.truth, self.predicted
         return {
             "n": len(truth),
             **scores(truth, predicted),
             "ece": self.ece,
+            **self.confidence,
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
             **per_class(truth, predicted),
         }

@@ -26,7 +26,7 @@ from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.data.manifest import read_manifest
 from avt_memocmt.errors import AvtError
-from avt_memocmt.evaluation.evaluation import Evaluation
+from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
 from avt_memocmt.evaluation.on_features import evaluate_stores
 from avt_memocmt.evaluation.on_manifest import evaluate_manifest
 from avt_memocmt.evaluation.results_table import read_results
@@ -153,6 +153,24 @@ def test_fusion_is_compared_with_each_modality_on_rows_that_have_several() -> No
     assert found["visual"]["fused_minus_alone"]["accuracy"]["interval_95"] == (0.0, 0.0)
 
 
+def test_confidence_is_compared_with_the_accuracy_of_what_was_predicted() -> None:
+    sure, unsure = np.full(7, 0.05), np.full(7, 0.1)
+    sure[2], unsure[5] = 0.7, 0.4
+    evaluation = Evaluation(
+        keys=("a", "b", "c", "d"),
+        truth=np.array([2, 2, 5, 0]),
+        probabilities=np.stack([sure, sure, sure, unsure]),
+        groups=("a", "b", "c", "d"),
+        present=("text",) * 4,
+    )
+    failure = FailedRow(9, "gone.wav", "it is gone.")
+    for found in (evaluation.report(), evaluation.with_failed([(failure, 1, "e")]).report()):
+        assert found["mean_confidence"] == pytest.approx((3 * 0.7 + 0.4) / 4)
+        assert found["confidence_minus_accuracy"] == pytest.approx((3 * 0.7 + 0.4) / 4 - 0.5)
+    nothing = replace(evaluation, probabilities=np.full((4, 7), np.nan)).report()
+    assert nothing["mean_confidence"] is nothing["confidence_minus_accuracy"] is None
+
+
 def test_text_alone_is_understood(recognizer: EmotionRecognizer, tmp_path: Path) -> None:
     lines = {
         "joy": ["Oh my God, I'm so happy for you!", "This is so great! I love it!"],
@@ -213,6 +231,11 @@ def test_a_store_is_measured_and_the_results_are_written(
     expected = f1_score(truth, guess, labels=np.unique(truth), average="weighted", zero_division=0)
     assert found["weighted_f1"] == pytest.approx(expected)
     assert 0 <= found["ece"] <= 1
+    sure = logits.softmax(dim=1).numpy()[:-1].max(axis=1).mean()
+    assert found["mean_confidence"] == pytest.approx(sure, abs=1e-6)
+    over = found["confidence_minus_accuracy"]
+    assert over == pytest.approx(sure - found["accuracy"], abs=1e-6)
+    assert f"{over:+.4f}" in out
     assert found["f1"].keys() == found["recall"].keys()
     assert (found["model"], found["seed"], found["split"]) == ("Random", 0, "dev")
     assert found["context"] == "past-only"
