@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avt_memocmt.data.baseline_scope import BaselineScope, read_scope, with_baselines
+from avt_memocmt.data.baseline_scope import BaselineScope, read_scope
 from avt_memocmt.data.dialogue_batch import TurnFeatures
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
+from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.data.speaker_baselines import SpeakerBaselines, token_statistics
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
