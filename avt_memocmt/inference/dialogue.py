@@ -29,7 +29,7 @@ class PreparedTurn:
         text_source: "given", "asr" or "none".
         context: earlier lines that the text encoder reads.
         tokens: of the modalities that are present.
-        baselines: the speaker's own by modality, from earlier turns.
+        baselines: the speaker's own by modality, from earlier turns unless others were chosen.
         speaker_change: one of `dialogue_batch.SPEAKER_*`.
         past: float [turns, dim], vectors of the earlier turns within reach, oldest first.
         past_changes: int64 [turns], `speaker_change` of those turns.

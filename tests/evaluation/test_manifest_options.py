@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from command_line import run
 from manifest_factory import write_manifest
 from media_factory import speech_like, write_wav
 from PIL import Image
-from store_factory import make_config
-from tiny_encoders import save_tiny_encoders
+from tiny_network import save_tiny_network
 
-from avt_memocmt.config import AudioConfig, EncoderConfig, TextConfig, VisualConfig
 from avt_memocmt.data.baseline_scope import BaselineScope
 from avt_memocmt.data.manifest import ManifestRow, read_manifest
 from avt_memocmt.data.speaker_baselines import token_statistics
@@ -27,7 +24,6 @@ from avt_memocmt.inference.engine import load_torch
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import UtterancePrediction
 from avt_memocmt.metrics.scores import FAILED
-from avt_memocmt.models.checkpoint import build_model, save_checkpoint
 
 HEADER = "path,text,emotion,dialogue_id,utterance_id,speaker,age,film\n"
 
@@ -35,20 +31,7 @@ HEADER = "path,text,emotion,dialogue_id,utterance_id,speaker,age,film\n"
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with random weights on tiny encoders of sound, faces and words."""
-    folder = tmp_path_factory.mktemp("tiny")
-    save_tiny_encoders(folder)
-    config = make_config().model_copy(
-        update={
-            "audio": AudioConfig(encoder=EncoderConfig(name=str(folder / "audio"))),
-            "visual": VisualConfig(
-                encoder=EncoderConfig(name=str(folder / "visual")), detector="yunet"
-            ),
-            "text": TextConfig(encoder=EncoderConfig(name=str(folder / "text"))),
-        }
-    )
-    torch.manual_seed(0)
-    save_checkpoint(folder / "network", build_model(config), config, {"model": "Tiny"})
-    return folder / "network"
+    return save_tiny_network(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
