@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from avt_memocmt.features.base import Tokens
 
 Statistics = NDArray[np.float32]
+MODALITIES_OF_A_PERSON = ("audio", "visual")
+"""Those in which people differ at rest; what somebody says is not judged against other words."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,34 @@ def token_statistics(tokens: Tokens) -> Statistics:
     return np.concatenate([mean, np.sqrt(values.var(axis=0) + 1e-6)])
 
 
+def utterance_statistics(tokens: Mapping[str, Tokens]) -> dict[str, Statistics]:
+    """`token_statistics` of sound and face; measurements with names have none."""
+    return {
+        modality: token_statistics(tokens[modality])
+        for modality in MODALITIES_OF_A_PERSON
+        if modality in tokens and len(tokens[modality]) and tokens[modality].values.shape[1] > 1
+    }
+
+
 class SpeakerBaselines:
     """Running means of each speaker and modality, in memory that grows with the speakers alone."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str], tuple[NDArray[np.float64], int]] = {}
+        self._sums: dict[str, dict[str, tuple[NDArray[np.float64], int]]] = {}
 
     def add(self, speaker: str | None, tokens: Mapping[str, Tokens]) -> None:
         """Count an utterance in; one of an unknown speaker is not kept.
 
         Args:
-            speaker: who speaks.
-            tokens: by modality; measurements with names have no baseline.
+            speaker: who speaks; None or "" where unknown.
+            tokens: by modality.
         """
-        if speaker is None:
+        if not speaker:
             return
-        for modality, found in tokens.items():
-            if not len(found) or found.values.shape[1] == 1:
-                continue
-            statistics = token_statistics(found).astype(np.float64)
-            total, count = self._sums.get((speaker, modality), (np.zeros_like(statistics), 0))
-            self._sums[speaker, modality] = (total + statistics, count + 1)
+        sums = self._sums.setdefault(speaker, {})
+        for modality, statistics in utterance_statistics(tokens).items():
+            total, count = sums.get(modality, (np.zeros(len(statistics)), 0))
+            sums[modality] = (total + statistics, count + 1)
 
     def of(
         self, speaker: str | None, without: Mapping[str, Tokens] | None = None
@@ -64,15 +73,14 @@ class SpeakerBaselines:
         """The baselines of a speaker by modality, as far as there are any.
 
         Args:
-            speaker: who speaks.
+            speaker: who speaks; None or "" where unknown.
             without: an utterance that was counted in, which is left out.
         """
+        left_out = utterance_statistics(without or {})
         found = {}
-        for (name, modality), (total, count) in self._sums.items():
-            if name != speaker:
-                continue
-            if without and modality in without:
-                total, count = total - token_statistics(without[modality]), count - 1
+        for modality, (total, count) in self._sums.get(speaker or "", {}).items():
+            if modality in left_out:
+                total, count = total - left_out[modality], count - 1
             if count:
                 found[modality] = Baseline((total / count).astype(np.float32), count)
         return found

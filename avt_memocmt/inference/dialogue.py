@@ -29,7 +29,7 @@ class PreparedTurn:
         text_source: "given", "asr" or "none".
         context: earlier lines that the text encoder reads.
         tokens: of the modalities that are present.
-        baselines: the speaker's own by modality, from earlier turns.
+        baselines: the speaker's own by modality, from earlier turns unless others were chosen.
         speaker_change: one of `dialogue_batch.SPEAKER_*`.
         past: float [turns, dim], vectors of the earlier turns within reach, oldest first.
         past_changes: int64 [turns], `speaker_change` of those turns.
@@ -121,7 +121,7 @@ class DialogueReader:
         return prediction
 
     def revise(self, turn: PreparedTurn, text: str, turns_since: int) -> UtterancePrediction:
-        """Decide again on a past turn whose words came late; later turns are then judged from them.
+        """Decide again on a past turn whose words came late; later turns then read them as context.
 
         Call it in the order of the turns.
 
@@ -142,8 +142,6 @@ class DialogueReader:
         if place >= 0:
             self._vectors[place] = vector
         self._context.add(utterance.speaker, text)
-        late = {m: found for m, found in tokens.items() if m not in turn.tokens}
-        self._baselines.add(utterance.speaker, late)
         return prediction
 
     def provisional(self, utterance: Utterance) -> UtterancePrediction:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
+from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON
 from avt_memocmt.models.confidence import Novelty, Temperatures
 from avt_memocmt.models.cross_modal_transformer import CrossModalTransformer
 from avt_memocmt.models.heads import (
@@ -107,7 +108,11 @@ class AvtMemoCmt(DialogueNetwork):
         self.cross_modal = CrossModalTransformer(heard, c)
         self.pools = nn.ModuleDict({m: StatisticsPooling(c.dim) for m in heard})
         self.baselines = nn.ModuleDict(
-            {m: SpeakerBaseline(self.widths[m]) for m in heard if shapes[m].names is None}
+            {
+                m: SpeakerBaseline(self.widths[m])
+                for m in heard
+                if m in MODALITIES_OF_A_PERSON and shapes[m].names is None
+            }
         )
         self.gate = ReliabilityGate(len(heard), c.dim)
         self.temporal = TemporalTransformer(c)

@@ -77,14 +77,16 @@ class Branch(DialogueNetwork):
         super().__init__()
         self.modalities = (modality,)
         self.dims = {modality: model.widths[modality]}
-        self.baseline = model.baselines[modality]
+        self.baseline = dict(model.baselines.items()).get(modality)
         self.project = model.projections[modality]
         self.pool = model.unimodal_pools[modality]
         self.head = model.unimodal_heads[modality]
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn by this modality alone."""
-        part = self.baseline(batch.modalities[self.modalities[0]].flatten_turns())
+        part = batch.modalities[self.modalities[0]].flatten_turns()
+        if self.baseline is not None:
+            part = self.baseline(part)
         pooled = self.pool(*self.project(part.values, part.spans, part.mask))
         return Prediction(self.head(pooled).unflatten(0, batch.turn_mask.shape))
 

@@ -55,10 +55,16 @@ def test_speakers_without_a_name_have_no_baseline() -> None:
 
 def test_each_modality_counts_the_turns_that_have_it() -> None:
     so_far = SpeakerBaselines()
-    so_far.add("Ann", {"audio": make_tokens(0), "text": make_tokens(1, width=5)})
+    so_far.add("Ann", {"audio": make_tokens(0), "visual": make_tokens(1, width=5)})
     so_far.add("Ann", {"audio": make_tokens(2), "visual": make_tokens(3, count=0)})
-    assert {m: own.count for m, own in so_far.of("Ann").items()} == {"audio": 2, "text": 1}
-    assert so_far.of("Ann")["text"].statistics.shape == (10,)
+    assert {m: own.count for m, own in so_far.of("Ann").items()} == {"audio": 2, "visual": 1}
+    assert so_far.of("Ann")["visual"].statistics.shape == (10,)
+
+
+def test_words_are_not_judged_against_other_words() -> None:
+    so_far = SpeakerBaselines()
+    so_far.add("Ann", {"text": make_tokens(0)})
+    assert so_far.of("Ann") == {}
 
 
 def test_measurements_with_names_have_no_baseline() -> None:
