@@ -17,7 +17,8 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 @pytest.fixture(scope="module")
 def network() -> AvtMemoCmt:
     net = make_model(modalities=HEARD)
-    net.temperatures.set_fitted({"+".join(HEARD): 1.5}, {"text": 2.0}, {})
+    net.temperatures.set_decision(HEARD, 1.5)
+    net.temperatures.set_unimodal("text", 2.0)
     return net
 
 
@@ -29,7 +30,7 @@ def later(network: AvtMemoCmt) -> tuple[PreparedTurn, tuple[float, ...]]:
         turn = reader.prepare(make_utterance(speaker, number), "given")
         prediction = reader.decide(turn)
     assert len(turn.past) == 2
-    assert {m: own.count for m, own in turn.baselines.items()} == {"audio": 1, "text": 1}
+    assert {m: own.count for m, own in turn.baselines.items()} == {"audio": 1}
     return turn, prediction.probabilities
 
 

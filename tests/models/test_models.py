@@ -216,7 +216,8 @@ def test_reading_turn_by_turn_with_a_bounded_past_equals_the_whole_dialogue(
 
 def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
     cooled = copy.deepcopy(model)
-    cooled.temperatures.set_fitted({"audio": 2.0, "audio+text": 4.0}, {}, {})
+    cooled.temperatures.set_decision(("audio",), 2.0)
+    cooled.temperatures.set_decision(("audio", "text"), 4.0)
     for present, expected in [(("audio",), 2.0), (("audio", "text"), 4.0), (("text",), 1.0)]:
         batch = collate([make_dialogue(2, 3, present)], DIMS)
         with torch.no_grad():
@@ -228,7 +229,7 @@ def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
 
 def test_each_modalitys_own_decision_has_its_temperature(model: AvtMemoCmt) -> None:
     cooled = copy.deepcopy(model)
-    cooled.temperatures.set_fitted({}, {"text": 8.0}, {})
+    cooled.temperatures.set_unimodal("text", 8.0)
     batch = collate([make_dialogue(2, 3)], DIMS)
     with torch.no_grad():
         before, after = model(batch).unimodal_logits, cooled(batch).unimodal_logits
@@ -253,7 +254,7 @@ def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: Av
     torch.manual_seed(5)
     sure.novelty["audio"].set_fitted(*map(torch.randn_like, sure.novelty["audio"].buffers()))
     unsure = copy.deepcopy(sure)
-    unsure.temperatures.set_fitted({"audio": 2.0}, {}, {"audio": 0.5})
+    unsure.temperatures.set_unimodal("audio", 2.0, exponent=0.5)
     for present in (("audio",), ("audio", "text"), ("text",)):
         batch = collate([make_dialogue(2, 3, present)], DIMS)
         parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
@@ -262,9 +263,8 @@ def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: Av
             distance = unsure.novelty["audio"](unsure.layer_statistics["audio"].standard(heard))
             before, after = sure.fuse(parts), unsure.fuse(parts)
         assert (distance > 0.1).all()
-        scale = (1 + distance).sqrt()
-        expected = 2 * scale if present == ("audio",) else torch.ones_like(scale)
-        assert torch.allclose(after.temperature, expected, atol=1e-4)
+        scale = 2 * (1 + distance).sqrt()
+        assert torch.equal(after.temperature, torch.ones_like(scale))
         if "audio" in present:
             said = after.unimodal_logits["audio"] * scale[:, None]
             assert torch.allclose(said, before.unimodal_logits["audio"], atol=1e-4)
@@ -275,7 +275,7 @@ def test_novelty_is_measured_on_hidden_layers_alone(model: AvtMemoCmt) -> None:
     """An exponent of a modality with one hidden layer scales nothing."""
     assert list(model.novelty) == ["audio"]
     scaled = copy.deepcopy(model)
-    scaled.temperatures.set_fitted({}, {}, {"text": 1.0})
+    scaled.temperatures.set_unimodal("text", 1.0, exponent=1.0)
     batch = collate([make_dialogue(2, 3, ("text",))], DIMS)
     with torch.no_grad():
         assert torch.equal(scaled(batch).logits, model(batch).logits)
@@ -286,8 +286,8 @@ def test_without_a_fit_no_logit_is_divided(model: AvtMemoCmt) -> None:
     assert fitted.decision.tolist() == [1] * 8
     assert fitted.unimodal.tolist() == [1] * 3
     assert fitted.exponent.tolist() == [0] * 3
-    novelty = 9 * torch.rand(5, 3)
-    assert torch.equal(fitted(torch.eye(5, 3).bool(), novelty), torch.ones(5))
+    assert torch.equal(fitted(torch.eye(5, 3).bool()), torch.ones(5))
+    assert torch.equal(fitted.of_modality("audio", 9 * torch.rand(5)), torch.ones(5))
 
 
 def test_padding_turns_cannot_change_the_output(model: AvtMemoCmt) -> None:

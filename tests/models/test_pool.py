@@ -36,7 +36,7 @@ def test_the_pool_is_the_sum_of_trust_times_log_probabilities(present: tuple[str
     net = make_model()
     trust = dict(zip(MODALITIES, (0.5, 2.0, 1.25), strict=True))
     trust_alike(net, tuple(trust.values()))
-    net.temperatures.set_fitted({}, {"text": 3.0}, {})
+    net.temperatures.set_unimodal("text", 3.0)
     with torch.no_grad():
         fused = net.fuse(flat_parts(3, 4, present))
     own = {m: fused.unimodal_logits[m].log_softmax(dim=1) for m in present}
@@ -49,7 +49,7 @@ def test_the_pool_is_the_sum_of_trust_times_log_probabilities(present: tuple[str
 
 def test_a_turns_logits_are_the_pool_and_its_correction_by_the_temperature() -> None:
     net = make_model()
-    net.temperatures.set_fitted({"+".join(MODALITIES): 2.5}, {}, {})
+    net.temperatures.set_decision(MODALITIES, 2.5)
     batch = collate([make_dialogue(4, 1), make_dialogue(2, 2)], DIMS)
     with torch.no_grad():
         found = net(batch).logits

@@ -9,8 +9,8 @@ import torch
 from model_factory import DIMS, make_dialogue, make_model
 from torch import Tensor
 
-from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import ModalityBatch, collate
+from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON
 from avt_memocmt.models.heads import LayerStatistics, SpeakerBaseline, statistics
 
 WIDTH = 4
@@ -72,7 +72,7 @@ def shifted(part: ModalityBatch, shift: Tensor) -> ModalityBatch:
     return replace(part, values=part.values + shift, baseline=part.baseline + longer)
 
 
-@pytest.mark.parametrize("name", MODALITIES)
+@pytest.mark.parametrize("name", MODALITIES_OF_A_PERSON)
 def test_a_well_known_speaker_may_be_anybody(name: str) -> None:
     net = make_model().double()
     batch = collate([make_dialogue(3, 2)], DIMS)
