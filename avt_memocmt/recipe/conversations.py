@@ -65,7 +65,11 @@ class ConversationSampler:
         return sorted(self._voices)
 
     def conversation(self, dialogue: LabelledDialogue, corpus: str) -> LabelledDialogue:
-        """The dialogue with voices of one corpus and with faces; each turn has some modality."""
+        """The dialogue with voices of one corpus and with faces; each turn has some modality.
+
+        Its targets are the labels: what the words say of themselves is not what voices and faces
+        agree with.
+        """
         draw, settings = self.generator, self.settings
         speakers = sorted({turn.speaker or "" for turn in dialogue.turns})
         voices = {name: self._pick(self._voices[corpus]) for name in speakers}
@@ -92,7 +96,7 @@ class ConversationSampler:
             own = baselines.of(turn.speaker)
             turns.append(replace(turn, tokens=given, baselines=own))
             baselines.add(turn.speaker, given)
-        return replace(dialogue, turns=tuple(turns))
+        return replace(dialogue, turns=tuple(turns), soft_targets=None)
 
     def _pick(self, among: Sequence[RowsByEmotion]) -> RowsByEmotion:
         return among[int(self.generator.integers(len(among)))]
