@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import yaml
+from face_start_factory import write_face_start
 from media_factory import speech_like
 from meld_factory import Row, write_table
 from numpy.typing import NDArray
@@ -27,7 +28,6 @@ from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.emotions import EMOTIONS, FERPLUS_VOTES, RAVDESS_CODES
 from avt_memocmt.errors import AvtError
 from avt_memocmt.extraction.clip import store_manifest
-from avt_memocmt.features.face_cnn import BLOCKS
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.recipe.settings import EMBEDDED_RECIPE, load_recipe
 
@@ -111,32 +111,6 @@ def shortened(path: Path) -> Path:
     recipe["branches"]["audio"]["variants"] = 1
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return path
-
-
-def write_face_start(folder: Path) -> Path:
-    """Random weights in the form of a graph model of TensorFlow.js."""
-    generator = np.random.default_rng(0)
-    arrays: dict[str, tuple[int, ...]] = {"conv1/convolution/merged_input": (3, 3, 3, 32)}
-    arrays["conv1_bn/batchnorm_1/sub"] = (32,)
-    inputs = 32
-    for number, (width, _) in enumerate(BLOCKS, 1):
-        arrays[f"conv_dw_{number}/depthwise_kernel"] = (3, 3, inputs, 1)
-        arrays[f"conv_dw_{number}_bn/batchnorm_1/mul"] = (1, 1, 1, inputs)
-        arrays[f"conv_dw_{number}_bn/batchnorm_1/sub"] = (1, 1, 1, inputs)
-        arrays[f"conv_pw_{number}/convolution/merged_input"] = (1, 1, inputs, width)
-        arrays[f"conv_pw_{number}_bn/batchnorm_1/sub"] = (1, 1, 1, width)
-        inputs = width
-    half = {"dtype": "float16", "original_dtype": "float32"}
-    entries = [
-        {"name": name, "shape": list(shape), "dtype": "float32", "quantization": half}
-        for name, shape in arrays.items()
-    ]
-    folder.mkdir()
-    manifest = {"weightsManifest": [{"weights": entries}]}
-    (folder / "faceres.json").write_text(json.dumps(manifest), encoding="utf-8")
-    parts = [generator.normal(0, 0.1, shape).astype("<f2").tobytes() for shape in arrays.values()]
-    (folder / "faceres.bin").write_bytes(b"".join(parts))
-    return folder
 
 
 STAGES = (
