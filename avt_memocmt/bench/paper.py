@@ -67,7 +67,7 @@ class PaperNetwork(nn.Module):
         changes = torch.full((1, 1), SPEAKER_UNKNOWN, device=sound.device)
         turn = torch.ones_like(changes, dtype=torch.bool)
         correction = self.fusion.classify(fused.utterances[:, None], turn, changes)[:, 0]
-        return (fused.pooled_logits + correction).softmax(dim=1)
+        return fused.logits(correction).softmax(dim=1)
 
 
 def _part(values: Tensor) -> ModalityBatch:

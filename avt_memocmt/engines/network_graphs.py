@@ -23,6 +23,7 @@ FUSION_INPUTS = tuple(f"{m}_{part.name}" for m in MODALITIES for part in fields(
 FUSION_OUTPUTS = (
     "utterances",
     "pooled_logits",
+    "corrected",
     "modality_weights",
     "temperature",
     *(f"{m}_unimodal_logits" for m in MODALITIES),
@@ -94,6 +95,7 @@ def fusion_graph(model: AvtMemoCmt) -> NetworkGraph:
         return (
             fused.utterances,
             fused.pooled_logits,
+            fused.corrected,
             fused.modality_weights,
             fused.temperature,
             *own,

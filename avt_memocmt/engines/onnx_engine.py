@@ -56,11 +56,11 @@ class OnnxEngine(Engine):
         """See `Engine.fuse`."""
         ordered = [parts[m] for m in MODALITIES]
         tensors = [getattr(part, x.name) for part in ordered for x in fields(ModalityBatch)]
-        utterances, pooled, weights, temperature, *unimodal_logits = self.fusion(
+        utterances, pooled, corrected, weights, temperature, *unimodal_logits = self.fusion(
             dict(zip(FUSION_INPUTS, tensors, strict=True))
         )
         by_modality = dict(zip(MODALITIES, unimodal_logits, strict=True))
-        return Fused(utterances, pooled, weights, temperature, by_modality)
+        return Fused(utterances, pooled, corrected, weights, temperature, by_modality)
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """See `Engine.classify`."""

@@ -52,7 +52,7 @@ class ForwardFunction:
         """
         fused = self.fuse(values)
         dialogue = self.turn.after_past(fused.utterances)
-        return fused.pooled_logits + self.model.classify(*dialogue)[:, -1]
+        return fused.logits(self.model.classify(*dialogue)[:, -1])
 
     def fuse(self, values: Mapping[str, Tensor]) -> Fused:
         """The part of the network before the dialogue's past; arguments as of `logits`."""

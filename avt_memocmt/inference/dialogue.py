@@ -156,7 +156,7 @@ class DialogueReader:
         batch = collate([[features]], self._engine.encoders.widths)
         fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         correction = self._engine.classify(*turn.after_past(fused.utterances))[:, -1]
-        logits = (fused.pooled_logits + correction) / fused.temperature[:, None]
+        logits = fused.logits(correction) / fused.temperature[:, None]
         utterance = turn.utterance
         prediction = UtterancePrediction(
             start=utterance.start,

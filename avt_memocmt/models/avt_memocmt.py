@@ -34,12 +34,11 @@ FUSED_AT_ONCE = 64
 class Fused:
     """What is known of an utterance before the dialogue is.
 
-    The logits of a turn are `pooled_logits` plus what `AvtMemoCmt.classify` returns, divided by
-    `temperature`.
-
     Attributes:
         utterances: [batch, dim], one vector each.
         pooled_logits: [batch, 7], the modalities' own decisions pooled.
+        corrected: [batch], 1 where the dialogue corrects that pool, 0 where a lone modality
+            decides by itself.
         modality_weights: [batch, 3], share of each modality in that pool, in the order of
             `MODALITIES`: 0 where it is absent; a row with any present sums to 1.
         temperature: [batch], divides the logits of the turn.
@@ -49,15 +48,25 @@ class Fused:
 
     utterances: Tensor
     pooled_logits: Tensor
+    corrected: Tensor
     modality_weights: Tensor
     temperature: Tensor
     unimodal_logits: dict[str, Tensor]
+
+    def logits(self, correction: Tensor) -> Tensor:
+        """The decision on each turn before its temperature, [batch, 7].
+
+        Args:
+            correction: [batch, 7], what `AvtMemoCmt.classify` returned for the turn.
+        """
+        return self.pooled_logits + self.corrected[..., None] * correction
 
     def map(self, call: Callable[[Tensor], Tensor]) -> Fused:
         """Apply `call` to every tensor."""
         return Fused(
             call(self.utterances),
             call(self.pooled_logits),
+            call(self.corrected),
             call(self.modality_weights),
             call(self.temperature),
             {m: call(logits) for m, logits in self.unimodal_logits.items()},
@@ -69,7 +78,8 @@ class AvtMemoCmt(DialogueNetwork):
 
     Each modality decides by itself. A logarithmic opinion pool joins these decisions (Genest and
     Zidek 1986, section 3): a sum of their log probabilities, in which each weighs as much as the
-    gate trusts it. The two transformers add a correction, which is zero before they are trained.
+    gate trusts it. The two transformers add a correction, which is zero before they are trained. A
+    modality that is alone decides by itself.
 
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
@@ -132,7 +142,7 @@ class AvtMemoCmt(DialogueNetwork):
         correction = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
         # Padding is no turn and has no temperature.
         temperature = fused.temperature.masked_fill(~batch.turn_mask, 1.0)[:, :, None]
-        logits = (fused.pooled_logits + correction) / temperature
+        logits = fused.logits(correction) / temperature
         return Prediction(logits, fused.modality_weights, fused.unimodal_logits)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
@@ -160,6 +170,7 @@ class AvtMemoCmt(DialogueNetwork):
         return Fused(
             placed([fused.utterances for fused in found]),
             placed([fused.pooled_logits for fused in found]),
+            placed([fused.corrected[:, None] for fused in found]).squeeze(2),
             placed([fused.modality_weights for fused in found]),
             placed([fused.temperature[:, None] for fused in found]).squeeze(2),
             {m: placed([fused.unimodal_logits[m] for fused in found]) for m in self.modalities},
@@ -180,6 +191,8 @@ class AvtMemoCmt(DialogueNetwork):
         own_decisions = torch.stack(list(unimodal_logits.values()), dim=1).log_softmax(dim=2)
         strange = torch.stack(list(novelty.values()), dim=1)
         trust, judged = self.gate(own_decisions, strange, present)
+        lone = present.sum(dim=1) == 1
+        trust = torch.where(lone[:, None], present.to(trust.dtype), trust)
         pooled_logits = (trust[:, :, None] * own_decisions).sum(dim=1)
         weights = trust / trust.sum(dim=1, keepdim=True).clamp(min=1e-6)
         crossed = self.cross_modal(tokens, masks)
@@ -187,7 +200,8 @@ class AvtMemoCmt(DialogueNetwork):
         utterances = judged + torch.stack(vectors).sum(dim=0)
         temperature = self.temperatures(in_columns(present, self.modalities))
         shares = in_columns(weights, self.modalities)
-        return Fused(utterances, pooled_logits, shares, temperature, unimodal_logits)
+        corrected = (~lone).to(pooled_logits.dtype)
+        return Fused(utterances, pooled_logits, corrected, shares, temperature, unimodal_logits)
 
     def _own(
         self, modality: str, part: ModalityBatch, tokens: Tensor, mask: Tensor

@@ -86,13 +86,15 @@ def fit_unimodal_temperatures(
 
 
 def fit_decision_temperatures(model: AvtMemoCmt, conversations: Sequence[Unheard]) -> None:
-    """Fit the temperature of the decision for every set of modalities that conversations have.
+    """Fit the temperature of the decision for every set of several modalities.
+
+    A modality that is alone decides by itself, and its own logits have their temperature.
 
     Args:
         model: trained.
         conversations: from `held_back_conversations`.
     """
-    for size in range(1, len(MODALITIES) + 1):
+    for size in range(2, len(MODALITIES) + 1):
         for kept in combinations(MODALITIES, size):
             complete = [_complete(part, kept) for part in conversations]
             if any(part.dialogues for part in complete):

@@ -93,7 +93,7 @@ def judge(engine: Engine, batch: DialogueBatch) -> Prediction:
     flat = engine.fuse({m: part.flatten_turns() for m, part in batch.modalities.items()})
     fused = flat.map(lambda tensor: tensor.unflatten(0, shape))
     correction = engine.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
-    logits = (fused.pooled_logits + correction) / fused.temperature[..., None]
+    logits = fused.logits(correction) / fused.temperature[..., None]
     return Prediction(logits, fused.modality_weights, fused.unimodal_logits)
 
 
