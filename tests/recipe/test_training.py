@@ -789,13 +789,12 @@ def test_the_temperature_of_sound_is_that_of_what_was_left_out(sources: Sources)
     assert (found.unimodal != 1).all()
 
 
-def test_every_set_of_modalities_gets_a_temperature(sources: Sources, tmp_path: Path) -> None:
+def test_every_set_of_several_modalities_gets_a_temperature(
+    sources: Sources, tmp_path: Path
+) -> None:
     model = make_model().eval()
     many = replace(sources, dialogues=sources.dialogues * 30)
     talks = held_back_conversations(make_job(tmp_path), sources.speech, many, {})
-    before, judged = predict_unheard(model, talks, ("text",))
-    truth = np.concatenate([dialogue.emotions for dialogue in judged])
     fit_decision_temperatures(model, talks)
-    found = model.temperatures.decision
-    assert (found != 1).tolist() == [False, *[True] * 7]
-    assert found[4].item() == pytest.approx(fit_temperature(before.logits, truth), rel=1e-4)
+    fitted = [False, False, False, True, False, True, True, True]  # by the bits of the set
+    assert (model.temperatures.decision != 1).tolist() == fitted
