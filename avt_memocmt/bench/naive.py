@@ -92,8 +92,7 @@ class NaivePipeline:
         utterance = Utterance(0.0, end, samples, tuple(faces), words)
         none = torch.zeros(0, self._recognizer.config.model.dim)
         changes = torch.zeros(0, dtype=torch.long)
-        past = (SPEAKER_UNKNOWN, none, changes)
-        turn = PreparedTurn(utterance, "given", (), tokens, {}, *past, ())
+        turn = PreparedTurn(utterance, "given", (), tokens, SPEAKER_UNKNOWN, none, changes, ())
         return self._recognizer.new_dialogue().decide(turn)
 
     def _faces(self, folder: Path, rate: float) -> list[FaceObservation]:

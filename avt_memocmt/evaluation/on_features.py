@@ -10,10 +10,8 @@ from pathlib import Path
 from torch import nn
 
 from avt_memocmt.config import Config, TokenShape
-from avt_memocmt.data.baseline_scope import BaselineScope
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
-from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import (
@@ -21,7 +19,6 @@ from avt_memocmt.evaluation.provenance import (
     checkpoint_provenance,
     data_sha256,
     read_metrics,
-    with_scope,
 )
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder
@@ -35,7 +32,6 @@ def evaluate_stores(
     stores: Sequence[FeatureStore],
     split: str,
     modalities: Sequence[str] | None = None,
-    speaker_baseline: BaselineScope = "past",
 ) -> tuple[Evaluation, Provenance]:
     """Measure a checkpoint on one split of feature stores.
 
@@ -45,19 +41,16 @@ def evaluate_stores(
         split: "train", "dev", "test", or another name.
         modalities: those that are read, the others are absent; all that the network hears unless
             given.
-        speaker_baseline: which utterances of its speaker in the split one is judged against.
 
     Raises:
         AvtError: the checkpoint cannot be loaded or was trained on other features, or the stores
-            lack the split, a modality, every label, or the speakers that are needed.
+            lack the split, a modality, or every label.
     """
     model, config = load_model(folder)
     heard = config.model.modalities if modalities is None else modalities
-    dialogues = _dialogues(folder, config, stores, split, heard)
-    evaluation = evaluate_dialogues(model, config, with_baselines(dialogues, speaker_baseline))
+    evaluation = evaluate_dialogues(model, config, _dialogues(folder, config, stores, split, heard))
     data = data_sha256(evaluation, describe_features(stores))
-    provenance = checkpoint_provenance(folder, config, split, data)
-    return evaluation, with_scope(provenance, speaker_baseline)
+    return evaluation, checkpoint_provenance(folder, config, split, data)
 
 
 def evaluate_dialogues(

@@ -29,17 +29,7 @@ often it is drawn.
 """
 BATCH = 16
 """Variants of the evidence that are computed at once."""
-STAGES = (
-    "head",
-    "unimodal_heads",
-    "temporal",
-    "gate",
-    "pools",
-    "cross_modal",
-    "layer_statistics",
-    "unimodal_pools",
-    "projections",
-)
+STAGES = ("head", "temporal", "gate", "pools", "cross_modal", "projections")
 """Parts of the network from the decision down, in the order in which they are randomised."""
 
 Array = NDArray[np.float64]
