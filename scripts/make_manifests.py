@@ -5,13 +5,17 @@
     avt-memocmt evaluate --manifest OUT/ravdess.csv         sound alone, actors 16 to 18
     avt-memocmt evaluate --manifest OUT/ferplus.csv         faces alone, FER+ validation pictures
     avt-memocmt evaluate --manifest OUT/ferplus_majority.csv  those with a majority
+    avt-memocmt evaluate --manifest OUT/rafdb.csv           faces in colour, in the wild
+    avt-memocmt evaluate --manifest OUT/kdef.csv            posed faces of five people
+    avt-memocmt evaluate --manifest OUT/imfdb.csv --by age --by gender --by film
+                                                            faces of seven actors in films
     avt-memocmt evaluate --manifest OUT/pairs.csv           synthetic pairs: a voice, a face, a line
     avt-memocmt evaluate --manifest OUT/pairs_720.csv       each voice with four faces and lines
 
-DATA holds meld/, ravdess/ and ferplus/. Nothing in these parts was trained on or selected with.
-A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a MELD line,
-all of the same label; picture and line are drawn with seed 0. The 180 voices make 180 pairs. The
-720 pairs begin with these; so many are needed for a reliable calibration error.
+DATA holds meld/, ravdess/, ferplus/ and faces/. Nothing in these parts was trained on or selected
+with. A synthetic pair is a film of one FER+ picture with the voice of a RAVDESS clip, and a line of
+MELD, all of the same label; picture and line are drawn with seed 0. The 180 voices make 180 pairs.
+The 720 pairs begin with these; so many are needed for a reliable calibration error.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avt_memocmt.data.corpora import ferplus_faces, meld_dialogues, speech_clips
+from avt_memocmt.data.corpora import meld_dialogues, speech_clips
+from avt_memocmt.data.face_corpora import Faces, face_corpora, ferplus_faces
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
@@ -60,11 +65,23 @@ def ferplus_rows(data: Path, folder: Path, agreement: float = 0.0) -> Iterator[R
     """
     folder.mkdir(parents=True, exist_ok=True)
     faces = ferplus_faces(data, "test")
-    for row, (picture, label) in enumerate(zip(faces.pictures, faces.majority, strict=True)):
+    for row, label in enumerate(faces.majority):
         if label >= 0 and faces.agreement[row] > agreement:
             path = folder / f"{row:05d}.png"
-            Image.fromarray(picture).save(path)
+            Image.fromarray(faces.picture(row)[:, :, 0]).save(path)
             yield str(path.resolve()), "", EMOTIONS[label], "", "", ""
+
+
+def face_rows(faces: Faces, folder: Path) -> Iterator[Row]:
+    """Pictures as their corpus stores them; the person is the speaker, and its details follow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    people = faces.people or [""] * len(faces)
+    for row, content in enumerate(faces.files):
+        path = folder / f"{row:05d}.jpg"
+        path.write_bytes(content)
+        label = EMOTIONS[faces.majority[row]]
+        details = (values[row] for values in faces.details.values())
+        yield str(path.resolve()), "", label, "", "", people[row], *details
 
 
 def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
@@ -79,7 +96,7 @@ def pair_rows(data: Path, folder: Path) -> Iterator[Row]:
             face = draw.choice(np.flatnonzero(faces.majority == clip.emotion))
             line = draw.choice([row.text for row in lines if row.emotion == clip.emotion])
             path = folder / f"{clip.path.stem}_{number}.mkv"
-            write_film(path, faces.pictures[face], load_audio(clip.path))
+            write_film(path, faces.picture(face)[:, :, 0], load_audio(clip.path))
             yield str(path.resolve()), str(line), EMOTIONS[clip.emotion], "", "", ""
 
 
@@ -115,10 +132,15 @@ def main(data: Path, out: Path) -> None:
         "pairs": pairs[: len(pairs) // ROUNDS],
         "pairs_720": pairs,
     }
+    columns = dict.fromkeys(manifests, COLUMNS)
+    for faces in face_corpora(data, "test"):
+        if faces.corpus not in manifests:
+            manifests[faces.corpus] = face_rows(faces, out / faces.corpus)
+            columns[faces.corpus] = (*COLUMNS, *faces.details)
     for name, rows in manifests.items():
         with (out / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(COLUMNS)
+            writer.writerow(columns[name])
             writer.writerows(rows)
 
 

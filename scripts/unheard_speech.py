@@ -4,9 +4,10 @@
 
 The branch is trained as by `avt-memocmt make-weights`, without a fifth of the speakers of each
 corpus (five times) and without one corpus (once for each); then it classifies the clips that were
-left out. Its confidence on a corpus is calibrated as that command does it, but on the predictions
-for the other corpora alone. DATA and WORK are the folders of that command; what WORK already holds
-is reused, and a run that was stopped resumes.
+left out: each alone, against eight other clips of its speaker, and against all. Its confidence on a
+corpus is calibrated as that command does it, but on the predictions for the other corpora alone.
+DATA and WORK are the folders of that command; what WORK already holds is reused, and a run that was
+stopped resumes.
 """
 
 from __future__ import annotations
@@ -35,12 +36,17 @@ HEADER = (
 )
 
 
-def calibrated(judged: list[LeftOut]) -> dict[str, tuple[list[SpeechClip], Tensor]]:
+OTHERS = {"alone": 0, "against eight others": 8, "against all others": 10_000}
+"""How many other clips of its speaker a clip is judged against."""
+
+
+def calibrated(left_out: list[LeftOut], count: int) -> dict[str, tuple[list[SpeechClip], Tensor]]:
     """By kind, the clips and their probabilities [clips, 7], calibrated on the other corpora."""
-    clips = [clip for part in judged for clip in part.clips]
-    kinds = np.array([part.kind for part in judged for _ in part.clips])
-    logits = torch.cat([part.logits for part in judged])
-    novelty = torch.cat([part.novelty for part in judged])
+    clips = [clip for part in left_out for clip in part.clips]
+    kinds = np.array([part.kind for part in left_out for _ in part.clips])
+    judged = [part.judged(count) for part in left_out]
+    logits = torch.cat([logits for logits, _ in judged])
+    novelty = torch.cat([novelty for _, novelty in judged])
     truth = np.array([clip.emotion for clip in clips])
     corpora = np.array([clip.corpus for clip in clips])
     probabilities = torch.zeros_like(logits)
@@ -88,10 +94,12 @@ def main(data: Path, work: Path) -> None:
     """Print the table: new speakers, then new corpora."""
     job = Job(data, work, load_recipe(), load_config(EMBEDDED_PRESET))
     train, validation = (load_speech(job, part) for part in ("train", "validation"))
-    by_kind = calibrated(cross_validate(job, train, validation))
-    print(HEADER)
-    print_kind("speakers", "speakers of ", *by_kind["speakers"])
-    print_kind("corpora", "", *by_kind["corpus"])
+    left_out = cross_validate(job, train, validation)
+    for name, count in OTHERS.items():
+        by_kind = calibrated(left_out, count)
+        print(f"\nEach clip {name}:\n\n{HEADER}")
+        print_kind("speakers", "speakers of ", *by_kind["speakers"])
+        print_kind("corpora", "", *by_kind["corpus"])
 
 
 if __name__ == "__main__":

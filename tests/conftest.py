@@ -7,11 +7,9 @@ from pathlib import Path
 
 import footage
 import pytest
-import torch
 from footage import Spoken
-from model_factory import SHAPES, SMALL
+from model_factory import make_model
 from PIL import Image
-from torch import nn
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -67,8 +65,4 @@ def recognizer() -> EmotionRecognizer:
 @pytest.fixture(scope="module")
 def model() -> AvtMemoCmt:
     """A small fusion model, far from its first weights."""
-    torch.manual_seed(0)
-    net = AvtMemoCmt(SHAPES, SMALL)
-    for parameter in net.parameters():  # far from linear, and nothing left at zero
-        nn.init.normal_(parameter, std=0.3)
-    return net.eval()
+    return make_model()

@@ -92,7 +92,8 @@ class NaivePipeline:
         utterance = Utterance(0.0, end, samples, tuple(faces), words)
         none = torch.zeros(0, self._recognizer.config.model.dim)
         changes = torch.zeros(0, dtype=torch.long)
-        turn = PreparedTurn(utterance, "given", (), tokens, SPEAKER_UNKNOWN, none, changes, ())
+        past = (SPEAKER_UNKNOWN, none, changes)
+        turn = PreparedTurn(utterance, "given", (), tokens, {}, *past, ())
         return self._recognizer.new_dialogue().decide(turn)
 
     def _faces(self, folder: Path, rate: float) -> list[FaceObservation]:

@@ -66,7 +66,8 @@ class PaperNetwork(nn.Module):
         fused = self.fusion.fuse({name: _part(values) for name, values in tokens.items()})
         changes = torch.full((1, 1), SPEAKER_UNKNOWN, device=sound.device)
         turn = torch.ones_like(changes, dtype=torch.bool)
-        return self.fusion.classify(fused.utterances[:, None], turn, changes)[:, 0].softmax(dim=1)
+        correction = self.fusion.classify(fused.utterances[:, None], turn, changes)[:, 0]
+        return fused.logits(correction).softmax(dim=1)
 
 
 def _part(values: Tensor) -> ModalityBatch:
@@ -74,7 +75,7 @@ def _part(values: Tensor) -> ModalityBatch:
     edges = torch.linspace(0, SECONDS, values.shape[1] + 1, device=values.device)
     spans = torch.stack([edges[:-1], edges[1:]], dim=1)[None]
     everyone = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
-    return ModalityBatch(values, spans, everyone)
+    return ModalityBatch.of_tokens(values, spans, everyone)
 
 
 def paper_inputs() -> tuple[Tensor, Tensor, Tensor]:

@@ -21,7 +21,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from avt_memocmt.data.baseline_scope import read_scope
 from avt_memocmt.engines.names import EngineName
+from avt_memocmt.errors import AvtError
 
 output = Console(highlight=False, markup=False)
 """Tables, on stdout."""
@@ -62,6 +64,25 @@ EngineOption = Annotated[
     typer.Option(
         help="torch-bf16 is faster where the processor has bfloat16 units, torch-cuda needs a GPU; "
         "onnx and openvino run the folder of --checkpoint that export wrote."
+    ),
+]
+
+
+def _known_scope(text: str) -> str:
+    try:
+        read_scope(text)
+    except AvtError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
+SpeakerBaseline = Annotated[
+    str,
+    typer.Option(
+        metavar="off|past|all|N",
+        callback=_known_scope,
+        help="What an utterance is judged against, of the same speaker: nothing, the earlier turns "
+        "of the dialogue, all other utterances of the data, or N of them. No label is used.",
     ),
 ]
 

@@ -15,6 +15,7 @@ from avt_memocmt.commands.console import (
     Checkpoint,
     EngineOption,
     JsonFile,
+    SpeakerBaseline,
     counted_progress,
     step_progress,
 )
@@ -28,6 +29,7 @@ from avt_memocmt.commands.settings import (
     resolve_config,
 )
 from avt_memocmt.config import PathsConfig
+from avt_memocmt.data.baseline_scope import read_scope
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 MANIFEST_HELP = (
     "CSV with the columns path, text, emotion and optionally dialogue_id, utterance_id, speaker, "
-    "start, end."
+    "start, end; further columns are for --by."
 )
 STORES_HELP = "A feature store; repeated, they are joined by utterance."
 MELD_HELP = "A MELD folder in any layout; CSVs alone give text."
@@ -48,6 +50,14 @@ CompareFeatures = Annotated[
 ]
 Transcribe = Annotated[
     bool, typer.Option("--transcribe", help="Recognise the words of a manifest's rows.")
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        help="Compare the figures between the values of this column of the manifest; may be "
+        "repeated.",
+    ),
 ]
 Work = Annotated[Path, typer.Option(help="Folder for the feature stores made from MELD.")]
 DEFAULT_EXPERIMENTS = PathsConfig().experiments
@@ -77,6 +87,8 @@ def evaluate(
     ] = None,
     work: Work = Path("features"),
     transcribe: Transcribe = False,
+    speaker_baseline: SpeakerBaseline = "past",
+    by: By = None,
     engine: EngineOption = "torch",
     config: ConfigFile = DEFAULT_CONFIG,
     preset: Preset = None,
@@ -96,22 +108,47 @@ def evaluate(
         raise AvtError("--compare-features belongs to --features and --compare.")
     if engine != "torch" and manifest is None:
         raise AvtError(f"--engine {engine} belongs to --manifest.")
+    if by and manifest is None:
+        raise AvtError("--by belongs to --manifest.")
     paths = PathsConfig()
     if config != DEFAULT_CONFIG or config.is_file() or preset or overrides:
         paths = resolve_config(config, preset, None, overrides).paths
     if manifest is not None:
         return evaluate_manifest(
-            manifest, checkpoint or "embedded", compare, json_file, experiments, transcribe, engine
+            manifest,
+            checkpoint or "embedded",
+            compare,
+            json_file,
+            experiments,
+            transcribe,
+            speaker_baseline,
+            by,
+            engine,
         )
     checkpoint, experiments = checkpoint or str(paths.checkpoint), experiments or paths.experiments
     if not features and not meld and (paths.features / MANIFEST_FILE).is_file():
         features = [paths.features]
     if features:
         return evaluate_features(
-            features, checkpoint, split, compare, compare_features, json_file, experiments
+            features,
+            checkpoint,
+            split,
+            compare,
+            compare_features,
+            json_file,
+            experiments,
+            speaker_baseline,
         )
     evaluate_meld(
-        meld or paths.meld, checkpoint, split, compare, json_file, experiments, work, encoders
+        meld or paths.meld,
+        checkpoint,
+        split,
+        compare,
+        json_file,
+        experiments,
+        work,
+        encoders,
+        speaker_baseline,
     )
 
 
@@ -122,26 +159,42 @@ def evaluate_manifest(
     json_file: JsonFile = None,
     experiments: Experiments = None,
     transcribe: Transcribe = False,
+    speaker_baseline: SpeakerBaseline = "past",
+    by: By = None,
     engine: EngineOption = "torch",
 ) -> None:
     """Measure a checkpoint on anybody's labelled clips, pictures and words, read turn by turn."""
     from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.data.manifest import read_manifest
     from avt_memocmt.evaluation.on_manifest import evaluate_manifest as evaluate_dialogues
-    from avt_memocmt.evaluation.provenance import PAST_ONLY, checkpoint_provenance, data_sha256
+    from avt_memocmt.evaluation.on_manifest import readings, require_measurable
+    from avt_memocmt.evaluation.provenance import (
+        PAST_ONLY,
+        checkpoint_provenance,
+        data_sha256,
+        with_scope,
+    )
     from avt_memocmt.pretrained import file_sha256
 
     dialogues = read_manifest(manifest)
+    scope = read_scope(speaker_baseline)
+    require_measurable(dialogues, scope, by or ())
 
     def measure(folder: Path, engine: EngineName = "torch") -> tuple[Evaluation, Provenance]:
         recognizer = EmotionRecognizer.from_pretrained(folder, engine)
-        with step_progress("evaluating", sum(map(len, dialogues))) as advance:
+        steps = readings(scope) * sum(map(len, dialogues))
+        with step_progress("evaluating", steps) as advance:
             evaluation = evaluate_dialogues(
-                recognizer, dialogues, transcribe=transcribe, progress=advance
+                recognizer,
+                dialogues,
+                transcribe=transcribe,
+                speaker_baseline=scope,
+                by=by or (),
+                progress=advance,
             )
         data = data_sha256(evaluation, [file_sha256(manifest)])
         found = checkpoint_provenance(folder, recognizer.config, manifest.name, data)
-        return evaluation, replace(found, context=PAST_ONLY)
+        return evaluation, with_scope(replace(found, context=PAST_ONLY), scope)
 
     report_evaluation(
         checkpoint, lambda folder: measure(folder, engine), compare, measure, json_file, experiments
@@ -156,6 +209,7 @@ def evaluate_features(
     compare_features: CompareFeatures = None,
     json_file: JsonFile = None,
     experiments: Experiments = DEFAULT_EXPERIMENTS,
+    speaker_baseline: SpeakerBaseline = "past",
 ) -> None:
     """Measure a checkpoint on one split of feature stores."""
     from avt_memocmt.data.feature_store import FeatureStore
@@ -165,11 +219,12 @@ def evaluate_features(
         [FeatureStore.open(folder) for folder in folders]
         for folders in (features, compare_features or features)
     )
+    scope = read_scope(speaker_baseline)
     report_evaluation(
         checkpoint,
-        lambda folder: evaluate_stores(folder, stores, split),
+        lambda folder: evaluate_stores(folder, stores, split, speaker_baseline=scope),
         compare,
-        lambda folder: evaluate_stores(folder, reference, split),
+        lambda folder: evaluate_stores(folder, reference, split, speaker_baseline=scope),
         json_file,
         experiments,
     )
@@ -184,6 +239,7 @@ def evaluate_meld(
     experiments: Experiments = DEFAULT_EXPERIMENTS,
     work: Work = Path("features"),
     encoders: Encoders = None,
+    speaker_baseline: SpeakerBaseline = "past",
 ) -> None:
     """Measure a checkpoint on one split of a MELD folder; its features are extracted first."""
     from avt_memocmt.data.meld.index import meld_records
@@ -192,13 +248,20 @@ def evaluate_meld(
     from avt_memocmt.workers import default_workers
 
     records = meld_records(meld, split)
+    scope = read_scope(speaker_baseline)
 
     def measure(folder: Path) -> tuple[Evaluation, Provenance]:
         config = resolve_config(folder / CONFIG_FILE, encoders=encoders)
         store = work / f"{folder.resolve().name}-{split}"
         with counted_progress("extracting") as show:
             return evaluate_records(
-                folder, config, records, store, workers=default_workers(), progress=show
+                folder,
+                config,
+                records,
+                store,
+                speaker_baseline=scope,
+                workers=default_workers(),
+                progress=show,
             )
 
     report_evaluation(checkpoint, measure, compare, measure, json_file, experiments)

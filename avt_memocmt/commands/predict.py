@@ -19,6 +19,7 @@ from avt_memocmt.commands.console import (
     output,
 )
 from avt_memocmt.commands.loading import load_recognizer
+from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
@@ -44,6 +45,14 @@ def predict(
         float,
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
+    speaker_baseline: Annotated[
+        NamedScope,
+        typer.Option(
+            help="What an utterance is judged against, where captions name its speaker: nothing, "
+            "the earlier utterances of the speaker, or all others of the file, which is then read "
+            "twice."
+        ),
+    ] = "past",
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
@@ -60,7 +69,7 @@ def predict(
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     results: list[MediaPrediction] = []
     predictions = _predictions(
-        files, failures, checkpoint, engine, cues, transcribe, min_confidence
+        files, failures, checkpoint, engine, cues, transcribe, min_confidence, speaker_baseline
     )
     for result in predictions:
         results.append(result)
@@ -100,6 +109,7 @@ def _predictions(
     cues: list[Cue] | None,
     transcribe: bool,
     min_confidence: float,
+    speaker_baseline: NamedScope,
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
@@ -113,6 +123,7 @@ def _predictions(
                     cues,
                     transcribe=transcribe,
                     min_confidence=min_confidence,
+                    speaker_baseline=speaker_baseline,
                     progress=advance,
                 )
         except AvtError as error:

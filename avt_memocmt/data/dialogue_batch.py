@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from avt_memocmt.data.speaker_baselines import Baseline
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import TextInput
 
@@ -26,17 +27,30 @@ class ModalityBatch:
         values: float [..., tokens, layers * dim].
         spans: float [..., tokens, 2], seconds from the start of the utterance.
         mask: bool [..., tokens], True at real tokens; all False where the modality is absent.
+        baseline: float [..., 2 * layers * dim], the speaker's own, see `Baseline`; 0 where unknown.
+        baseline_count: float [...], utterances that it is the mean of; 0 where unknown.
     """
 
     values: Tensor
     spans: Tensor
     mask: Tensor
+    baseline: Tensor
+    baseline_count: Tensor
+
+    @classmethod
+    def of_tokens(cls, values: Tensor, spans: Tensor, mask: Tensor) -> ModalityBatch:
+        """Tokens of speakers whose baselines are unknown."""
+        leading, width = mask.shape[:-1], values.shape[-1]
+        none = values.new_zeros((*leading, 2 * width))
+        return cls(values, spans, mask, none, values.new_zeros(leading))
+
+    def map(self, call: Callable[[Tensor], Tensor]) -> ModalityBatch:
+        """Apply `call` to every tensor."""
+        return ModalityBatch(*(call(getattr(self, part.name)) for part in fields(self)))
 
     def flatten_turns(self) -> ModalityBatch:
         """[batch, turns, tokens, ...] -> [batch * turns, tokens, ...]."""
-        return ModalityBatch(
-            self.values.flatten(0, 1), self.spans.flatten(0, 1), self.mask.flatten(0, 1)
-        )
+        return self.map(lambda part: part.flatten(0, 1))
 
     def rows(self, index: Tensor, least: int = 1) -> ModalityBatch:
         """Select rows of a flattened batch, padded no further than they need.
@@ -45,16 +59,19 @@ class ModalityBatch:
             index: int64 [n], the rows.
             least: token positions that are kept in any case, where there are so many.
         """
-        mask = self.mask[index]
-        used = mask.any(dim=0).nonzero()
+        chosen = self.map(lambda part: part[index])
+        used = chosen.mask.any(dim=0).nonzero()
         longest = max(least, int(used.max()) + 1 if len(used) else 1)
-        return ModalityBatch(
-            self.values[index, :longest], self.spans[index, :longest], mask[:, :longest]
+        return replace(
+            chosen,
+            values=chosen.values[:, :longest],
+            spans=chosen.spans[:, :longest],
+            mask=chosen.mask[:, :longest],
         )
 
     def to(self, device: torch.device) -> ModalityBatch:
         """Copy the tensors to another device."""
-        return ModalityBatch(self.values.to(device), self.spans.to(device), self.mask.to(device))
+        return self.map(lambda part: part.to(device))
 
 
 @dataclass(frozen=True)
@@ -65,11 +82,15 @@ class TurnFeatures:
         tokens: by modality name; a modality that is not in it is absent.
         speaker_change: one of the `SPEAKER_*` constants.
         words: for a network that encodes them itself.
+        speaker: who speaks; None where unknown.
+        baselines: by modality name, the speaker's own where known.
     """
 
     tokens: dict[str, Tokens] = field(default_factory=dict)
     speaker_change: int = SPEAKER_UNKNOWN
     words: TextInput = NO_WORDS
+    speaker: str | None = None
+    baselines: dict[str, Baseline] = field(default_factory=dict)
 
     def only(self, modalities: Collection[str]) -> TurnFeatures:
         """The same turn with the tokens of these modalities alone."""
@@ -145,13 +166,17 @@ def _pad(
     shape = (len(dialogues), turns, max(1, longest))
     values, spans = np.zeros((*shape, dim), np.float32), np.zeros((*shape, 2), np.float32)
     mask = np.zeros(shape, np.bool_)
+    baseline = np.zeros((*shape[:2], 2 * dim), np.float32)
+    count = np.zeros(shape[:2], np.float32)
     for row, dialogue in enumerate(dialogues):
         for column, turn in enumerate(dialogue):
-            found = turn.tokens.get(name)
+            found, own = turn.tokens.get(name), turn.baselines.get(name)
+            if own is not None:
+                baseline[row, column], count[row, column] = own.statistics, own.count
             if found is not None:
                 place = (row, column, slice(len(found)))
                 given = found.values.astype(np.float32, copy=False)
                 mask[place] = ~np.isnan(given).any(axis=1)
                 values[place] = np.where(mask[place][:, None], given, 0.0)
                 spans[place] = found.spans
-    return ModalityBatch(torch.from_numpy(values), torch.from_numpy(spans), torch.from_numpy(mask))
+    return ModalityBatch(*map(torch.from_numpy, (values, spans, mask, baseline, count)))

@@ -120,7 +120,7 @@ def dialogue_of_rows(rows: Sequence[FeatureRow]) -> LabelledDialogue:
     changes = speaker_changes([row.speaker for row in rows])
     said = contexts((row.speaker, row.text) for row in rows)
     turns = tuple(
-        TurnFeatures(row.tokens, change, TextInput(row.text, context, row.duration))
+        TurnFeatures(row.tokens, change, TextInput(row.text, context, row.duration), row.speaker)
         for row, change, context in zip(rows, changes, said, strict=True)
     )
     emotions = np.array([row.emotion for row in rows], dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class ManifestRow:
         speaker: or None.
         start: seconds into the media where it begins.
         end: seconds where it ends, or None for the end of the media.
+        cells: what stands in each column, further ones included.
     """
 
     line: int
@@ -41,6 +42,7 @@ class ManifestRow:
     speaker: str | None
     start: float
     end: float | None
+    cells: Mapping[str, str]
 
 
 def nominal_seconds(text: str) -> float:
@@ -51,7 +53,8 @@ def nominal_seconds(text: str) -> float:
 def read_manifest(path: str | Path) -> list[list[ManifestRow]]:
     """Read a manifest into dialogues, each in utterance order.
 
-    Columns: path, text, emotion, and optionally dialogue_id, utterance_id, speaker, start, end.
+    Columns: path, text, emotion, and optionally dialogue_id, utterance_id, speaker, start, end;
+    others are kept as they are.
     Relative paths resolve against the manifest's folder. Rows without a dialogue_id are dialogues
     of one turn.
 
@@ -121,6 +124,8 @@ def _row(manifest: Path, line: int, raw: dict[str, str | None]) -> ManifestRow:
         speaker=cell("speaker") or None,
         start=_number(manifest, line, "start", cell("start")) or 0.0,
         end=_number(manifest, line, "end", cell("end")),
+        # What lies beyond the header stands under None.
+        cells={name: cell(name) for name in raw if isinstance(name, str)},
     )
 
 

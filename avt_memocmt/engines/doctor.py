@@ -98,7 +98,7 @@ def _packaged(name: str) -> Fact:
     try:
         packaged_path(name)
     except AvtError as error:
-        return Fact(name, str(error), False if entry.extra == "embedded" else None)
+        return Fact(name, str(error), False)
     return Fact(name, f"{entry.about} ({entry.distribution}, SHA-256 as pinned)", True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.features.whisper_encoder import N_MELS, WhisperEncoder
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
-FUSION_INPUTS = tuple(f"{m}_{part}" for m in MODALITIES for part in ("values", "spans", "mask"))
+FUSION_INPUTS = tuple(f"{m}_{part.name}" for m in MODALITIES for part in fields(ModalityBatch))
+FUSION_OUTPUTS = (
+    "utterances",
+    "pooled_logits",
+    "corrected",
+    "modality_weights",
+    "temperature",
+    *(f"{m}_unimodal_logits" for m in MODALITIES),
+)
 DIALOGUE_INPUTS = ("utterances", "turn_mask", "speaker_change")
 
 Inputs = Mapping[str, tuple[Tensor, tuple[int, ...]]]
@@ -74,21 +83,36 @@ def fusion_graph(model: AvtMemoCmt) -> NetworkGraph:
             "inputs for all three modalities; export one that hears them."
         )
 
-    def fuse(*tensors: Tensor) -> tuple[Tensor, ...]:
-        threes = (tensors[first : first + 3] for first in range(0, len(tensors), 3))
-        parts = (ModalityBatch(values, spans, mask) for values, spans, mask in threes)
-        fused = model.fuse(dict(zip(MODALITIES, parts, strict=True)))
-        unimodal_logits = (fused.unimodal_logits[m] for m in MODALITIES)
-        return (fused.utterances, fused.modality_weights, fused.temperature, *unimodal_logits)
+    parts = len(fields(ModalityBatch))
 
-    examples: list[Tensor] = []
+    def fuse(*tensors: Tensor) -> tuple[Tensor, ...]:
+        batches = (
+            ModalityBatch(*tensors[first : first + parts])
+            for first in range(0, len(tensors), parts)
+        )
+        fused = model.fuse(dict(zip(MODALITIES, batches, strict=True)))
+        own = (fused.unimodal_logits[m] for m in MODALITIES)
+        return (
+            fused.utterances,
+            fused.pooled_logits,
+            fused.corrected,
+            fused.modality_weights,
+            fused.temperature,
+            *own,
+        )
+
+    examples: list[tuple[Tensor, tuple[int, ...]]] = []
     for tokens, m in enumerate(MODALITIES, start=3):
-        mask = torch.ones(2, tokens, dtype=torch.bool)
-        examples += [torch.zeros(2, tokens, model.widths[m]), torch.zeros(2, tokens, 2), mask]
-    inputs = {n: (x, (0, 1)) for n, x in zip(FUSION_INPUTS, examples, strict=True)}
-    logits = (f"{m}_unimodal_logits" for m in MODALITIES)
-    outputs = ("utterances", "modality_weights", "temperature", *logits)
-    return NetworkGraph(model, fuse, inputs, outputs)
+        width = model.widths[m]
+        examples += [
+            (torch.zeros(2, tokens, width), (0, 1)),
+            (torch.zeros(2, tokens, 2), (0, 1)),
+            (torch.ones(2, tokens, dtype=torch.bool), (0, 1)),
+            (torch.zeros(2, 2 * width), (0,)),
+            (torch.zeros(2), (0,)),
+        ]
+    inputs = dict(zip(FUSION_INPUTS, examples, strict=True))
+    return NetworkGraph(model, fuse, inputs, FUSION_OUTPUTS)
 
 
 def dialogue_graph(model: AvtMemoCmt) -> NetworkGraph:
@@ -96,7 +120,7 @@ def dialogue_graph(model: AvtMemoCmt) -> NetworkGraph:
     mask = torch.ones(2, 5, dtype=torch.bool)
     examples = (torch.zeros(2, 5, model.dim), mask, torch.zeros(2, 5, dtype=torch.long))
     inputs = {n: (x, (0, 1)) for n, x in zip(DIALOGUE_INPUTS, examples, strict=True)}
-    return NetworkGraph(model, model.classify, inputs, ("logits",))
+    return NetworkGraph(model, model.classify, inputs, ("correction",))
 
 
 def audio_graphs(encoder: WhisperEncoder) -> tuple[NetworkGraph, NetworkGraph]:

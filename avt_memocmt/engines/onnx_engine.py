@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,8 +33,10 @@ from avt_memocmt.models.checkpoint import CONFIG_FILE, token_shapes
 from avt_memocmt.pretrained import file_sha256
 
 MANIFEST_FILE = "manifest.json"
-FORMAT = 3
-"""Of the folder: 1 lacked the novelty of a turn, 2 left its temperature to the configuration."""
+FORMAT = 4
+"""Of the folder: 1 lacked the novelty of a turn, 2 left its temperature to the configuration, 3 had
+neither baselines of speakers nor a pool of the modalities' decisions.
+"""
 GRAPHS = ("audio_stem", "audio_blocks", "face", "text", "fusion", "dialogue")
 
 
@@ -53,12 +55,12 @@ class OnnxEngine(Engine):
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
         """See `Engine.fuse`."""
         ordered = [parts[m] for m in MODALITIES]
-        tensors = [x for part in ordered for x in (part.values, part.spans, part.mask)]
-        utterances, weights, temperature, *unimodal_logits = self.fusion(
+        tensors = [getattr(part, x.name) for part in ordered for x in fields(ModalityBatch)]
+        utterances, pooled, corrected, weights, temperature, *unimodal_logits = self.fusion(
             dict(zip(FUSION_INPUTS, tensors, strict=True))
         )
         by_modality = dict(zip(MODALITIES, unimodal_logits, strict=True))
-        return Fused(utterances, weights, temperature, by_modality)
+        return Fused(utterances, pooled, corrected, weights, temperature, by_modality)
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """See `Engine.classify`."""

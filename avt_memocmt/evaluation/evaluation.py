@@ -14,6 +14,7 @@ from avt_memocmt.data.index import UNLABELLED, UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.by_column import figures_by_value
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
 from avt_memocmt.metrics.scores import FAILED, outcome_counts, per_class, scores
@@ -58,6 +59,7 @@ class Evaluation:
         failures: the utterances that could not be predicted.
         alone: per modality float [n, 7], the probabilities from that modality alone; NaN where it
             is absent. Empty for networks without such heads.
+        columns: by name of a manifest's column the value of each utterance, "" for none.
     """
 
     keys: tuple[str, ...]
@@ -68,6 +70,7 @@ class Evaluation:
     unlabelled: int = 0
     failures: tuple[FailedRow, ...] = ()
     alone: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -125,13 +128,27 @@ class Evaluation:
             return None
         return calibration_error(self.truth[answered], self.probabilities[answered])
 
+    @property
+    def confidence(self) -> dict[str, float | None]:
+        """The mean probability of the named class, and how far it lies above their accuracy.
+
+        Of what was predicted, as for `ece`; None where nothing was.
+        """
+        answered = self.predicted != FAILED
+        if not answered.any():
+            return {"mean_confidence": None, "confidence_minus_accuracy": None}
+        mean = float(self.probabilities[answered].max(axis=1).mean())
+        right = float(np.mean(self.predicted[answered] == self.truth[answered]))
+        return {"mean_confidence": mean, "confidence_minus_accuracy": mean - right}
+
     def figures(self) -> dict[str, Any]:
-        """Scores, calibration error, 95 % intervals, recall and F1 per class; see `metrics`."""
+        """Scores, calibration, 95 % intervals, recall and F1 per class; see `metrics`."""
         truth, predicted = self.truth, self.predicted
         return {
             "n": len(truth),
             **scores(truth, predicted),
             "ece": self.ece,
+            **self.confidence,
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
             **per_class(truth, predicted),
         }
@@ -144,6 +161,10 @@ class Evaluation:
             "confusion": {"labels": list(EMOTIONS), "counts": counts},
             "subsets": self._subsets(),
             "alone": self._alone(),
+            "by": {
+                name: figures_by_value(values, self.truth, self.predicted)
+                for name, values in self.columns.items()
+            },
             "unlabelled": self.unlabelled,
             "failed": [failure.to_json() for failure in self.failures],
         }
@@ -166,6 +187,7 @@ class Evaluation:
             present=(*self.present, *("" for _ in rows)),
             failures=(*self.failures, *failures),
             alone={name: _with_blank_rows(part, len(rows)) for name, part in self.alone.items()},
+            columns={name: (*found, *("" for _ in rows)) for name, found in self.columns.items()},
         )
 
     def differences(self, other: Evaluation) -> dict[str, Difference]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from torch import nn
 
 from avt_memocmt.config import Config, TokenShape
+from avt_memocmt.data.baseline_scope import BaselineScope
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
+from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import (
@@ -19,6 +21,7 @@ from avt_memocmt.evaluation.provenance import (
     checkpoint_provenance,
     data_sha256,
     read_metrics,
+    with_scope,
 )
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder
@@ -32,6 +35,7 @@ def evaluate_stores(
     stores: Sequence[FeatureStore],
     split: str,
     modalities: Sequence[str] | None = None,
+    speaker_baseline: BaselineScope = "past",
 ) -> tuple[Evaluation, Provenance]:
     """Measure a checkpoint on one split of feature stores.
 
@@ -41,16 +45,19 @@ def evaluate_stores(
         split: "train", "dev", "test", or another name.
         modalities: those that are read, the others are absent; all that the network hears unless
             given.
+        speaker_baseline: which utterances of its speaker in the split one is judged against.
 
     Raises:
         AvtError: the checkpoint cannot be loaded or was trained on other features, or the stores
-            lack the split, a modality, or every label.
+            lack the split, a modality, every label, or the speakers that are needed.
     """
     model, config = load_model(folder)
     heard = config.model.modalities if modalities is None else modalities
-    evaluation = evaluate_dialogues(model, config, _dialogues(folder, config, stores, split, heard))
+    dialogues = _dialogues(folder, config, stores, split, heard)
+    evaluation = evaluate_dialogues(model, config, with_baselines(dialogues, speaker_baseline))
     data = data_sha256(evaluation, describe_features(stores))
-    return evaluation, checkpoint_provenance(folder, config, split, data)
+    provenance = checkpoint_provenance(folder, config, split, data)
+    return evaluation, with_scope(provenance, speaker_baseline)
 
 
 def evaluate_dialogues(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avt_memocmt.config import Config, Modality
+from avt_memocmt.data.baseline_scope import BaselineScope
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.errors import AvtError
@@ -23,6 +24,7 @@ def evaluate_records(
     records: Sequence[UtteranceRecord],
     work: Path,
     *,
+    speaker_baseline: BaselineScope = "past",
     workers: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Evaluation, Provenance]:
@@ -36,6 +38,7 @@ def evaluate_records(
         config: of the checkpoint, perhaps with other paths to its encoders.
         records: one split, all labelled, as of `meld_records`.
         work: folder of the feature store.
+        speaker_baseline: which utterances of its speaker in the split one is judged against.
         workers: processes of the extraction.
         progress: of the extraction.
 
@@ -51,7 +54,9 @@ def evaluate_records(
     )
     failures = extraction.run(workers, progress=progress)
     store = FeatureStore.open(work)
-    evaluation, provenance = evaluate_stores(folder, [store], records[0].split, modalities)
+    evaluation, provenance = evaluate_stores(
+        folder, [store], records[0].split, modalities, speaker_baseline
+    )
     emotions = {record.key: record.emotion for record in records}
     failed = [
         (FailedRow(str(f.key), f.path, f.reason), emotions[f.key], dialogue_name(f.key))

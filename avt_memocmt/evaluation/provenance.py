@@ -6,11 +6,12 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from avt_memocmt.config import Config
+from avt_memocmt.data.baseline_scope import BaselineScope
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE
@@ -28,7 +29,7 @@ class Provenance:
         model: its name in tables.
         seed: of its training.
         split: "train", "dev", "test", or the name of a manifest.
-        context: turns a decision knows: `PAST_ONLY` or `BOTH_SIDES`.
+        context: turns a decision knows: `PAST_ONLY` or `BOTH_SIDES`; see `with_scope`.
         selection: the rule that chose the weights.
         code: version of the package, and the commit where it runs from a repository.
         checkpoint_sha256: of the weights and the configuration; "" for a rule without weights.
@@ -65,6 +66,16 @@ def checkpoint_provenance(folder: Path, config: Config, split: str, data_sha256:
         checkpoint_sha256=checkpoint_sha256(folder),
         data_sha256=data_sha256,
     )
+
+
+def with_scope(provenance: Provenance, scope: BaselineScope) -> Provenance:
+    """Add to the context from where speakers' baselines come, unless it is the past.
+
+    So figures with different baselines are different rows of the results.
+    """
+    if scope == "past":
+        return provenance
+    return replace(provenance, context=f"{provenance.context}, speaker baseline {scope}")
 
 
 def checkpoint_sha256(folder: Path) -> str:

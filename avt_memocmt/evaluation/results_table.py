@@ -18,7 +18,7 @@ from avt_memocmt.wording import SCORE_NAMES, markdown, with_interval
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "results.md"
 
-_KEY = ("model", "seed", "split", "checkpoint_sha256", "data_sha256")
+_KEY = ("model", "seed", "split", "context", "checkpoint_sha256", "data_sha256")
 """A row with the same key is replaced."""
 _GROUP = ("model", "split", "context", "data_sha256")
 """Rows that differ in nothing but the seed."""

@@ -57,8 +57,8 @@ class DecisionAttention:
             also of a modality and itself.
         turns: [layers, heads, turns], what this turn read of each turn of the past and of itself,
             oldest first; empty where the network has no temporal layers.
-        gate: share in the utterance vector of each modality that is present.
-        contributions: share of each modality that is present by rollout, through gate and pooling;
+        gate: share in the pool of own decisions of each modality that is present.
+        contributions: share of each modality that is present by rollout, through pooling and gate;
             they sum to 1.
     """
 
@@ -180,7 +180,8 @@ def _contributions(
 ) -> dict[str, float]:
     """The share of each modality by rollout.
 
-    Half of a modality's share in the gate is pooled before the Cross-Modal Transformer, half after.
+    Half of a modality's share in the gate is for its own decision, made before the Cross-Modal
+    Transformer; half for what its tokens have read after it.
     """
     found = dict.fromkeys(gate, 0.0)
     for target, share in gate.items():

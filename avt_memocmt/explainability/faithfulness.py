@@ -29,7 +29,17 @@ often it is drawn.
 """
 BATCH = 16
 """Variants of the evidence that are computed at once."""
-STAGES = ("head", "temporal", "gate", "pools", "cross_modal", "projections")
+STAGES = (
+    "head",
+    "unimodal_heads",
+    "temporal",
+    "gate",
+    "pools",
+    "cross_modal",
+    "layer_statistics",
+    "unimodal_pools",
+    "projections",
+)
 """Parts of the network from the decision down, in the order in which they are randomised."""
 
 Array = NDArray[np.float64]

@@ -15,8 +15,9 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt, Fused
 class ForwardFunction:
     """The logits of one turn, given its tokens, with the dialogue's past held fixed.
 
-    The whole network is passed: projection, Cross-Modal Transformer, gate, Temporal Transformer,
-    classifier. Logits are those before temperature scaling, which only divides them.
+    The whole network is passed: projection, each modality's own decision, their pool, and both
+    transformers' correction of it. Logits are those before temperature scaling, which only divides
+    them.
 
     Args:
         model: in evaluation mode.
@@ -49,8 +50,9 @@ class ForwardFunction:
         Returns:
             [batch, 7].
         """
-        dialogue = self.turn.after_past(self.fuse(values).utterances)
-        return self.model.classify(*dialogue)[:, -1]
+        fused = self.fuse(values)
+        dialogue = self.turn.after_past(fused.utterances)
+        return fused.logits(self.model.classify(*dialogue)[:, -1])
 
     def fuse(self, values: Mapping[str, Tensor]) -> Fused:
         """The part of the network before the dialogue's past; arguments as of `logits`."""
@@ -64,10 +66,14 @@ class ForwardFunction:
         if values is not None:
             spans = torch.from_numpy(self.turn.tokens[modality].spans)[None]
         mask = torch.full(spans.shape[:2], values is not None)
-        given = torch.zeros(1, 1, self.model.widths[modality]) if values is None else values
-        return ModalityBatch(
-            given.expand(size, -1, -1), spans.expand(size, -1, -1), mask.expand(size, -1)
-        )
+        width = self.model.widths[modality]
+        given = torch.zeros(1, 1, width) if values is None else values
+        baseline, count = torch.zeros(1, 2 * width), torch.zeros(1)
+        own = self.turn.baselines.get(modality)
+        if own is not None:
+            baseline, count = torch.from_numpy(own.statistics)[None], count + own.count
+        part = ModalityBatch(given, spans, mask, baseline, count)
+        return part.map(lambda tensor: tensor.expand(size, *tensor.shape[1:]))
 
 
 def leave_one_out(function: ForwardFunction, emotion: int) -> dict[str, float]:

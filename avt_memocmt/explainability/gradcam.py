@@ -16,8 +16,8 @@ def grad_cam(
     """Grad-CAM (Selvaraju et al. 2017, equations 1 and 2): where the faces speak for a class.
 
     It reads the encoder's last maps: ResNet's or the face CNN's last stage, or a ViT's patch tokens
-    as a grid. The gradient is that of the final logit, through projection, Cross-Modal Transformer,
-    gate and Temporal Transformer; one backward pass explains all faces of the turn.
+    as a grid. The gradient is that of the final logit, through projection, the faces' own decision,
+    gate and both transformers; one backward pass explains all faces of the turn.
 
     Args:
         function: the turn's forward function.

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -21,12 +20,9 @@ from avt_memocmt.pretrained import file_sha256
 FACE_CNN = "face-cnn"
 FACE_CNN_FILE = "face_cnn.safetensors"
 
-# ITU-R BT.601, as in the JPEG standard and OpenCV: FER+ is grey, video is not.
-_LUMA = (0.299, 0.587, 0.114)
-
 
 class FaceCnnEncoder(VisualEncoder):
-    """The embedded preset's encoder: RGB faces in [0, 1], turned grey, through `FaceCNN`.
+    """The embedded preset's encoder: RGB faces in [0, 1] through `FaceCNN`.
 
     Attributes:
         network: the face CNN, its batch norms folded; its own head gives the logits of one face.
@@ -37,16 +33,10 @@ class FaceCnnEncoder(VisualEncoder):
         self.network = fold_normalisation(network.eval())
         self.identity = identity
         self.dim, self.side = FaceCNN.DIM, FaceCNN.INPUT
-        self.luma: Tensor
-        self.register_buffer("luma", torch.tensor(_LUMA).view(3, 1, 1), persistent=False)
-
-    def grey(self, pixels: Tensor) -> Tensor:
-        """RGB [n, 3, h, w] -> luma [n, 1, h, w]."""
-        return (pixels * self.luma).sum(dim=1, keepdim=True)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
-        """The last spatial stage [n, 256, 5, 5] of RGB faces [n, 3, 48, 48] in [0, 1]."""
-        return self.network.feature_map(self.grey(pixels))
+        """The last spatial stage [n, 256, 7, 7] of RGB faces [n, 3, 112, 112] in [0, 1]."""
+        return self.network.feature_map(pixels)
 
 
 class HubVisualEncoder(VisualEncoder):

@@ -1,4 +1,4 @@
-"""The embedded preset's face-expression network: grey, 48 pixels, made for two CPU cores."""
+"""The embedded preset's face-expression network: colour, 112 pixels, made for two CPU cores."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from avt_memocmt.emotions import NUM_EMOTIONS
 
-STAGES = (
-    # kernel, stride, expansion, width, blocks
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 1, 6, 192, 4),
+BLOCKS = (
+    # output width, stride
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
 )
-"""EfficientNet-Lite0 up to its sixth stage (Tan and Le 2019, table 1, without squeeze-and-excite).
+"""MobileNet up to its eleventh block (Howard et al. 2017, table 1).
 
-The sixth stage keeps its resolution, which halves in the original: a map of 5 x 5 tells mouth from
-eyes, one of 3 x 3 does not.
+The last two are left out: they tell identities apart. A linear probe on the mean of the eleventh
+block classifies RAF-DB better than one on the thirteenth (0.69 against 0.63 accuracy).
 """
 
 
@@ -33,7 +38,9 @@ class SameConv(nn.Conv2d):
     With a stride, it adds more rows below than above, and more columns right than left.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
 
@@ -50,91 +57,55 @@ class SameConv(nn.Conv2d):
         return super().forward(F.pad(x, sides))
 
 
-def _convolution(
-    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True
-) -> nn.Sequential:
-    layers = [
-        SameConv(inputs, outputs, kernel, stride, groups),
-        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03),
-    ]
-    return nn.Sequential(*layers, *([nn.ReLU6(inplace=True)] if act else []))
-
-
-class InvertedResidual(nn.Module):
-    """Expansion, depthwise convolution, projection (Sandler et al. 2018, section 3.3).
-
-    In training a share `drop` of the pictures skips a block that has a shortcut (stochastic depth,
-    Huang et al. 2016).
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, drop: float
-    ) -> None:
-        super().__init__()
-        hidden = inputs * expansion
-        self.body = nn.Sequential(
-            *([_convolution(inputs, hidden)] if expansion > 1 else []),
-            _convolution(hidden, hidden, kernel, stride, hidden),
-            _convolution(hidden, outputs, act=False),
-        )
-        self.shortcut = stride == 1 and inputs == outputs
-        self.drop = drop
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[n, inputs, h, w] -> [n, outputs, h / stride, w / stride]."""
-        out: Tensor = self.body(x)
-        if not self.shortcut:
-            return out
-        if self.training and self.drop:
-            kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop
-            out = out * kept / (1 - self.drop)
-        return x + out
+def _convolution(convolution: SameConv) -> nn.Sequential:
+    norm = nn.BatchNorm2d(convolution.out_channels, eps=1e-3, momentum=0.03)
+    return nn.Sequential(convolution, norm, nn.ReLU6(inplace=True))
 
 
 class FaceCNN(nn.Module):
-    """Grey aligned face -> a 256-d token, and seven logits for training it alone.
+    """Aligned face in colour -> a 256-d token, and seven logits for training it alone.
 
     Attributes:
-        side: pixels to which the input is enlarged; smaller ones train faster.
+        side: pixels to which the input is resized; smaller ones train faster.
     """
 
     DIM = 256
-    INPUT = 48
-    SIDE = 80
+    INPUT = 112
+    # Means of the photographs of ImageNet in [0, 1]: the start was trained on what differs from
+    # them, in steps of 1 / 255.
+    MEAN = (0.48501961, 0.45795686, 0.40760392)
 
-    def __init__(self, dropout: float = 0.3, drop_path: float = 0.1) -> None:
+    def __init__(self, dropout: float = 0.4) -> None:
         super().__init__()
-        self.side = self.SIDE
-        count = sum(blocks for *_, blocks in STAGES)
-        blocks: list[nn.Module] = []
+        self.side = self.INPUT
+        layers = [SameConv(3, 32, 3, 2)]
         inputs = 32
-        for kernel, stride, expansion, width, depth in STAGES:
-            for number in range(depth):
-                drop = drop_path * len(blocks) / count
-                blocks.append(
-                    InvertedResidual(
-                        inputs, width, kernel, stride if number == 0 else 1, expansion, drop
-                    )
-                )
-                inputs = width
-        self.trunk = nn.Sequential(_convolution(3, 32, 3, 2), *blocks)
-        self.top = _convolution(inputs, self.DIM)
+        for width, stride in BLOCKS:
+            # Depthwise, then pointwise (Howard et al. 2017, section 3.1).
+            layers += [SameConv(inputs, inputs, 3, stride, inputs), SameConv(inputs, width)]
+            inputs = width
+        self.trunk = nn.Sequential(*map(_convolution, layers))
+        self.top = _convolution(SameConv(inputs, self.DIM))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.DIM, NUM_EMOTIONS)
+        self.mean: Tensor
+        self.register_buffer("mean", torch.tensor(self.MEAN).view(3, 1, 1), persistent=False)
 
     def feature_map(self, x: Tensor) -> Tensor:
-        """[n, 1, 48, 48] grey in [0, 1] -> [n, 256, 5, 5], the last spatial stage."""
-        large = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
-        pixels = ((large - 0.5) / 0.25).expand(-1, 3, -1, -1)
+        """[n, 3, 112, 112] RGB in [0, 1] -> [n, 256, 7, 7], the last spatial stage."""
+        if x.shape[-1] != self.side:
+            size = (self.side, self.side)
+            x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+        pixels = (x - self.mean) * 255.0
         maps: Tensor = self.top(self.trunk(pixels.contiguous(memory_format=torch.channels_last)))
         return maps
 
     def features(self, x: Tensor) -> Tensor:
-        """[n, 1, 48, 48] grey in [0, 1] -> [n, 256], one token per face."""
+        """[n, 3, 112, 112] RGB in [0, 1] -> [n, 256], one token per face."""
         return self.feature_map(x).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, 1, 48, 48] grey in [0, 1] -> logits [n, 7] in the order of `EMOTIONS`."""
+        """[n, 3, 112, 112] RGB in [0, 1] -> logits [n, 7] in the order of `EMOTIONS`."""
         logits: Tensor = self.head(self.dropout(self.features(x)))
         return logits
 

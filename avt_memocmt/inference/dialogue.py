@@ -10,6 +10,7 @@ from torch import Tensor
 
 from avt_memocmt.config import MODALITIES, Config
 from avt_memocmt.data.dialogue_batch import TurnFeatures, collate, speaker_changes
+from avt_memocmt.data.speaker_baselines import Baseline, SpeakerBaselines
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, DialogueContext
 from avt_memocmt.inference.encoding import encode_utterance
@@ -28,6 +29,7 @@ class PreparedTurn:
         text_source: "given", "asr" or "none".
         context: earlier lines that the text encoder reads.
         tokens: of the modalities that are present.
+        baselines: the speaker's own by modality, from earlier turns unless others were chosen.
         speaker_change: one of `dialogue_batch.SPEAKER_*`.
         past: float [turns, dim], vectors of the earlier turns within reach, oldest first.
         past_changes: int64 [turns], `speaker_change` of those turns.
@@ -38,6 +40,7 @@ class PreparedTurn:
     text_source: str
     context: tuple[ContextTurn, ...]
     tokens: dict[str, Tokens]
+    baselines: dict[str, Baseline]
     speaker_change: int
     past: Tensor
     past_changes: Tensor
@@ -58,8 +61,8 @@ class PreparedTurn:
 class DialogueReader:
     """Predicts the turns of one dialogue in order, each from itself and its past.
 
-    The past is bounded: the last turns that the Temporal Transformer can reach, and the last lines
-    that the text encoder reads as context.
+    The past is bounded: the last turns that the Temporal Transformer can reach, the last lines that
+    the text encoder reads as context, and one mean for each speaker and modality.
     """
 
     def __init__(self, engine: Engine, config: Config) -> None:
@@ -69,6 +72,7 @@ class DialogueReader:
         self._vectors: deque[Tensor] = deque(maxlen=config.model.reach - 1)
         self._changes: deque[int] = deque(maxlen=config.model.reach - 1)
         self._context = DialogueContext(config.text.context_turns)
+        self._baselines = SpeakerBaselines()
         self._speaker: str | None = None
 
     def read(
@@ -98,6 +102,7 @@ class DialogueReader:
             text_source,
             context,
             tokens,
+            self._baselines.of(utterance.speaker),
             speaker_changes([self._speaker, utterance.speaker])[1],
             torch.stack(vectors) if vectors else torch.zeros(0, self._config.model.dim),
             torch.tensor(list(self._changes), dtype=torch.long),
@@ -111,6 +116,7 @@ class DialogueReader:
         self._vectors.append(vector)
         self._changes.append(turn.speaker_change)
         self._context.add(utterance.speaker, utterance.text)
+        self._baselines.add(utterance.speaker, turn.tokens)
         self._speaker = utterance.speaker
         return prediction
 
@@ -146,10 +152,11 @@ class DialogueReader:
     @torch.no_grad()
     def _decide(self, turn: PreparedTurn) -> tuple[UtterancePrediction, Tensor]:
         """Return the prediction, and the utterance's vector [dim]."""
-        features = TurnFeatures(turn.tokens, turn.speaker_change)
+        features = TurnFeatures(turn.tokens, turn.speaker_change, baselines=turn.baselines)
         batch = collate([[features]], self._engine.encoders.widths)
         fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
-        logits = self._engine.classify(*turn.after_past(fused.utterances))[0, -1]
+        correction = self._engine.classify(*turn.after_past(fused.utterances))[:, -1]
+        logits = fused.logits(correction) / fused.temperature[:, None]
         utterance = turn.utterance
         prediction = UtterancePrediction(
             start=utterance.start,
@@ -157,7 +164,7 @@ class DialogueReader:
             speaker=utterance.speaker,
             text=utterance.text,
             text_source=turn.text_source,
-            probabilities=_probabilities(logits / fused.temperature),
+            probabilities=_probabilities(logits[0]),
             modalities=_modality_use(turn.tokens, fused),
             warnings=turn.warnings,
         )

@@ -8,16 +8,18 @@ from functools import cached_property
 from pathlib import Path
 
 from avt_memocmt.config import Config
+from avt_memocmt.data.baseline_scope import NamedScope
+from avt_memocmt.data.speaker_baselines import Baseline, SpeakerBaselines
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEncoder
 from avt_memocmt.inference.clips import read_clip, still_utterance
-from avt_memocmt.inference.dialogue import DialogueReader
+from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
 from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
-from avt_memocmt.inference.turn_policy import TurnPolicy
+from avt_memocmt.inference.turn_policy import ChooseBaselines, TurnPolicy
 from avt_memocmt.inference.utterance_stream import (
     CueStream,
     Progress,
@@ -54,40 +56,39 @@ class Recognizer:
         *,
         transcribe: bool = True,
         min_confidence: float = 0.0,
+        speaker_baseline: NamedScope = "past",
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
-        """Predict the emotion timeline of one file, read once in bounded memory.
+        """Predict the emotion timeline of one file, read in one pass in bounded memory.
 
         A video or recording is cut into utterances at the times of the transcript, or else by voice
-        activity, and read as one dialogue; each decision depends on the past only.
+        activity, and read as one dialogue; each decision depends on the past only, unless
+        `speaker_baseline` says otherwise.
 
         Args:
             media: a video, audio or image file.
             transcript: cues from `load_transcript`; without it the speech recogniser listens.
             transcribe: False leaves the words out where no transcript is given.
             min_confidence: least probability at which an emotion is named; below it, "uncertain".
-            progress: called with the seconds read so far and those in all, if known.
+            speaker_baseline: what an utterance is judged against where the transcript names its
+                speaker, who is otherwise unknown: nothing ("off"), the earlier utterances ("past")
+                or all others of the file ("all"), which is then read twice.
+            progress: called with the seconds read so far and those in all, if known; anew in the
+                second reading.
 
         Raises:
             AvtError: the file cannot be read, or has neither audible sound nor a face nor words.
         """
-        with MediaReader(media, self.config.visual.frames_per_second) as reader:
-            listen = self.listen if transcribe else None
-            policy = TurnPolicy(self.new_dialogue, reader.info.has_audio, self.check_words, listen)
-            events: list[StreamEvent] = []
-            for utterance in self._utterances(reader, transcript, progress):
-                events += policy.take(utterance, utterance.end)
-            events += policy.finish(0.0)
-            turns = tuple(replace(e.prediction, min_confidence=min_confidence) for e in events)
-            duration = reader.info.duration or max((turn.end for turn in turns), default=0.0)
-            warnings = tuple(reader.warnings)
-        if not turns:
-            raise AvtError(
-                f"{media} holds nothing to judge: no audible sound, no face and no words were "
-                "found in it."
-            )
-        preset = self.config.preset
-        return MediaPrediction(str(media), duration, preset, __version__, turns, warnings)
+        known: ChooseBaselines | None = None
+        if speaker_baseline == "off":
+            known = _none
+        elif speaker_baseline == "all" and any(cue.speaker for cue in transcript or ()):
+            everyone = _Everyone()
+            self._read(media, transcript, transcribe, everyone.count_in, progress)
+            known = everyone.without
+        found = self._read(media, transcript, transcribe, known, progress)
+        turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
+        return replace(found, utterances=tuple(turns))
 
     def new_dialogue(self) -> DialogueReader:
         """Start an empty dialogue."""
@@ -134,6 +135,38 @@ class Recognizer:
         _, warnings = word_spans(self.aligner, utterance)
         return replace(utterance, warnings=(*utterance.warnings, *warnings))
 
+    def _read(
+        self,
+        media: str | Path,
+        transcript: Sequence[Cue] | None,
+        transcribe: bool,
+        choose_baselines: ChooseBaselines | None,
+        progress: Progress,
+    ) -> MediaPrediction:
+        """Read a file once; see `predict` and `TurnPolicy`."""
+        with MediaReader(media, self.config.visual.frames_per_second) as reader:
+            policy = TurnPolicy(
+                self.new_dialogue,
+                reader.info.has_audio,
+                self.check_words,
+                self.listen if transcribe else None,
+                choose_baselines=choose_baselines,
+            )
+            events: list[StreamEvent] = []
+            for utterance in self._utterances(reader, transcript, progress):
+                events += policy.take(utterance, utterance.end)
+            events += policy.finish(0.0)
+            turns = tuple(event.prediction for event in events)
+            duration = reader.info.duration or max((turn.end for turn in turns), default=0.0)
+            warnings = tuple(reader.warnings)
+        if not turns:
+            raise AvtError(
+                f"{media} holds nothing to judge: no audible sound, no face and no words were "
+                "found in it."
+            )
+        preset = self.config.preset
+        return MediaPrediction(str(media), duration, preset, __version__, turns, warnings)
+
     def _utterances(
         self, reader: MediaReader, transcript: Sequence[Cue] | None, progress: Progress
     ) -> Iterator[Utterance]:
@@ -164,3 +197,23 @@ class Recognizer:
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")
         return utterance
+
+
+class _Everyone:
+    """The baselines of a whole file: its turns are counted in at the first of two readings."""
+
+    def __init__(self) -> None:
+        self._known = SpeakerBaselines()
+
+    def count_in(self, turn: PreparedTurn) -> dict[str, Baseline]:
+        """Keep a turn, which is judged against nothing yet."""
+        self._known.add(turn.utterance.speaker, turn.tokens)
+        return {}
+
+    def without(self, turn: PreparedTurn) -> dict[str, Baseline]:
+        """The baselines of a turn that was counted in, from all others of its speaker."""
+        return self._known.of(turn.utterance.speaker, without=turn.tokens)
+
+
+def _none(turn: PreparedTurn) -> dict[str, Baseline]:
+    return {}

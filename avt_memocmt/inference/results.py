@@ -14,10 +14,10 @@ class ModalityUse:
 
     Attributes:
         present: whether the utterance has it.
-        weight: its share in the fused utterance vector (the model's gate), 0 to 1; the shares of an
-            utterance sum to 1.
-        probabilities: predicted from this modality alone (by its auxiliary head), in the order of
-            `EMOTIONS`; None where the modality is absent.
+        weight: share of its own decision in the pool of them (the model's gate), 0 to 1; the shares
+            of an utterance sum to 1.
+        probabilities: that decision, from this modality alone, in the order of `EMOTIONS`; None
+            where the modality is absent.
     """
 
     present: bool

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from avt_memocmt.data.speaker_baselines import Baseline
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.results import StreamEvent
@@ -19,6 +20,8 @@ MOST_PENDING = 8
 
 Listen = Callable[[Utterance], tuple[str, Tokens | None]]
 """Recognises the words of an utterance; see `Recognizer.listen`."""
+ChooseBaselines = Callable[[PreparedTurn], dict[str, Baseline]]
+"""Says which baselines a turn, encoded with its past, is judged against."""
 
 
 def find_words(utterance: Utterance, listen: Listen | None) -> tuple[Utterance, str, Tokens | None]:
@@ -69,6 +72,7 @@ class TurnPolicy:
             it, and given words are not checked.
         most_silent: latest decisions on silence that are kept; None keeps all, which the length of
             a file bounds.
+        choose_baselines: what a turn is judged against; its speaker's earlier turns unless given.
 
     Attributes:
         last_taken: seconds of the media read when an utterance last became a turn.
@@ -84,6 +88,7 @@ class TurnPolicy:
         *,
         wait_for_words: bool = True,
         most_silent: int | None = None,
+        choose_baselines: ChooseBaselines | None = None,
     ) -> None:
         self.last_taken = 0.0
         self.forgotten = 0
@@ -92,6 +97,7 @@ class TurnPolicy:
         self._check_words = check_words
         self._listen = listen
         self._wait_for_words = wait_for_words
+        self._choose_baselines = choose_baselines
         self._speech_heard = False
         self._dialogue = new_dialogue()
         self._count = 0
@@ -164,4 +170,6 @@ class TurnPolicy:
         if is_late and self._listen is not None:
             words = self._listener.submit(self._listen, utterance)
             self._pending.append(_Pending(number, turn, words))
+        if self._choose_baselines is not None:
+            turn = replace(turn, baselines=self._choose_baselines(turn))
         return StreamEvent("final", number, self._dialogue.decide(turn), at)

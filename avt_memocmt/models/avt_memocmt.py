@@ -10,14 +10,17 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
+from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON
 from avt_memocmt.models.confidence import Novelty, Temperatures
 from avt_memocmt.models.cross_modal_transformer import CrossModalTransformer
 from avt_memocmt.models.heads import (
     LayerStatistics,
+    ReliabilityGate,
+    SpeakerBaseline,
     StatisticsPooling,
-    among_present,
     classifier,
     in_columns,
+    zero_last_layer,
 )
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.models.projections import make_projection
@@ -29,26 +32,41 @@ FUSED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Fused:
-    """One vector per utterance.
+    """What is known of an utterance before the dialogue is.
 
     Attributes:
-        utterances: [batch, dim].
-        modality_weights: [batch, 3], share of each modality in that vector, in the order of
+        utterances: [batch, dim], one vector each.
+        pooled_logits: [batch, 7], the modalities' own decisions pooled.
+        corrected: [batch], 1 where the dialogue corrects that pool, 0 where a lone modality
+            decides by itself.
+        modality_weights: [batch, 3], share of each modality in that pool, in the order of
             `MODALITIES`: 0 where it is absent; a row with any present sums to 1.
-        temperature: [batch], divides the logits of the turn that are decided from that vector.
+        temperature: [batch], divides the logits of the turn.
         unimodal_logits: per modality logits [batch, 7] from its own tokens, before fusion, divided
             by a temperature of their own.
     """
 
     utterances: Tensor
+    pooled_logits: Tensor
+    corrected: Tensor
     modality_weights: Tensor
     temperature: Tensor
     unimodal_logits: dict[str, Tensor]
+
+    def logits(self, correction: Tensor) -> Tensor:
+        """The decision on each turn before its temperature, [batch, 7].
+
+        Args:
+            correction: [batch, 7], what `AvtMemoCmt.classify` returned for the turn.
+        """
+        return self.pooled_logits + self.corrected[..., None] * correction
 
     def map(self, call: Callable[[Tensor], Tensor]) -> Fused:
         """Apply `call` to every tensor."""
         return Fused(
             call(self.utterances),
+            call(self.pooled_logits),
+            call(self.corrected),
             call(self.modality_weights),
             call(self.temperature),
             {m: call(logits) for m, logits in self.unimodal_logits.items()},
@@ -56,13 +74,18 @@ class Fused:
 
 
 class AvtMemoCmt(DialogueNetwork):
-    """Projection, Cross-Modal Transformer, gated fusion, Temporal Transformer, classifier.
+    """Projection, Cross-Modal Transformer, Temporal Transformer, and a pool that they correct.
+
+    Each modality decides by itself. A logarithmic opinion pool joins these decisions (Genest and
+    Zidek 1986, section 3): a sum of their log probabilities, in which each weighs as much as the
+    gate trusts it. The two transformers add a correction, which is zero before they are trained. A
+    modality that is alone decides by itself.
 
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
         config: modalities, widths, depths and the causal mode. Without cross-modal layers the
-            modalities first meet in the gated fusion; without temporal layers a turn is classified
-            by itself and by whether its speaker changed.
+            modalities first meet in the pool; without temporal layers a turn is classified by
+            itself and by whether its speaker changed.
 
     Attributes:
         dim: width of an utterance vector.
@@ -94,9 +117,17 @@ class AvtMemoCmt(DialogueNetwork):
         self.unimodal_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
         self.cross_modal = CrossModalTransformer(heard, c)
         self.pools = nn.ModuleDict({m: StatisticsPooling(c.dim) for m in heard})
-        self.gate = nn.Linear(len(heard) * c.dim, len(heard))
+        self.baselines = nn.ModuleDict(
+            {
+                m: SpeakerBaseline(self.widths[m])
+                for m in heard
+                if m in MODALITIES_OF_A_PERSON and shapes[m].names is None
+            }
+        )
+        self.gate = ReliabilityGate(len(heard), c.dim)
         self.temporal = TemporalTransformer(c)
         self.head = classifier(c.dim, c.dropout)
+        zero_last_layer(self.head)
         self.novelty = nn.ModuleDict(
             {m: Novelty(2 * self.widths[m]) for m in self.layer_statistics}
         )
@@ -108,10 +139,11 @@ class AvtMemoCmt(DialogueNetwork):
         A turn without any modality is classified by the state tokens and by the dialogue.
         """
         fused = self._fuse_turns(batch)
-        logits = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
+        correction = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
         # Padding is no turn and has no temperature.
         temperature = fused.temperature.masked_fill(~batch.turn_mask, 1.0)[:, :, None]
-        return Prediction(logits / temperature, fused.modality_weights, fused.unimodal_logits)
+        logits = fused.logits(correction) / temperature
+        return Prediction(logits, fused.modality_weights, fused.unimodal_logits)
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """Fuse the real turns, those of similar length together to save padding.
@@ -137,36 +169,39 @@ class AvtMemoCmt(DialogueNetwork):
 
         return Fused(
             placed([fused.utterances for fused in found]),
+            placed([fused.pooled_logits for fused in found]),
+            placed([fused.corrected[:, None] for fused in found]).squeeze(2),
             placed([fused.modality_weights for fused in found]),
             placed([fused.temperature[:, None] for fused in found]).squeeze(2),
             {m: placed([fused.unimodal_logits[m] for fused in found]) for m in self.modalities},
         )
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
-        """Token level: one vector per utterance from `parts` with [batch, tokens, ...] tensors.
-
-        A modality is pooled after the Cross-Modal Transformer and, as a residual, before it, so
-        that what it shows alone need not pass through the others.
-        """
-        tokens, masks, own, unimodal_logits, novelty = {}, {}, {}, {}, {}
+        """Token level: `parts` with [batch, tokens, ...] tensors."""
+        tokens, masks, unimodal_logits, novelty = {}, {}, {}, {}
         for m in self.modalities:
             part = parts[m]
+            if m in self.baselines:
+                part = self.baselines[m](part)
             tokens[m], masks[m] = self.projections[m](part.values, part.spans, part.mask)
-            own[m], novelty[m] = self._own(m, part, tokens[m], masks[m])
+            own, novelty[m] = self._own(m, part, tokens[m], masks[m])
             temperature = self.temperatures.of_modality(m, novelty[m])
-            unimodal_logits[m] = self.unimodal_heads[m](own[m]) / temperature[:, None]
-        crossed = self.cross_modal(tokens, masks)
-        pooled = [own[m] + self.pools[m](crossed[m], masks[m]) for m in self.modalities]
+            unimodal_logits[m] = self.unimodal_heads[m](own) / temperature[:, None]
         present = torch.stack([parts[m].mask.any(dim=1) for m in self.modalities], dim=1)
-        scores = among_present(self.gate(torch.cat(pooled, dim=1)), present)
-        weights = scores.softmax(dim=1)
-        utterances = (weights[:, :, None] * torch.stack(pooled, dim=1)).sum(dim=1)
-        temperature = self.temperatures(
-            in_columns(present, self.modalities),
-            in_columns(torch.stack(list(novelty.values()), dim=1), self.modalities),
-        )
-        shares = in_columns(weights * present, self.modalities)
-        return Fused(utterances, shares, temperature, unimodal_logits)
+        own_decisions = torch.stack(list(unimodal_logits.values()), dim=1).log_softmax(dim=2)
+        strange = torch.stack(list(novelty.values()), dim=1)
+        trust, judged = self.gate(own_decisions, strange, present)
+        lone = present.sum(dim=1) == 1
+        trust = torch.where(lone[:, None], present.to(trust.dtype), trust)
+        pooled_logits = (trust[:, :, None] * own_decisions).sum(dim=1)
+        weights = trust / trust.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        crossed = self.cross_modal(tokens, masks)
+        vectors = [self.pools[m](crossed[m], masks[m]) for m in self.modalities]
+        utterances = judged + torch.stack(vectors).sum(dim=0)
+        temperature = self.temperatures(in_columns(present, self.modalities))
+        shares = in_columns(weights, self.modalities)
+        corrected = (~lone).to(pooled_logits.dtype)
+        return Fused(utterances, pooled_logits, corrected, shares, temperature, unimodal_logits)
 
     def _own(
         self, modality: str, part: ModalityBatch, tokens: Tensor, mask: Tensor
@@ -179,11 +214,11 @@ class AvtMemoCmt(DialogueNetwork):
             return self.unimodal_pools[modality](tokens, mask), torch.zeros_like(tokens[:, 0, 0])
         layers = self.layer_statistics[modality]
         assert isinstance(layers, LayerStatistics)
-        standard = layers.standard(part.values, part.mask)
+        standard = layers.standard(part)
         distance = self.novelty[modality](standard)
-        return layers.project(standard), distance * part.mask.any(dim=1)
+        return layers(standard), distance * part.mask.any(dim=1)
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
-        """Dialogue level: [batch, turns, dim] -> logits [batch, turns, 7], before `temperature`."""
+        """Dialogue level: [batch, turns, dim] -> correction [batch, turns, 7] of the pool."""
         logits: Tensor = self.head(self.temporal(utterances, turn_mask, speaker_change))
         return logits

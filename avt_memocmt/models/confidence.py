@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from avt_memocmt.config import MODALITIES
 
 
 def temperature_scale(novelty: Tensor, exponent: float | Tensor) -> Tensor:
-    """Factor on the temperature of a turn with one modality: (1 + novelty) ** exponent."""
+    """Factor on the temperature of a modality: (1 + novelty) ** exponent."""
     return (1 + novelty) ** exponent
 
 
@@ -19,11 +19,10 @@ class Temperatures(nn.Module):
     """Divisors of the logits (Guo et al. 2017, section 4.2), one for each set of modalities.
 
     A network is overconfident in different measure on sound alone, on sound and face, and so on.
-    The temperature of a turn with one modality is scaled by how unlike the training clips the turn
-    is (see `Novelty`). Which class is likeliest does not change.
+    Which class is likeliest does not change.
 
     Attributes:
-        decision: float [8], of the decision on a turn, by the set of its modalities (see `fit`).
+        decision: float [8], of the decision on a turn, by the set of its modalities.
         unimodal: float [3], of each modality's own logits, in the order of `MODALITIES`.
         exponent: float [3], of the scale by each modality's novelty; 0 = not scaled.
 
@@ -43,42 +42,29 @@ class Temperatures(nn.Module):
         bits = torch.tensor([1 << place for place in range(len(MODALITIES))])
         self.register_buffer("bits", bits, persistent=False)
 
-    def set_fitted(
-        self,
-        decision: Mapping[str, float],
-        unimodal: Mapping[str, float],
-        exponent: Mapping[str, float],
-    ) -> None:
-        """Set what was fitted; what is left out keeps its value.
+    def set_unimodal(self, modality: str, temperature: float, exponent: float = 0.0) -> None:
+        """Set what was fitted to the logits of one modality."""
+        place = MODALITIES.index(modality)
+        self.unimodal[place], self.exponent[place] = temperature, exponent
 
-        Args:
-            decision: by the names of the modalities of a turn, joined with "+".
-            unimodal: by modality.
-            exponent: by modality.
-        """
-        for name, value in decision.items():
-            places = [MODALITIES.index(m) for m in name.split("+")]
-            self.decision[self.bits[places].sum()] = value
-        for buffer, values in ((self.unimodal, unimodal), (self.exponent, exponent)):
-            for name, value in values.items():
-                buffer[MODALITIES.index(name)] = value
+    def set_decision(self, modalities: Sequence[str], temperature: float) -> None:
+        """Set what was fitted to the decisions on turns with these modalities."""
+        places = [MODALITIES.index(m) for m in modalities]
+        self.decision[self.bits[places].sum()] = temperature
 
-    def forward(self, present: Tensor, novelty: Tensor) -> Tensor:
-        """Temperature of the decision on each turn.
+    def forward(self, present: Tensor) -> Tensor:
+        """Temperature [batch] of the decision on each turn.
 
         Args:
             present: bool [batch, 3], whether a turn has each modality.
-            novelty: [batch, 3], of each modality.
-
-        Returns:
-            [batch].
         """
-        alone = present & (present.sum(dim=1, keepdim=True) == 1)
-        scale = temperature_scale(novelty, self.exponent * alone).prod(dim=1)
-        return self.decision[(present * self.bits).sum(dim=1)] * scale
+        return self.decision[(present * self.bits).sum(dim=1)]
 
     def of_modality(self, modality: str, novelty: Tensor) -> Tensor:
-        """Temperature [batch] of a modality's own logits, by its novelty [batch]."""
+        """Temperature [batch] of a modality's own logits, by its novelty [batch].
+
+        It grows with how unlike the training clips the turn is (see `Novelty`).
+        """
         place = MODALITIES.index(modality)
         return self.unimodal[place] * temperature_scale(novelty, self.exponent[place])
 

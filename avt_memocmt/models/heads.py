@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES
+from avt_memocmt.data.dialogue_batch import ModalityBatch
 from avt_memocmt.emotions import NUM_EMOTIONS
 
 
@@ -74,14 +79,21 @@ class LayerStatistics(TrainingStatistics):
             nn.Dropout(before), nn.Linear(2 * width, dim), nn.GELU(), nn.Dropout(after)
         )
 
-    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Tokens [batch, tokens, width] and bool [batch, tokens] -> [batch, dim]."""
-        pooled: Tensor = self.project(self.standard(values, mask))
-        return pooled
+    def standard(self, part: ModalityBatch) -> Tensor:
+        """Standardised statistics [batch, 2 * width]; 0 without tokens.
 
-    def standard(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Standardised statistics [batch, 2 * width] of the same arguments; 0 without tokens."""
-        return self.standardised(statistics(values, mask)) * mask.any(dim=1, keepdim=True)
+        Args:
+            part: from `SpeakerBaseline`, whose tokens' mean is already the speaker's own.
+        """
+        mean, deviation = statistics(part.values, part.mask).chunk(2, dim=1)
+        own = deviation - part.baseline[:, mean.shape[1] :]
+        found = self.standardised(torch.cat([mean, own], dim=1))
+        return found * part.mask.any(dim=1, keepdim=True)
+
+    def forward(self, standard: Tensor) -> Tensor:
+        """Standardised statistics [batch, 2 * width] -> [batch, dim]."""
+        pooled: Tensor = self.project(standard)
+        return pooled
 
     def standardised(self, found: Tensor) -> Tensor:
         """Standardise what `statistics` returned, [..., 2 * width]."""
@@ -105,6 +117,90 @@ def statistics(values: Tensor, mask: Tensor) -> Tensor:
     square = torch.where(keep, values - mean[:, None], torch.zeros_like(values)).square()
     # The slope of the root is infinite at 0, which is the variance of a clip of one token.
     return torch.cat([mean, (square.sum(dim=1) / count + 1e-6).sqrt()], dim=1)
+
+
+class SpeakerBaseline(nn.Module):
+    """Judges an utterance against what its speaker's other utterances have in common.
+
+    Their difference from all speakers is subtracted, the less of it the fewer utterances it comes
+    from: an estimate that is shrunk towards the mean of all (James and Stein 1961).
+
+    Args:
+        width: numbers in one token.
+
+    Attributes:
+        mean: float [2 * width], statistics of all speakers, saved with the weights.
+    """
+
+    TURNS = 2.0
+    """Utterances after which half of the difference is subtracted."""
+
+    mean: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(2 * width))
+
+    def forward(self, part: ModalityBatch) -> ModalityBatch:
+        """The tokens less the speaker's part of them, which takes the place of the baseline."""
+        own = self.own(part.baseline, part.baseline_count)
+        shift = own[:, None, : part.values.shape[2]]
+        return replace(part, values=part.values - shift, baseline=own)
+
+    def own(self, baseline: Tensor, count: Tensor) -> Tensor:
+        """What a speaker differs by from all, [batch, 2 * width], shrunk by the counts [batch]."""
+        return (count / (count + self.TURNS))[:, None] * (baseline - self.mean)
+
+
+class ReliabilityGate(nn.Module):
+    """How far each modality's own decision is to be trusted, from all of these decisions.
+
+    It sees how sure each is, which of them agree, and how unlike the training data each modality
+    is. Before it is trained it trusts all alike.
+
+    Args:
+        modalities: how many.
+        dim: the model's width.
+    """
+
+    HIDDEN = 64
+
+    def __init__(self, modalities: int, dim: int) -> None:
+        super().__init__()
+        width = modalities * (NUM_EMOTIONS + 3) + modalities * (modalities - 1) // 2
+        self.hidden = nn.Sequential(nn.Linear(width, self.HIDDEN), nn.GELU())
+        self.trust = nn.Linear(self.HIDDEN, modalities)
+        nn.init.zeros_(self.trust.weight)
+        nn.init.constant_(self.trust.bias, math.log(math.e - 1))  # softplus of it is 1
+        self.project = nn.Linear(self.HIDDEN, dim)
+
+    def forward(self, decisions: Tensor, novelty: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge the decisions on some utterances.
+
+        Args:
+            decisions: [batch, modalities, 7], log probabilities.
+            novelty: [batch, modalities], 0 where absent.
+            present: bool [batch, modalities].
+
+        Returns:
+            The exponent of each modality's probabilities in the pool, [batch, modalities], 0 where
+            it is absent; and a vector of what was seen, [batch, dim].
+        """
+        chances = decisions.exp() * present[:, :, None]
+        entropy = -(chances * decisions).sum(dim=2)
+        count = present.shape[1]
+        first, second = torch.triu_indices(count, count, offset=1, device=present.device)
+        agreement = (chances[:, first] * chances[:, second]).sum(dim=2)
+        seen = (chances.flatten(1), entropy, novelty.log1p(), present.float(), agreement)
+        hidden = self.hidden(torch.cat(seen, dim=1))
+        return nn.functional.softplus(self.trust(hidden)) * present, self.project(hidden)
+
+
+def zero_last_layer(head: nn.Sequential) -> None:
+    """Let a classifier start with the logits 0."""
+    last = cast(nn.Linear, head[-1])
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
 
 
 def classifier(dim: int, dropout: float) -> nn.Sequential:

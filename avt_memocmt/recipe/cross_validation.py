@@ -15,30 +15,57 @@ from torch import Tensor
 from avt_memocmt.data.corpora import SpeechClip
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import token_shapes
-from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.settings import Job
-from avt_memocmt.recipe.sources import Speech, speaker_of
-from avt_memocmt.recipe.unimodal import Branch, speech_statistics, train_speech_branch
+from avt_memocmt.recipe.sources import MOST_OTHERS, Speech, random_counts, speaker_of
+from avt_memocmt.recipe.unimodal import Hearing, SpeechBranch, SpeechRows, train_speech_branch
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """The clips that one training left out, and its predictions for them.
+    """The clips that one training left out, and what it taught.
 
     Attributes:
+        name: of the fold.
         kind: whether some speakers of every corpus were left out, or a whole corpus.
-        clips: those that were left out.
-        logits: [clips, 7].
-        novelty: [clips], how far each is from the clips of that training.
+        parts: the clips of the train and of the validation part.
+        hearing: parts of the network that was trained without them.
     """
 
+    name: str
     kind: Literal["speakers", "corpus"]
-    clips: list[SpeechClip]
-    logits: Tensor
-    novelty: Tensor
+    parts: tuple[SpeechRows, ...]
+    hearing: Hearing
+
+    @property
+    def clips(self) -> list[SpeechClip]:
+        """The clips that were left out."""
+        return [part.speech.clips[row] for part in self.parts for row in part.rows]
+
+    @torch.no_grad()
+    def judged(self, count: int | None = None) -> tuple[Tensor, Tensor]:
+        """Logits [clips, 7] and novelty [clips] of these clips.
+
+        Args:
+            count: of other clips of the speaker against which each is judged; None = a random
+                number, often none, as in training.
+        """
+        branch, generator = SpeechBranch(self.hearing).eval(), np.random.default_rng(0)
+        standard = torch.cat(
+            [
+                part.standard(
+                    branch,
+                    random_counts(len(part.rows), MOST_OTHERS, generator)
+                    if count is None
+                    else np.full(len(part.rows), count),
+                    generator,
+                )
+                for part in self.parts
+            ]
+        )
+        return branch(standard), self.hearing.parts["novelty"](standard)
 
 
 @dataclass(frozen=True)
@@ -51,7 +78,7 @@ class Fold:
 
 
 def cross_validate(job: Job, train: Speech, validation: Speech) -> list[LeftOut]:
-    """Train the branch of sound without each fold in turn, and classify what was left out."""
+    """Train the branch of sound without each fold in turn."""
     found = []
     for fold in folds(train.clips, job.recipe.branches.audio.folds):
         _log.info("training the branch of sound without %s", fold.name)
@@ -84,7 +111,7 @@ def folds(clips: Sequence[SpeechClip], count: int) -> list[Fold]:
 
 
 def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> LeftOut:
-    """Train the branch of sound without some clips, and classify those.
+    """Train the branch of sound without some clips, and fit its novelty.
 
     Args:
         job: its work folder receives the log and the resumable state, in `without_*`.
@@ -94,28 +121,21 @@ def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> Le
     """
     set_seed(job.seed)
     model = AvtMemoCmt(token_shapes(job.config), job.config.model)
-    kept = np.array([r for r, clip in enumerate(train.clips) if not fold.leaves_out(clip)])
-    choosing = [
-        dialogue.only(("audio",))
-        for dialogue, clip in zip(validation.variants[0], validation.clips, strict=True)
-        if not fold.leaves_out(clip)
-    ]
-    folder = job.work / f"without_{fold.name}"
-    train_speech_branch(job, model, train, kept, choosing, folder)
-    held = [
-        (part, row)
-        for part in (train, validation)
-        for row, clip in enumerate(part.clips)
-        if fold.leaves_out(clip)
-    ]
-    branch = Branch(model, "audio").eval()
-    dialogues = [part.variants[0][row] for part, row in held]
-    layers = speech_statistics(model)
-    known = fit_novelty(layers, train, kept.tolist(), job.recipe.novelty)
-    heard = torch.stack([part.statistics[0, row] for part, row in held])
-    return LeftOut(
-        fold.kind,
-        [part.clips[row] for part, row in held],
-        predict_dialogues(branch, dialogues, branch.dims).logits,
-        known(layers.standardised(heard)),
+    (kept, left), (choosing, also_left) = (
+        _divided(part, fold.leaves_out) for part in (train, validation)
+    )
+    train_speech_branch(job, model, kept, choosing, job.work / f"without_{fold.name}")
+    branch = SpeechBranch(Hearing.of(model.eval()))
+    model.novelty["audio"] = fit_novelty(branch, kept, job.recipe.novelty)
+    return LeftOut(fold.name, fold.kind, (left, also_left), Hearing.of(model))
+
+
+def _divided(
+    speech: Speech, leaves_out: Callable[[SpeechClip], bool]
+) -> tuple[SpeechRows, SpeechRows]:
+    """The clips that a fold keeps, and those that it leaves out."""
+    left = np.array([leaves_out(clip) for clip in speech.clips])
+    return (
+        SpeechRows(speech, np.flatnonzero(~left)),
+        SpeechRows(speech, np.flatnonzero(left)),
     )

@@ -1,12 +1,14 @@
-"""Stage 2 of the recipe: the face CNN on the vote distributions of FER+."""
+"""Stage 2 of the recipe: the face network, on every corpus of faces at once."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+import cv2
 import numpy as np
 import torch
 from accelerate.utils import set_seed
@@ -14,59 +16,73 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avt_memocmt.data.corpora import Faces, Part, ferplus_faces
+from avt_memocmt.data.corpora import Part
+from avt_memocmt.data.face_corpora import Faces, face_corpora
+from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.checkpoint import in_half_precision, save_tensors
+from avt_memocmt.preprocessing.face_alignment import CROP_SIZE
 from avt_memocmt.preprocessing.face_detectors import YuNetDetector
 from avt_memocmt.preprocessing.face_tracker import crop_still
-from avt_memocmt.pretrained import packaged_path
+from avt_memocmt.recipe.face_start import start_from_identities
 from avt_memocmt.recipe.settings import FaceRoundConfig, Job
 from avt_memocmt.recipe.stored_tokens import stored_array
 from avt_memocmt.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 
-SMALL_SIDE, LARGE_SIDE = 64, 80
-"""Pixels to which pictures are enlarged while training. Epochs are judged at the network's own
-size: at 96 pixels the weights of the first round were 0.012 less accurate on the validation part.
-"""
+SMALL_SIDE = 80
+"""Pixels to which pictures are shrunk in the first epochs of a round."""
+MEASURED_FACES = 48
+"""Faces of each corpus from which the statistics of the start are measured."""
 
 
-def load_faces(job: Job, part: Part) -> tuple[Faces, NDArray[np.uint8]]:
-    """FER+ pictures as they are, and aligned; those are computed once and kept in the work folder.
+@dataclass(frozen=True)
+class FaceCorpus:
+    """A corpus of faces in the form that the network reads.
 
-    Returns:
-        The pictures with their votes, and `aligned_pictures` of them.
+    Attributes:
+        faces: labels and people.
+        aligned: uint8 RGB [n, 112, 112, 3], after the same detection and alignment as in `predict`.
+        whole: the same pictures as they are, scaled to that size.
     """
-    faces = ferplus_faces(job.data, part)
-    cache = job.work / f"ferplus_{part}_aligned.npy"
-    return faces, stored_array(cache, lambda: aligned_pictures(faces))
+
+    faces: Faces
+    aligned: NDArray[np.uint8]
+    whole: NDArray[np.uint8]
 
 
-def aligned_pictures(faces: Faces) -> NDArray[np.uint8]:
-    """The pictures after the same detection and alignment that `predict` applies, [n, 48, 48]."""
+def load_faces(job: Job, part: Part) -> list[FaceCorpus]:
+    """The corpora of faces; their pictures are computed once and kept in the work folder."""
+    found = []
+    for faces in face_corpora(job.data, part):
+        cache = job.work / f"{faces.corpus}_{part}.npy"
+        aligned, whole = stored_array(cache, partial(_pictures, faces))
+        found.append(FaceCorpus(faces, aligned, whole))
+    return found
+
+
+def _pictures(faces: Faces) -> NDArray[np.uint8]:
+    """uint8 [2, n, 112, 112, 3], aligned and whole."""
     detector = YuNetDetector()
-    crops = np.empty((len(faces), FaceCNN.INPUT, FaceCNN.INPUT), dtype=np.uint8)
-    for row, picture in enumerate(faces.pictures):
-        observation, _ = crop_still(np.repeat(picture[:, :, None], 3, axis=2), detector)
-        assert observation is not None, "a picture this small counts as a face where none is found"
-        pixels = torch.from_numpy(observation.crop[:, :, 0].copy()).float()[None, None]
-        small = F.interpolate(
-            pixels, (FaceCNN.INPUT, FaceCNN.INPUT), mode="bilinear", antialias=True
-        )
-        crops[row] = small[0, 0].round().clamp(0, 255).byte().numpy()
+    found = np.empty((2, len(faces), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    for row in range(len(faces)):
+        picture = faces.picture(row)
+        found[1, row] = cv2.resize(picture, (CROP_SIZE, CROP_SIZE))
+        observation, _ = crop_still(picture, detector)
+        found[0, row] = found[1, row] if observation is None else observation.crop
         if row % 5000 == 4999:
-            _log.info("aligned %d of %d faces", row + 1, len(faces))
-    return crops
+            _log.info("aligned %d of %d faces of %s", row + 1, len(faces), faces.corpus)
+    return found
 
 
 def augment(faces: Tensor) -> Tensor:
-    """Random crop, turn, scale, flip, light, blur, low resolution, noise and occlusion.
+    """Random crop, turn, scale, flip, low resolution, colour, light, noise and occlusion.
 
     Args:
-        faces: [n, 1, 48, 48] grey in [0, 1].
+        faces: [n, 3, 112, 112] RGB in [0, 1].
 
     Returns:
         The same shape; each picture is changed on its own.
@@ -81,105 +97,151 @@ def augment(faces: Tensor) -> Tensor:
     theta[:, :, 2] = torch.empty(n, 2).uniform_(-0.1, 0.1)
     grid = F.affine_grid(theta, list(faces.shape), align_corners=False)
     out = F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
-    out = _low_resolution(out)
-    mean = out.mean(dim=(2, 3), keepdim=True)
+    out = _recolour(_low_resolution(out))
+    mean = out.mean(dim=(1, 2, 3), keepdim=True)
     contrast = torch.empty(n, 1, 1, 1).uniform_(0.6, 1.3)
     light = torch.empty(n, 1, 1, 1).uniform_(-0.15, 0.15)
     out = (out - mean) * contrast + mean + light
     gamma = torch.empty(n, 1, 1, 1).uniform_(0.8, 1.25)
-    out = out.clamp(0, 1).clamp(min=1e-3) ** gamma
+    out = out.clamp(1e-3, 1) ** gamma
     noisy = (torch.rand(n, 1, 1, 1) < 0.15).float()
     out = out + noisy * 0.03 * torch.randn_like(out)
     return _occlude(out, size).clamp(0, 1)
 
 
 def _low_resolution(faces: Tensor) -> Tensor:
-    """A fifth of the pictures lose detail, down to 20 pixels, as small film faces do."""
+    """A quarter of the pictures lose detail, down to 28 pixels, as small film faces do."""
     blurred = faces.clone()
     chance = torch.rand(len(faces))
-    for number, side in enumerate((20, 26, 32)):
-        pick = (chance >= number / 15) & (chance < (number + 1) / 15)
+    for number, side in enumerate((28, 40, 56)):
+        pick = (chance >= number / 12) & (chance < (number + 1) / 12)
         if pick.any():
             small = F.interpolate(faces[pick], (side, side), mode="bilinear", antialias=True)
             blurred[pick] = F.interpolate(small, faces.shape[-2:], mode="bilinear")
     return blurred
 
 
+def _recolour(faces: Tensor) -> Tensor:
+    """A fifth of the pictures turn grey (ITU-R BT.601); the light of the others has a colour."""
+    n = len(faces)
+    luma = (faces * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    grey = (torch.rand(n, 1, 1, 1) < 0.2).float()
+    return torch.lerp(faces, luma.expand_as(faces), grey) * torch.empty(n, 3, 1, 1).uniform_(
+        0.85, 1.15
+    )
+
+
 def _occlude(faces: Tensor, size: int) -> Tensor:
-    """A sixth of the pictures lose a random rectangle (random erasing, Zhong et al. 2020)."""
+    """A fifth of the pictures lose a random rectangle (random erasing, Zhong et al. 2020)."""
     rows, columns = torch.arange(size)[None, :, None], torch.arange(size)[None, None, :]
     n = len(faces)
-    height, width = (torch.randint(6, 16, (n, 1, 1)) for _ in range(2))
-    top, left = (torch.randint(0, size - 6, (n, 1, 1)) for _ in range(2))
+    height, width = (torch.randint(14, 38, (n, 1, 1)) for _ in range(2))
+    top, left = (torch.randint(0, size - 14, (n, 1, 1)) for _ in range(2))
     inside = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + width)
-    hidden = inside & (torch.rand(n, 1, 1) < 0.17)
+    hidden = inside & (torch.rand(n, 1, 1) < 0.2)
     return torch.where(hidden[:, None], torch.rand(n, 1, 1, 1), faces)
 
 
 def to_input(pictures: NDArray[np.uint8]) -> Tensor:
-    """uint8 [n, 48, 48] -> float [n, 1, 48, 48] in [0, 1]."""
-    return torch.from_numpy(pictures).float()[:, None] / 255.0
+    """uint8 [n, 112, 112, 3] -> float [n, 3, 112, 112] in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255.0
 
 
 def train_face(job: Job) -> dict[str, float]:
-    """Fine-tune the face CNN and write `face_cnn.safetensors` (fp16) into the work folder.
+    """Train the face network and write `face_cnn.safetensors` (fp16) into the work folder.
 
-    The epoch is chosen by the mean of accuracy and UAR on the validation part of FER+.
+    The epoch is chosen by the mean accuracy on the validation parts of a round's corpora.
 
     Returns:
         The validation scores of the chosen epoch.
     """
     work, settings, seed = job.work, job.recipe.face, job.seed
     set_seed(seed)
-    train, aligned = load_faces(job, "train")
-    validation, validation_aligned = load_faces(job, "validation")
-    known = np.flatnonzero(validation.majority >= 0)
-    judged = to_input(validation_aligned[known])
-    chances = row_chances(train.votes, settings.balance)
+    train = {corpus.faces.corpus: corpus for corpus in load_faces(job, "train")}
+    validation = {corpus.faces.corpus: corpus for corpus in load_faces(job, "validation")}
     model = FaceCNN()
-    start_from_imagenet(model)
+    some = [corpus.aligned[:MEASURED_FACES] for corpus in train.values()]
+    start_from_identities(model, job.face_start, to_input(np.concatenate(some)))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = model.trunk[: settings.frozen_layers]
+    frozen.requires_grad_(False)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        frozen.eval()
         faces, votes = batch
-        inputs = augment(faces).contiguous(memory_format=torch.channels_last)
-        return F.cross_entropy(model(inputs), votes)
-
-    def evaluate(network: nn.Module) -> dict[str, float]:
-        cast(FaceCNN, network).side = FaceCNN.SIDE
-        guesses = torch.cat([network(faces).argmax(dim=1) for faces in torch.split(judged, 512)])
-        found = scores(validation.majority[known], guesses)
-        return {**found, "criterion": (found["accuracy"] + found["uar"]) / 2}
-
-    def batches(stage: FaceRoundConfig, steps: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        model.side = SMALL_SIDE if epoch < stage.small_epochs else LARGE_SIDE
-        generator = np.random.default_rng(seed + epoch)
-        for _ in range(steps):
-            rows = generator.choice(len(train), stage.batch, p=chances)
-            use_aligned = generator.random(stage.batch) < settings.aligned_share
-            pictures = np.where(use_aligned[:, None, None], aligned[rows], train.pictures[rows])
-            yield to_input(pictures), torch.from_numpy(train.votes[rows])
+        return F.cross_entropy(model(augment(faces)), votes)
 
     for number, stage in enumerate(settings.rounds, 1):
-        steps = stage.steps(len(train))
-        folder = work / ("face" if number == 1 else f"face_{number}")
-        trainer = Trainer(model, folder, stage.model_copy(update={"seed": seed}), steps)
-        best = trainer.run(partial(batches, stage, steps), loss, evaluate, "criterion")
+        shares = {name: share for name, share in stage.shares.items() if name in train}
+        steps = stage.steps(stage.pictures)
+        trainer = Trainer(
+            model, work / f"face_{number}", stage.model_copy(update={"seed": seed}), steps
+        )
+        best = trainer.run(
+            partial(_batches, job, model, train, shares, stage, steps),
+            loss,
+            partial(face_scores, validation=validation, chosen_by=tuple(shares)),
+            "criterion",
+        )
+    model.side = FaceCNN.INPUT
     # Statistics of batch norms stay in single precision: small variances are lost in half.
     save_tensors(in_half_precision(model), work / FACE_CNN_FILE)
     return best
 
 
-def start_from_imagenet(model: FaceCNN) -> None:
-    """Give the trunk the weights of EfficientNet-Lite0, whose tensors come in the same order.
+def _batches(
+    job: Job,
+    model: FaceCNN,
+    train: Mapping[str, FaceCorpus],
+    shares: Mapping[str, float],
+    stage: FaceRoundConfig,
+    steps: int,
+    epoch: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of one epoch: so much of each corpus, rarer emotions more often."""
+    settings = job.recipe.face
+    model.side = SMALL_SIDE if epoch < stage.small_epochs else FaceCNN.INPUT
+    generator = np.random.default_rng((job.seed, epoch))
+    chances = {name: row_chances(train[name].faces.votes, settings.balance) for name in shares}
+    whole = np.array(list(shares.values())) / sum(shares.values())
+    for _ in range(steps):
+        pictures, votes = [], []
+        for name, count in zip(shares, generator.multinomial(stage.batch, whole), strict=True):
+            corpus = train[name]
+            rows = generator.choice(len(corpus.faces), count, p=chances[name])
+            aligned = (generator.random(count) < settings.aligned_share)[:, None, None, None]
+            pictures.append(np.where(aligned, corpus.aligned[rows], corpus.whole[rows]))
+            votes.append(smoothed(corpus.faces.votes[rows], settings.label_noise.get(name, 0.0)))
+        yield to_input(np.concatenate(pictures)), torch.from_numpy(np.concatenate(votes))
 
-    Raises:
-        AvtError: the package that holds them is not installed.
+
+def face_scores(
+    network: nn.Module, validation: Mapping[str, FaceCorpus], chosen_by: Sequence[str]
+) -> dict[str, float]:
+    """Accuracy and UAR on each corpus, and the mean accuracy on some of them, "criterion".
+
+    Args:
+        network: a `FaceCNN` in evaluation mode.
+        validation: by name.
+        chosen_by: names of corpora.
     """
-    pretrained = torch.load(packaged_path("efficientnet-lite0"), weights_only=True)
-    own = model.trunk.state_dict()
-    names = list(pretrained)[: len(own)]
-    model.trunk.load_state_dict(dict(zip(own, (pretrained[n] for n in names), strict=True)))
+    face_network = cast(FaceCNN, network)
+    face_network.side = FaceCNN.INPUT
+    found: dict[str, float] = {}
+    for name, corpus in validation.items():
+        known = np.flatnonzero(corpus.faces.majority >= 0)
+        parts = np.array_split(known, max(1, len(known) // 128))
+        guesses = [face_network(to_input(corpus.aligned[rows])).argmax(dim=1) for rows in parts]
+        result = scores(corpus.faces.majority[known], torch.cat(guesses))
+        found |= {f"{name}_accuracy": result["accuracy"], f"{name}_uar": result["uar"]}
+    mean = np.mean([found[f"{name}_accuracy"] for name in chosen_by])
+    return {**found, "criterion": float(mean)}
+
+
+def smoothed(votes: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Spread a share of every row [n, 7] over all classes."""
+    spread: NDArray[np.float32] = votes * np.float32(1 - share) + np.float32(share / NUM_EMOTIONS)
+    return spread
 
 
 def row_chances(votes: NDArray[np.float32], balance: float) -> NDArray[np.float64]:
@@ -190,5 +252,7 @@ def row_chances(votes: NDArray[np.float32], balance: float) -> NDArray[np.float6
         balance: exponent of the inverse class frequency: 0 = as is, 1 = balanced.
     """
     shares = votes.astype(np.float64)
-    weights: NDArray[np.float64] = shares @ (shares.mean(axis=0) ** -balance)
+    frequency = shares.mean(axis=0)
+    rarity = np.where(frequency > 0, frequency, 1.0) ** -balance
+    weights: NDArray[np.float64] = shares @ rarity
     return weights / weights.sum()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +13,18 @@ import torch
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 
+from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, random_batches
+from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.checkpoint import token_shapes
-from avt_memocmt.models.heads import StatisticsPooling
-from avt_memocmt.models.predict import score_dialogues
+from avt_memocmt.models.predict import predict_dialogues, score_dialogues
 from avt_memocmt.models.prediction import Prediction
+from avt_memocmt.recipe.conversations import ConversationSampler
 from avt_memocmt.recipe.settings import FusionStageConfig, Job, PairsConfig
-from avt_memocmt.recipe.sources import Sources
+from avt_memocmt.recipe.sources import Sources, Speech
 from avt_memocmt.recipe.synthetic_pairs import PairSampler
-from avt_memocmt.recipe.unimodal import Branch, train_branches
+from avt_memocmt.recipe.unimodal import Branch, Hearing, SpeechBranch
 from avt_memocmt.training.losses import soft_cross_entropy, targets_of
 from avt_memocmt.training.trainer import Trainer, mean_weights
 
@@ -28,94 +32,157 @@ HeldBack = Mapping[str, Sequence[LabelledDialogue]]
 """By kind of input, the dialogues of a part on which a network is measured."""
 
 
-def train_fusion(job: Job, train: Sources, validation: HeldBack) -> AvtMemoCmt:
-    """Train the branches and the fusion; the weights are the mean of several runs.
+@dataclass(frozen=True)
+class Unheard:
+    """Dialogues with voices of a corpus, and what hears them: a training without that corpus.
+
+    Attributes:
+        dialogues: of one corpus of voices.
+        hearing: None = the network's own, which knows the corpus.
+    """
+
+    dialogues: list[LabelledDialogue]
+    hearing: Hearing | None = None
+
+    def heard_by(self, model: AvtMemoCmt) -> AbstractContextManager[None]:
+        """Let a network hear with it meanwhile."""
+        return nullcontext() if self.hearing is None else self.hearing.lent_to(model)
+
+
+def train_fusion(
+    job: Job,
+    model: AvtMemoCmt,
+    train: Sources,
+    validation: HeldBack,
+    conversations: Sequence[Unheard],
+    hearings: Mapping[str, Hearing],
+) -> None:
+    """Train the fusion of a network in place; the weights are the mean of several runs.
 
     Args:
         job: its work folder receives a folder for each training.
-        train: what they learn from.
+        model: its branches are trained and calibrated.
+        train: what the fusion learns from.
         validation: from `held_back`, chooses the epochs.
+        conversations: from `held_back_conversations`, likewise.
+        hearings: by corpus, of a branch of sound that was trained without it.
     """
     set_seed(job.seed)
-    model = AvtMemoCmt(token_shapes(job.config), job.config.model)
-    train_branches(job, model, train, validation)
     freeze_unimodal_branches(model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     runs = job.runs(job.recipe.fusion, "fusion")
     for settings, folder in runs:
         model.load_state_dict(start)
-        fit(model, train, validation, settings, job.recipe.pairs, folder)
+        _fit(job, model, train, validation, conversations, hearings, settings, folder)
     model.load_state_dict(mean_weights([folder for _, folder in runs]))
-    return model.eval()
+    model.eval()
 
 
-def fit(
+def _fit(
+    job: Job,
     model: AvtMemoCmt,
     train: Sources,
     validation: HeldBack,
+    conversations: Sequence[Unheard],
+    hearings: Mapping[str, Hearing],
     settings: FusionStageConfig,
-    pairs: PairsConfig,
     folder: Path,
 ) -> None:
     """One run of the fusion, in place; the branches are frozen, and the seed orders the data."""
 
-    def loss(network: nn.Module, dialogues: list[LabelledDialogue]) -> Tensor:
-        batch = collate([dialogue.turns for dialogue in dialogues], model.widths)
-        return fusion_loss(network(batch), batch, targets_of(dialogues), settings)
+    def loss(network: nn.Module, part: Unheard) -> Tensor:
+        assert isinstance(network, AvtMemoCmt)
+        batch = collate([dialogue.turns for dialogue in part.dialogues], network.widths)
+        with part.heard_by(network):
+            prediction = network(batch)
+        return fusion_loss(prediction, batch, targets_of(part.dialogues), settings)
 
-    def batches(epoch: int) -> Iterator[list[LabelledDialogue]]:
+    def batches(epoch: int) -> Iterator[Unheard]:
         generator = np.random.default_rng(settings.seed * 1000 + epoch)
-        return iter(epoch_batches(train, settings, pairs, generator))
+        return iter(epoch_batches(job, train, hearings, settings, generator))
 
-    steps = len(epoch_batches(train, settings, pairs, np.random.default_rng(0)))
+    steps = len(epoch_batches(job, train, hearings, settings, np.random.default_rng(0)))
     trainer = Trainer(model, folder, settings, steps)
     trainer.run(
         batches,
         loss,
-        lambda network: validation_scores(network, validation, model.widths),
+        lambda network: validation_scores(network, validation, conversations, model.widths),
         "criterion",
     )
 
 
 def epoch_batches(
+    job: Job,
     train: Sources,
+    hearings: Mapping[str, Hearing],
     settings: FusionStageConfig,
-    pairs: PairsConfig,
     generator: np.random.Generator,
-) -> list[list[LabelledDialogue]]:
-    """The batches of one epoch: each of dialogues, clips, faces or pairs, in random order."""
+) -> list[Unheard]:
+    """The batches of one epoch, in random order: conversations, dialogues, clips, faces, pairs.
+
+    The voices of a batch of conversations or pairs are of one corpus. Most such batches are heard
+    by a branch that was trained without it, as the voices of users will be: how it errs there, and
+    what the novelty of sound says of it, can be learned from nothing else.
+    """
+    pairs, conversations = job.recipe.pairs, job.recipe.conversations
     clips = generator.permutation(len(train.speech.clips))
     sampler = PairSampler(train, pairs, generator)
+    talks = ConversationSampler(train.speech, train.faces, conversations, generator)
 
     def sentence(row: int) -> LabelledDialogue:
         with_words = generator.random() < settings.spoken_words
         return train.speech.draw(row, generator, ("audio", "text") if with_words else ("audio",))
 
-    faces = train.draw_faces(settings.faces_per_epoch, pairs.face_balance, generator)
-    drawn = (
-        (train.dialogues, settings.batch_dialogues),
-        ([sentence(row) for row in clips[: settings.clips_per_epoch]], settings.batch),
-        (faces, settings.batch_faces),
-        ([sampler.training_pair(row) for row in clips], settings.batch),
-    )
-    plan = [
-        batch for dialogues, size in drawn for batch in random_batches(dialogues, size, generator)
-    ]
+    plan: list[Unheard] = []
+
+    def add(dialogues: Sequence[LabelledDialogue], size: int, corpus: str | None = None) -> None:
+        for batch in random_batches(dialogues, size, generator):
+            unheard = corpus in hearings and generator.random() >= conversations.heard
+            plan.append(Unheard(batch, hearings[corpus] if unheard and corpus else None))
+
+    dialogues = generator.permutation(len(train.dialogues))
+    spoken, written = np.split(dialogues, [settings.conversations_per_epoch])
+    for corpus, part in zip(talks.corpora, np.array_split(spoken, len(talks.corpora)), strict=True):
+        talk = [talks.conversation(train.dialogues[row], corpus) for row in part]
+        add(talk, settings.batch_dialogues, corpus)
+        drawn = [row for row in clips if train.speech.clips[row].corpus == corpus]
+        shared = math.ceil(len(drawn) * settings.pairs_per_clip)
+        add([sampler.training_pair(row) for row in drawn[:shared]], settings.batch, corpus)
+    add([train.dialogues[row] for row in written], settings.batch_dialogues)
+    add([sentence(row) for row in clips[: settings.clips_per_epoch]], settings.batch)
+    add(train.faces.draw(settings.faces_per_epoch, generator), settings.batch_faces)
     generator.shuffle(plan)
     return plan
 
 
-def freeze_unimodal_branches(model: AvtMemoCmt) -> None:
-    """Freeze what `train_branches` trained, and zero what the fusion adds to it at first.
+def held_back_conversations(
+    job: Job, speech: Speech, part: Sources, hearings: Mapping[str, Hearing]
+) -> list[Unheard]:
+    """Conversations with voices that what hears them was not trained on.
 
-    Trained further together with the fusion, each modality alone got worse.
+    Args:
+        job: how they are drawn.
+        speech: voices of the train part, which the hearings do not know.
+        part: faces and dialogues of the validation or the test part.
+        hearings: by corpus, of a branch of sound that was trained without it.
     """
+    generator = np.random.default_rng(0)
+    talks = ConversationSampler(speech, part.faces, job.recipe.conversations, generator)
+    return [
+        Unheard(
+            [talks.conversation(dialogue, corpus) for dialogue in part.dialogues[first::step]],
+            hearings.get(corpus),
+        )
+        for step in (len(talks.corpora),)
+        for first, corpus in enumerate(talks.corpora)
+    ]
+
+
+def freeze_unimodal_branches(model: AvtMemoCmt) -> None:
+    """Freeze what `train_branches` trained: with the fusion, each modality alone got worse."""
     for modality in model.modalities:
-        Branch(model, modality).requires_grad_(False)
-        crossed = model.pools[modality]
-        assert isinstance(crossed, StatisticsPooling)
-        nn.init.zeros_(crossed.project.weight)
-        nn.init.zeros_(crossed.project.bias)
+        branch = SpeechBranch(Hearing.of(model)) if modality == "audio" else Branch(model, modality)
+        branch.requires_grad_(False)
 
 
 def fusion_loss(
@@ -142,30 +209,76 @@ def fusion_loss(
     return soft_cross_entropy(prediction.logits[real], targets, settings.label_smoothing)
 
 
-def validation_scores(
-    network: nn.Module, validation: HeldBack, dims: dict[str, int]
-) -> dict[str, float]:
-    """Scores of each kind of input, and the mean of four of them, "criterion".
+@torch.no_grad()
+def predict_unheard(
+    model: AvtMemoCmt,
+    conversations: Sequence[Unheard],
+    modalities: Sequence[str] = MODALITIES,
+) -> tuple[Prediction, list[LabelledDialogue]]:
+    """Predictions for the turns of conversations, and the dialogues in the same order.
 
-    These are weighted F1 of MELD's words, UAR of speech, accuracy of FER+ faces, and UAR of
-    matched pairs.
+    Args:
+        model: in evaluation mode.
+        conversations: each heard as it says.
+        modalities: those that are given; turns without any of them are left out.
+    """
+    found, judged = [], []
+    for part in conversations:
+        dialogues = [_with_some(dialogue, modalities) for dialogue in part.dialogues]
+        dialogues = [dialogue for dialogue in dialogues if dialogue.turns]
+        if not dialogues:
+            continue
+        with part.heard_by(model):
+            found.append(predict_dialogues(model, dialogues, model.widths))
+        judged += dialogues
+    logits = torch.cat([prediction.logits for prediction in found])
+    return replace(found[0], logits=logits), judged
+
+
+def _with_some(dialogue: LabelledDialogue, modalities: Sequence[str]) -> LabelledDialogue:
+    only = dialogue.only(modalities)
+    return only.select([place for place, turn in enumerate(only.turns) if turn.tokens])
+
+
+def validation_scores(
+    network: nn.Module,
+    validation: HeldBack,
+    conversations: Sequence[Unheard],
+    dims: dict[str, int],
+) -> dict[str, float]:
+    """Scores of each kind of input, and the mean of five of them, "criterion".
+
+    These are weighted F1 of MELD's words and of conversations, UAR of speech, accuracy of faces,
+    and UAR of matched pairs.
 
     Args:
         network: in evaluation mode.
         validation: from `held_back`.
+        conversations: from `held_back_conversations`.
         dims: width of a token of each modality.
     """
+    assert isinstance(network, AvtMemoCmt)
     found = {
         f"{kind}_{name}": score
         for kind, dialogues in validation.items()
         for name, score in score_dialogues(network, dialogues, dims).items()
     }
-    chosen = ("text_weighted_f1", "audio_uar", "visual_accuracy", "pairs_uar")
+    for name, modalities in (("conversations", MODALITIES), ("conversation_words", ("text",))):
+        prediction, judged = predict_unheard(network, conversations, modalities)
+        truth = np.concatenate([dialogue.emotions for dialogue in judged])
+        found[f"{name}_weighted_f1"] = scores(truth, prediction.logits.argmax(dim=1))["weighted_f1"]
+    chosen = (
+        "text_weighted_f1",
+        "conversations_weighted_f1",
+        "audio_uar",
+        "visual_accuracy",
+        "pairs_uar",
+    )
     return {**found, "criterion": sum(found[name] for name in chosen) / len(chosen)}
 
 
 def held_back(part: Sources, pairs: PairsConfig) -> dict[str, list[LabelledDialogue]]:
-    """MELD's dialogues, clips of speech, FER+ faces with a majority, and a matched pair per clip.
+    """MELD's dialogues, clips of speech, faces with a majority, and a matched pair per clip.
 
     Args:
         part: the validation or the test part.
@@ -175,6 +288,6 @@ def held_back(part: Sources, pairs: PairsConfig) -> dict[str, list[LabelledDialo
     return {
         "text": part.dialogues,
         "audio": [clip.only(("audio",)) for clip in part.speech.variants[0]],
-        "visual": [face for face in part.faces[0] if face.emotions[0] >= 0],
+        "visual": [face for face in part.faces.variants[0] if face.emotions[0] >= 0],
         "pairs": [sampler.matched(row) for row in range(len(part.speech.clips))],
     }

@@ -20,16 +20,24 @@ from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
 from avt_memocmt.metrics.scores import MAIN_SCORES
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.checkpoint import save_checkpoint
+from avt_memocmt.models.checkpoint import save_checkpoint, token_shapes
+from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.recipe.cross_validation import cross_validate
 from avt_memocmt.recipe.face import train_face
-from avt_memocmt.recipe.fusion import HeldBack, held_back, train_fusion, validation_scores
+from avt_memocmt.recipe.face_start import WEIGHTS_FILE
+from avt_memocmt.recipe.fusion import (
+    HeldBack,
+    held_back,
+    held_back_conversations,
+    train_fusion,
+    validation_scores,
+)
 from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.settings import Job
 from avt_memocmt.recipe.sources import load_sources
-from avt_memocmt.recipe.temperatures import fit_temperatures
+from avt_memocmt.recipe.temperatures import fit_decision_temperatures, fit_unimodal_temperatures
 from avt_memocmt.recipe.text import train_text
-from avt_memocmt.recipe.unimodal import speech_statistics
+from avt_memocmt.recipe.unimodal import Hearing, SpeechBranch, all_rows, train_branches
 
 
 def make_weights(job: Job) -> Path:
@@ -48,20 +56,28 @@ def make_weights(job: Job) -> Path:
     scores = {"text": train_text(job), "face": train_face(job)}
     train, validation, test = (load_sources(job, part) for part in ("train", "validation", "test"))
     chosen_by, measured_on = (held_back(part, recipe.pairs) for part in (validation, test))
-    model = train_fusion(job, train, chosen_by)
+    model = AvtMemoCmt(token_shapes(config), config.model)
+    train_branches(job, model, train, chosen_by, validation.speech)
+    left_out = cross_validate(job, train.speech, validation.speech)
+    hearings = {part.name: part.hearing for part in left_out if part.kind == "corpus"}
+    model.eval()
+    known = all_rows(train.speech)
+    model.novelty["audio"] = fit_novelty(SpeechBranch(Hearing.of(model)), known, recipe.novelty)
+    fit_unimodal_temperatures(model, chosen_by, left_out)
+    talks = held_back_conversations(job, train.speech, validation, hearings)
+    train_fusion(job, model, train, chosen_by, talks, hearings)
     for parameter in model.parameters():  # as a checkpoint keeps them
         parameter.data = parameter.data.half().float()
-    scores["fusion"] = validation_scores(model, chosen_by, model.widths)
-    fit_temperatures(model, chosen_by, cross_validate(job, train.speech, validation.speech))
-    rows = range(len(train.speech.clips))
-    layers = speech_statistics(model)
-    model.novelty["audio"] = fit_novelty(layers, train.speech, rows, recipe.novelty)
+    scores["fusion"] = validation_scores(model, chosen_by, talks, model.widths)
+    fit_decision_temperatures(model, talks)
+    assert job.face_start is not None, "without it, the face network was not trained"
     encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
         "model": "embedded",
         "labels": list(EMOTIONS),
         "seed": job.seed,
         "selection": "best epoch of each stage on the validation parts (see data/corpora.py)",
+        "face_start": file_sha256(job.face_start / WEIGHTS_FILE),
         "encoders": {m: encoders.encoder_sha256(m) for m in config.model.modalities},
         "validation": scores,
         "test": final_figures(model, config, measured_on),

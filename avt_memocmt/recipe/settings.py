@@ -54,10 +54,12 @@ class TextStageConfig(StageConfig):
 class FaceRoundConfig(StageConfig):
     """One rise and fall of the learning rate (warm restarts, Loshchilov and Hutter 2017)."""
 
+    shares: dict[str, Fraction]
+    """By corpus, its share of the pictures."""
+    pictures: Positive
+    """Pictures of one epoch."""
     small_epochs: Count
-    """First epochs, on pictures enlarged to 64 px, which is faster (Tan and Le 2021, section 4.2);
-    the others are on 80 px.
-    """
+    """First epochs, on pictures of 80 px, which is faster (Tan and Le 2021, section 4.2)."""
 
 
 class FaceStageConfig(Section):
@@ -65,6 +67,10 @@ class FaceStageConfig(Section):
 
     rounds: tuple[FaceRoundConfig, ...]
     """Each starts from the chosen weights of the one before."""
+    frozen_layers: Count
+    """Lowest convolutions that stay as they start: edges and textures of faces."""
+    label_noise: dict[str, Fraction]
+    """By corpus, share of a label that is spread over all classes."""
     balance: Fraction
     """Exponent of the inverse class frequency by which rows are drawn: 0 as is, 1 balanced."""
     aligned_share: Fraction
@@ -76,10 +82,8 @@ class FaceStageConfig(Section):
 class SpeechBranchConfig(StageConfig):
     """Training of the branch of sound."""
 
-    exchanged: Fraction
-    """Share of the clips whose tokens are moved from their speaker's mean towards another's, so
-    that voice, room and corpus say little about the emotion.
-    """
+    balance: Fraction
+    """Exponent of the inverse frequency of a corpus's emotion by which clips are drawn."""
     variants: Count
     """Augmented variants of every training clip."""
     folds: Positive
@@ -88,11 +92,18 @@ class SpeechBranchConfig(StageConfig):
     """
 
 
+class FaceBranchConfig(StageConfig):
+    """Training of the branch of faces."""
+
+    pictures: Positive
+    """Pictures of one epoch."""
+
+
 class BranchesConfig(Section):
     """Training of each modality's branch before the fusion."""
 
     audio: SpeechBranchConfig
-    visual: StageConfig
+    visual: FaceBranchConfig
     text: StageConfig
 
 
@@ -102,8 +113,11 @@ class FusionStageConfig(StageConfig):
     batch_dialogues: Positive
     batch_faces: Positive
     clips_per_epoch: Positive
-    """Every clip also comes as the voice of one synthetic pair, and every dialogue once."""
     faces_per_epoch: Positive
+    conversations_per_epoch: Positive
+    """Dialogues whose turns are given voices and faces; the others come as words alone."""
+    pairs_per_clip: Fraction
+    """Share of the clips that are the voice of a synthetic pair."""
     spoken_words: Fraction
     """Share of the clips with known words that keep them."""
     distillation: Fraction
@@ -130,8 +144,27 @@ class PairsConfig(Section):
     """Evidence in these pairs, where the voice counts little: voices unlike those of the training
     clips are often misjudged, and the pairs' own voices are training clips.
     """
-    face_balance: Fraction
-    """Exponent of the inverse class frequency by which faces are drawn: 0 as is, 1 balanced."""
+
+
+class ConversationConfig(Section):
+    """How the turns of MELD's dialogues are given voices and faces; lists are in the order sound,
+    face, words.
+    """
+
+    in_dialogue: tuple[Fraction, Fraction, Fraction]
+    """Chance that a dialogue has each modality."""
+    lost: tuple[Fraction, Fraction, Fraction]
+    """Share of the turns of such a dialogue that lack it."""
+    flat: Fraction
+    """Share of voices and faces that disagree with a turn by showing nothing."""
+    talking: Fraction
+    """Share of the frames of a face, at most, that show something else."""
+    anyone: Fraction
+    """Share of the speakers whose frames show many people: corpora that name nobody are large."""
+    voice_tokens: Positive
+    """Tokens of a voice at most, 50 a second."""
+    heard: Fraction
+    """Share of the batches whose voices the branch of sound was trained on."""
 
 
 class NoveltyConfig(Section):
@@ -141,6 +174,8 @@ class NoveltyConfig(Section):
     """Principal components of the statistics in which corpora are told apart."""
     principal: Positive
     """The first of them, which are directions by themselves."""
+    variants: Positive
+    """Variants of the clips by which directions are found, the recordings themselves included."""
 
 
 class RecipeConfig(Section):
@@ -152,6 +187,7 @@ class RecipeConfig(Section):
     branches: BranchesConfig
     fusion: FusionStageConfig
     pairs: PairsConfig
+    conversations: ConversationConfig
     novelty: NoveltyConfig
 
 
@@ -160,13 +196,14 @@ class Job:
     """One run of the recipe, which every stage is given.
 
     Attributes:
-        data: folder with meld/, ravdess/, speech/ and ferplus/.
+        data: folder with meld/, ravdess/, speech/, ferplus/ and faces/.
         work: folder for feature stores, logs and states, a subfolder each.
         recipe: the settings of every stage.
         config: of the network and its encoders.
         seed: of every random choice.
         teacher: hub id or folder of MPNet, which teaches the text encoder; None: the packages that
             hold it.
+        face_start: folder of the network that the face network starts from, see `face_start.py`.
     """
 
     data: Path
@@ -175,6 +212,7 @@ class Job:
     config: Config
     seed: int = 0
     teacher: str | None = None
+    face_start: Path | None = None
 
     def runs(self, stage: Stage, name: str) -> list[tuple[Stage, Path]]:
         """The trainings of a stage: its settings with a seed for each, and the folder of each."""

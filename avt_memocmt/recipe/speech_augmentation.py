@@ -1,9 +1,12 @@
-"""Augmentation of speech that keeps its emotion: silence, level, speed, timbre, room, noise.
+"""Augmentation of speech that keeps its emotion: silence, level, speed, timbre, room, noise,
+and people who speak in the background.
 
 The model learns to ignore recording conditions, by which it could otherwise tell the corpus.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,7 @@ from scipy.signal import fftconvolve
 
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import trim_silence
+from avt_memocmt.robustness.corruptions import add_at_snr, babble_noise
 
 Samples = NDArray[np.float32]
 
@@ -20,12 +24,20 @@ it, and utterances that voice activity cut out of a film have little."""
 TRIM_THRESHOLD_DB = 35.0
 
 
-def augment_speech(samples: Samples, generator: np.random.Generator) -> Samples:
+def augment_speech(
+    samples: Samples,
+    voices: Sequence[Samples],
+    place: np.random.Generator,
+    generator: np.random.Generator,
+) -> Samples:
     """One random variant of a waveform.
 
     Args:
-        samples: float32 mono 16 kHz in [-1, 1].
-        generator: source of randomness.
+        samples: float32 mono 16 kHz in [-1, 1], not silent throughout.
+        voices: clips of other people, of whom some speak in the background.
+        place: source of randomness for microphone, room and background. Clips of one person for
+            which it starts alike are recorded in one place, as the turns of a conversation are.
+        generator: source of all other randomness.
 
     Returns:
         A waveform of a slightly different length, in [-1, 1].
@@ -35,16 +47,20 @@ def augment_speech(samples: Samples, generator: np.random.Generator) -> Samples:
         out, _ = trim_silence(out, TRIM_THRESHOLD_DB)
     if generator.random() < 0.6:
         out = resample(out, generator.uniform(0.85, 1.2))
-    if generator.random() < 0.4:
-        out = equalise(out, generator)
-    if generator.random() < 0.4:
-        out = reverberate(out, generator.uniform(0.1, 0.6), generator)
-    if generator.random() < 0.4:
-        out = band_limit(out, generator.uniform(60, 300), generator.uniform(2500, 7500))
+    if place.random() < 0.4:
+        out = equalise(out, place)
+    if place.random() < 0.4:
+        out = reverberate(out, place.uniform(0.1, 0.6), place)
+    if place.random() < 0.4:
+        out = band_limit(out, place.uniform(60, 300), place.uniform(2500, 7500))
     before, after = (int(generator.uniform(0, 0.5) * SAMPLE_RATE) for _ in range(2))
     out = np.pad(out, (before, after))
-    if generator.random() < 0.6:
-        out = add_noise(out, generator.uniform(5, 35), generator)
+    background = place.random()
+    if background < 0.35:
+        out = add_noise(out, place.uniform(5, 35), generator)
+    elif background < 0.75:
+        snr, talkers = place.uniform(8, 35), int(place.integers(2, 8))
+        out = add_at_snr(out, babble_noise(voices, len(out), talkers, generator), snr)
     peak = float(np.abs(out).max()) or 1.0
     level: Samples = out * (10 ** (generator.uniform(-24, 0) / 20) / peak)
     return level.astype(np.float32)

@@ -40,7 +40,7 @@ class PairSampler:
         self.sources = sources
         self.settings = settings
         self.generator = generator
-        labels = np.array([int(face.emotions[0]) for face in sources.faces[0]])
+        labels = np.array([int(face.emotions[0]) for face in sources.faces.variants[0]])
         self._faces = [np.flatnonzero(labels == emotion) for emotion in range(NUM_EMOTIONS)]
         self._lines: list[list[LabelledDialogue]] = [[] for _ in EMOTIONS]
         for line in sources.lines:
@@ -60,7 +60,7 @@ class PairSampler:
             face, line = (other, emotion) if draw.random() < 0.5 else (emotion, 0)
         elif kind < settings.mismatched + settings.misheard:
             face, line, evidence = other, other, settings.misheard_evidence
-        variant = int(draw.integers(len(self.sources.faces)))
+        variant = int(draw.integers(len(self.sources.faces.variants)))
         frames = int(draw.integers(1, 7))
         voice = self.sources.speech.draw(row, draw)
         return self._pair(
@@ -76,7 +76,8 @@ class PairSampler:
 
     def _video(self, emotion: int, variant: int, frames: int) -> LabelledDialogue:
         """A random picture of this emotion as consecutive frames, four a second."""
-        face = self.sources.faces[variant][int(self.generator.choice(self._faces[emotion]))]
+        row = int(self.generator.choice(self._faces[emotion]))
+        face = self.sources.faces.variants[variant][row]
         values = np.repeat(face.turns[0].tokens["visual"].values, frames, axis=0)
         times = 0.25 * np.arange(frames + 1, dtype=np.float32)
         tokens = Tokens(values, np.stack([times[:-1], times[1:]], axis=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -17,10 +18,8 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.confidence import temperature_scale
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.recipe.cross_validation import LeftOut
-from avt_memocmt.recipe.fusion import HeldBack
+from avt_memocmt.recipe.fusion import HeldBack, Unheard, predict_unheard
 
-PAIRED = (("audio", "visual"), ("audio", "text"), ("visual", "text"), MODALITIES)
-"""Sets that only synthetic pairs have."""
 LARGEST = 10.0
 """Temperatures are looked for between 1 / LARGEST and LARGEST."""
 
@@ -59,38 +58,64 @@ def fit_growing_temperature(
     return float(np.exp(least)), float(exponent)
 
 
-def fit_temperatures(model: AvtMemoCmt, validation: HeldBack, speech: Sequence[LeftOut]) -> None:
-    """Fit `AvtMemoCmt.temperatures`: of every set of modalities and of each modality's own logits.
+def fit_unimodal_temperatures(
+    model: AvtMemoCmt, validation: HeldBack, speech: Sequence[LeftOut]
+) -> None:
+    """Fit the temperature of each modality's own logits, on real people.
 
-    Single modalities are fitted on real people: MELD's dialogues, the speech of every corpus, FER+
-    faces. Sets of several are fitted on synthetic pairs of one emotion. The temperature of sound
-    alone grows with novelty. It is fitted on the clips that the trainings of its branch left out,
-    because the validation part has few speakers and no corpus that was not trained on. The decision
-    on sound alone learns from the branch; its temperature keeps the ratio to the branch's that it
-    has on the validation part.
+    Those are MELD's lines, the faces of every corpus, and the clips that the trainings of the
+    branch of sound left out, because the validation part has few speakers and no corpus that was
+    not trained on. The temperature of sound grows with novelty.
 
     Args:
-        model: its temperatures are not fitted yet.
+        model: its branches are trained.
         validation: from `held_back`, the parts that chose the epoch.
-        speech: predictions of the branch of sound on clips that it was not trained on.
+        speech: clips that the branch of sound was not trained on.
     """
-    decision, alone = {}, {}
-    for name in MODALITIES:
+    for name in ("visual", "text"):
         found = predict_dialogues(model, validation[name], model.widths)
-        truth = _truth(validation[name])
-        decision[name] = fit_temperature(found.logits, truth)
-        alone[name] = fit_temperature(found.unimodal_logits[name], truth)
-    truth = np.array([clip.emotion for part in speech for clip in part.clips])
-    logits = torch.cat([part.logits for part in speech])
-    novelty = torch.cat([part.novelty for part in speech])
-    known, exponent = fit_growing_temperature(logits, truth, novelty)
-    decision["audio"] *= known / alone["audio"]
-    alone["audio"] = known
-    for kept in PAIRED:
-        pairs = [pair.only(kept) for pair in validation["pairs"]]
-        logits = predict_dialogues(model, pairs, model.widths).logits
-        decision["+".join(kept)] = fit_temperature(logits, _truth(pairs))
-    model.temperatures.set_fitted(decision, alone, {"audio": exponent})
+        temperature = fit_temperature(found.unimodal_logits[name], _truth(validation[name]))
+        model.temperatures.set_unimodal(name, temperature)
+    judged = [part.judged() for part in speech]
+    known, exponent = fit_growing_temperature(
+        torch.cat([logits for logits, _ in judged]),
+        np.array([clip.emotion for part in speech for clip in part.clips]),
+        torch.cat([novelty for _, novelty in judged]),
+    )
+    model.temperatures.set_unimodal("audio", known, exponent)
+
+
+def fit_decision_temperatures(model: AvtMemoCmt, conversations: Sequence[Unheard]) -> None:
+    """Fit the temperature of the decision for every set of several modalities.
+
+    A modality that is alone decides by itself, and its own logits have their temperature.
+
+    Args:
+        model: trained.
+        conversations: from `held_back_conversations`.
+    """
+    for size in range(2, len(MODALITIES) + 1):
+        for kept in combinations(MODALITIES, size):
+            complete = [_complete(part, kept) for part in conversations]
+            if any(part.dialogues for part in complete):
+                prediction, judged = predict_unheard(model, complete, kept)
+                temperature = fit_temperature(prediction.logits, _truth(judged))
+                model.temperatures.set_decision(kept, temperature)
+
+
+def _complete(part: Unheard, modalities: Sequence[str]) -> Unheard:
+    """The turns that have all of these modalities."""
+    dialogues = [
+        dialogue.select(
+            [
+                place
+                for place, turn in enumerate(dialogue.turns)
+                if turn.tokens.keys() >= {*modalities}
+            ]
+        )
+        for dialogue in part.dialogues
+    ]
+    return Unheard([dialogue for dialogue in dialogues if dialogue.turns], part.hearing)
 
 
 def _truth(dialogues: Sequence[LabelledDialogue]) -> NDArray[np.int64]:

@@ -6,28 +6,63 @@ for one pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from avt_memocmt.data.dialogue_batch import DialogueBatch
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, random_batches
-from avt_memocmt.features.base import Tokens
+from avt_memocmt.data.speaker_baselines import token_statistics
+from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-from avt_memocmt.models.heads import LayerStatistics
+from avt_memocmt.models.heads import LayerStatistics, SpeakerBaseline
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
 from avt_memocmt.recipe.settings import Job, SpeechBranchConfig
-from avt_memocmt.recipe.sources import Sources, Speech, speaker_of
-from avt_memocmt.recipe.stored_tokens import with_tokens
+from avt_memocmt.recipe.sources import MOST_OTHERS, Sources, Speech, random_counts
 from avt_memocmt.training.dialogues import fit_dialogues
+from avt_memocmt.training.trainer import Trainer
 
-Batches = Callable[[int], Iterable[list[LabelledDialogue]]]
-"""Epoch number -> its batches."""
+_HEARING = ("layer_statistics", "unimodal_heads", "baselines", "novelty")
+"""The parts of a network that decide on sound alone."""
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """The parts of a network that decide on sound alone, from one training.
+
+    Attributes:
+        parts: by the name of the network's dictionary of modules that they belong to.
+    """
+
+    parts: dict[str, nn.Module]
+
+    @classmethod
+    def of(cls, model: AvtMemoCmt) -> Hearing:
+        """Those of a network."""
+        return cls({name: getattr(model, name)["audio"] for name in _HEARING})
+
+    @contextmanager
+    def lent_to(self, model: AvtMemoCmt) -> Iterator[None]:
+        """Let a network hear with these parts meanwhile."""
+        own = Hearing.of(model)
+        self._put_into(model)
+        try:
+            yield
+        finally:
+            own._put_into(model)
+
+    def _put_into(self, model: AvtMemoCmt) -> None:
+        for name, part in self.parts.items():
+            getattr(model, name)["audio"] = part
 
 
 class Branch(DialogueNetwork):
@@ -35,29 +70,77 @@ class Branch(DialogueNetwork):
 
     Args:
         model: whose parts these are; they are trained in place.
-        modality: its name.
+        modality: one whose encoder gives one hidden layer.
     """
 
     def __init__(self, model: AvtMemoCmt, modality: str) -> None:
         super().__init__()
         self.modalities = (modality,)
         self.dims = {modality: model.widths[modality]}
-        self.parts = nn.ModuleDict({"head": model.unimodal_heads[modality]})
-        if modality in model.layer_statistics:
-            self.parts["statistics"] = model.layer_statistics[modality]
-        else:
-            self.parts["project"] = model.projections[modality]
-            self.parts["pool"] = model.unimodal_pools[modality]
+        self.baseline = dict(model.baselines.items()).get(modality)
+        self.project = model.projections[modality]
+        self.pool = model.unimodal_pools[modality]
+        self.head = model.unimodal_heads[modality]
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn by this modality alone."""
         part = batch.modalities[self.modalities[0]].flatten_turns()
-        if "statistics" in self.parts:
-            pooled = self.parts["statistics"](part.values, part.mask)
-        else:
-            tokens = self.parts["project"](part.values, part.spans, part.mask)
-            pooled = self.parts["pool"](*tokens)
-        return Prediction(self.parts["head"](pooled).unflatten(0, batch.turn_mask.shape))
+        if self.baseline is not None:
+            part = self.baseline(part)
+        pooled = self.pool(*self.project(part.values, part.spans, part.mask))
+        return Prediction(self.head(pooled).unflatten(0, batch.turn_mask.shape))
+
+
+class SpeechBranch(nn.Module):
+    """The same of sound, from statistics that are computed once.
+
+    Args:
+        hearing: parts of a network, which are trained in place.
+    """
+
+    def __init__(self, hearing: Hearing) -> None:
+        super().__init__()
+        self.layers = cast(LayerStatistics, hearing.parts["layer_statistics"])
+        self.baseline = cast(SpeakerBaseline, hearing.parts["baselines"])
+        self.head = hearing.parts["unimodal_heads"]
+
+    def standard(self, statistics: Tensor, baselines: tuple[Tensor, Tensor]) -> Tensor:
+        """Standardised statistics against baselines, as `AvtMemoCmt` computes them of tokens.
+
+        Args:
+            statistics: [n, 2 * width].
+            baselines: from `Speech.baselines`.
+        """
+        own, count = baselines
+        return self.layers.standardised(statistics - self.baseline.own(own, count))
+
+    def forward(self, standard: Tensor) -> Tensor:
+        """[n, 2 * width] -> logits [n, 7]."""
+        logits: Tensor = self.head(self.layers(standard))
+        return logits
+
+
+class SpeechRows(NamedTuple):
+    """Some clips of a part."""
+
+    speech: Speech
+    rows: NDArray[np.int64]
+
+    @property
+    def emotions(self) -> NDArray[np.int64]:
+        """int64 [rows], indices into `EMOTIONS`."""
+        return np.array([self.speech.clips[row].emotion for row in self.rows], dtype=np.int64)
+
+    def standard(
+        self,
+        branch: SpeechBranch,
+        counts: NDArray[np.int64],
+        generator: np.random.Generator,
+        variant: int = 0,
+    ) -> Tensor:
+        """Standardised statistics of a variant against so many other clips of each speaker."""
+        baselines = self.speech.baselines(variant, self.rows, counts, generator)
+        return branch.standard(self.speech.statistics[variant, list(self.rows)], baselines)
 
 
 def train_branches(
@@ -65,6 +148,7 @@ def train_branches(
     model: AvtMemoCmt,
     train: Sources,
     validation: Mapping[str, Sequence[LabelledDialogue]],
+    validation_speech: Speech,
 ) -> None:
     """Train the three branches of a network in place.
 
@@ -72,21 +156,23 @@ def train_branches(
         job: its work folder receives a folder for each.
         model: whose branches are trained.
         train: what they learn from.
-        validation: by modality, what chooses the epoch.
+        validation: by modality, what chooses the epoch of faces and words.
+        validation_speech: chooses that of sound.
     """
     settings = job.recipe.branches
-    rows, folder = np.arange(len(train.speech.clips)), job.work / "audio_branch"
-    train_speech_branch(job, model, train.speech, rows, validation["audio"], folder)
+    train_speech_branch(
+        job, model, all_rows(train.speech), all_rows(validation_speech), job.work / "audio_branch"
+    )
+    set_face_baseline(model, train)
 
     def batches(modality: str, size: int, epoch: int) -> Iterator[list[LabelledDialogue]]:
         generator, drawn = np.random.default_rng((job.seed, epoch)), train.dialogues
         if modality == "visual":
-            balance = job.recipe.pairs.face_balance
-            drawn = train.draw_faces(len(train.faces[0]), balance, generator)
+            drawn = train.faces.draw(settings.visual.pictures, generator)
         return random_batches(drawn, size, generator)
 
     for modality, stage, count, criterion in (
-        ("visual", settings.visual, len(train.faces[0]), "accuracy"),
+        ("visual", settings.visual, settings.visual.pictures, "accuracy"),
         ("text", settings.text, len(train.dialogues), "weighted_f1"),
     ):
         branch = Branch(model, modality)
@@ -102,77 +188,89 @@ def train_branches(
         )
 
 
+def all_rows(speech: Speech) -> SpeechRows:
+    """Every clip of a part."""
+    return SpeechRows(speech, np.arange(len(speech.clips)))
+
+
+def set_face_baseline(model: AvtMemoCmt, train: Sources) -> None:
+    """Set the mean of all faces, from which those of one person differ."""
+    faces = [face.turns[0].tokens["visual"] for face in train.faces.variants[0]]
+    mean = np.mean([token_statistics(tokens) for tokens in faces], axis=0)
+    cast(SpeakerBaseline, model.baselines["visual"]).mean.copy_(torch.from_numpy(mean))
+
+
 def train_speech_branch(
-    job: Job,
-    model: AvtMemoCmt,
-    speech: Speech,
-    rows: NDArray[np.int64],
-    validation: Sequence[LabelledDialogue],
-    folder: Path,
+    job: Job, model: AvtMemoCmt, train: SpeechRows, validation: SpeechRows, folder: Path
 ) -> None:
     """Train the branch of sound of a network in place.
+
+    The epoch is chosen by the mean UAR of clips judged alone and against their speaker's others.
 
     Args:
         job: how.
         model: whose branch is trained.
-        speech: clips of the train part.
-        rows: int64, those of them that it learns from.
-        validation: clips that choose the epoch, by UAR.
+        train: clips that it learns from.
+        validation: clips that choose the epoch.
         folder: receives the log and the resumable state.
     """
     settings = job.recipe.branches.audio
-    set_layer_statistics(model, speech, rows)
-    batches = speech_batches(speech, rows, settings, job.seed)
-    branch, steps = Branch(model, "audio"), settings.steps(len(rows))
-    fit_dialogues(branch, folder, settings, steps, batches, validation, branch.dims, "uar")
-
-
-def speech_batches(
-    speech: Speech, rows: NDArray[np.int64], settings: SpeechBranchConfig, seed: int
-) -> Batches:
-    """Random variants of the clips `rows`, some of them moved towards another speaker's mean."""
-    means = speaker_means(speech, rows)
-    names = sorted(means)
-
-    def drawn(row: int, generator: np.random.Generator) -> LabelledDialogue:
-        clip = speech.draw(row, generator)
-        if generator.random() >= settings.exchanged:
-            return clip
-        other = means[names[int(generator.integers(len(names)))]]
-        shift = generator.uniform() * (other - means[speaker_of(speech.clips[row])])
-        sound = clip.turns[0].tokens["audio"]
-        return with_tokens(clip, "audio", Tokens(sound.values + shift, sound.spans))
-
-    def batches(epoch: int) -> Iterator[list[LabelledDialogue]]:
-        generator = np.random.default_rng((seed, epoch))
-        # Moved clips are copies, so only a batch of them is held at a time.
-        plain = [speech.variants[0][row].only(("audio",)) for row in rows]
-        for part in random_batches(plain, settings.batch, generator):
-            yield [drawn(clip.keys[0].dialogue_id, generator) for clip in part]
-
-    return batches
-
-
-def set_layer_statistics(model: AvtMemoCmt, speech: Speech, rows: NDArray[np.int64]) -> None:
-    """Standardise the statistics of sound by those of the clips that are trained on, `rows`."""
-    table = speech.statistics[:, list(rows)].flatten(0, 1)
-    speech_statistics(model).set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)
-
-
-def speech_statistics(model: AvtMemoCmt) -> LayerStatistics:
-    """The part of a network that standardises the statistics of sound."""
-    return cast(LayerStatistics, model.layer_statistics["audio"])
-
-
-def speaker_means(speech: Speech, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-    """Each speaker's mean token over the plain clips `rows`, where every emotion counts alike."""
-    found: dict[str, dict[int, list[NDArray[np.float32]]]] = {}
-    for row in rows:
-        clip = speech.clips[row]
-        values = speech.variants[0][row].turns[0].tokens["audio"].values
-        mean = values.mean(axis=0, dtype=np.float32)
-        found.setdefault(speaker_of(clip), {}).setdefault(clip.emotion, []).append(mean)
-    return {
-        speaker: np.mean([np.mean(clips, axis=0) for clips in by_emotion.values()], axis=0)
-        for speaker, by_emotion in found.items()
+    branch = SpeechBranch(Hearing.of(model))
+    set_speech_statistics(branch, train)
+    generator = np.random.default_rng(0)
+    judged = {
+        name: validation.standard(branch, np.full(len(validation.rows), count), generator)
+        for name, count in (("alone", 0), ("against_others", MOST_OTHERS))
     }
+
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        standard, emotions = batch
+        smoothing = settings.label_smoothing
+        return F.cross_entropy(network(standard), emotions, label_smoothing=smoothing)
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        found = {
+            name: scores(validation.emotions, network(standard).argmax(dim=1))["uar"]
+            for name, standard in judged.items()
+        }
+        return {**found, "criterion": sum(found.values()) / len(found)}
+
+    steps = settings.steps(len(train.rows))
+    trainer = Trainer(branch, folder, settings, steps)
+    trainer.run(
+        partial(_speech_batches, branch, train, settings, steps, job.seed),
+        loss,
+        evaluate,
+        "criterion",
+    )
+
+
+def _speech_batches(
+    branch: SpeechBranch,
+    train: SpeechRows,
+    settings: SpeechBranchConfig,
+    steps: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Random variants of random clips, those of rarer emotions and smaller corpora more often."""
+    generator = np.random.default_rng((seed, epoch))
+    clips = [train.speech.clips[row] for row in train.rows]
+    kinds = [(clip.corpus, clip.emotion) for clip in clips]
+    rarity = np.array([kinds.count(kind) for kind in kinds], dtype=np.float64) ** -settings.balance
+    for _ in range(steps):
+        rows = generator.choice(train.rows, settings.batch, p=rarity / rarity.sum())
+        drawn = SpeechRows(train.speech, rows)
+        counts = random_counts(settings.batch, MOST_OTHERS, generator)
+        variant = int(generator.integers(len(train.speech.variants)))
+        with torch.no_grad():
+            standard = drawn.standard(branch, counts, generator, variant)
+        yield standard, torch.from_numpy(drawn.emotions)
+
+
+def set_speech_statistics(branch: SpeechBranch, train: SpeechRows) -> None:
+    """Standardise the statistics of sound by those of the clips that are trained on."""
+    table = train.speech.statistics[:, list(train.rows)].flatten(0, 1)
+    mean = table.mean(dim=0)
+    branch.layers.set_statistics(mean, table.std(dim=0) + 1e-3)
+    branch.baseline.mean.copy_(mean)

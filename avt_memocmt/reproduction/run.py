@@ -16,6 +16,7 @@ from avt_memocmt.data.descriptor_statistics import value_statistics
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
+from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.confusion_matrix import CONFUSION_FILE, draw_confusion
 from avt_memocmt.evaluation.on_features import describe_features, evaluate_dialogues
@@ -142,7 +143,9 @@ class Reproduction:
     def _measure(self, job: Job) -> None:
         folder = self.work / job.checkpoint
         model, config = load_model(folder)
-        dialogues = load_dialogues(self._stores(job.seed), DEV, config.model.modalities)
+        dialogues = with_baselines(
+            load_dialogues(self._stores(job.seed), DEV, config.model.modalities), "past"
+        )
         evaluation = evaluate_dialogues(model, config, self._perturbed(job, dialogues))
         stores = self.stores if job.row is self.plan.text else self._stores(job.seed)
         data = data_sha256(evaluation, describe_features(stores))

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
-from avt_memocmt.data.corpora import SpeechClip, ferplus_faces, meld_dialogues, speech_clips
+from avt_memocmt.data.corpora import SpeechClip, meld_dialogues, speech_clips
+from avt_memocmt.data.face_corpora import ferplus_faces
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.clips import read_clip
@@ -99,7 +100,7 @@ def face_samples(data: Path, limit: int) -> list[Sample]:
     faces = ferplus_faces(data, "test")
     known = np.flatnonzero(faces.majority >= 0)
     return [
-        Sample(f"row {row}", int(faces.majority[row]), picture=faces.pictures[row])
+        Sample(f"row {row}", int(faces.majority[row]), picture=faces.picture(row)[:, :, 0])
         for row in known[_subset(len(known), limit)]
     ]
 

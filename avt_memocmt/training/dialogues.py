@@ -22,11 +22,14 @@ from avt_memocmt.data.labelled_dialogues import (
     load_dialogues,
     similar_length_batches,
 )
+from avt_memocmt.data.set_baselines import with_baselines
+from avt_memocmt.data.speaker_baselines import utterance_statistics
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
+from avt_memocmt.models.heads import SpeakerBaseline
 from avt_memocmt.models.predict import score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
@@ -50,6 +53,7 @@ class DialogueTraining:
         self, config: Config, train: Sequence[LabelledDialogue], dev: Sequence[LabelledDialogue]
     ) -> None:
         self.config = config
+        train, dev = (with_baselines(part, "past") for part in (train, dev))
         self.train, self.dev = list(train), list(dev)
         if config.training.text_encoder == "fine-tuned":
             turns = config.text.context_turns
@@ -255,11 +259,23 @@ def hide_modalities(
 
 
 def set_statistics(network: nn.Module, train: Sequence[LabelledDialogue]) -> None:
-    """Give the projections of named values each value's mean and deviation on the train split."""
+    """Give a network what it must know of the train split.
+
+    Those are the mean and deviation of named values, and the mean of all speakers, from which the
+    baseline of one differs.
+    """
     for module in network.modules():
         if isinstance(module, NamedTokenProjection):
             mean, deviation = value_statistics(train, module.modality_name)
             module.set_statistics(torch.from_numpy(mean), torch.from_numpy(deviation))
+    if isinstance(network, AvtMemoCmt):
+        turns = (turn for dialogue in train for turn in dialogue.turns)
+        described = [utterance_statistics(turn.tokens) for turn in turns]
+        for modality, baseline in network.baselines.items():
+            found = [statistics[modality] for statistics in described if modality in statistics]
+            assert isinstance(baseline, SpeakerBaseline)
+            if found:
+                baseline.mean.copy_(torch.from_numpy(np.mean(found, axis=0)))
 
 
 def _trained_encoders(

@@ -81,7 +81,7 @@ def _scatter(
     if not found:
         shape = (*turn_mask.shape, 1)
         empty = torch.zeros(*shape, dim, device=device), torch.zeros(*shape, 2, device=device)
-        return ModalityBatch(*empty, torch.zeros(shape, dtype=torch.bool, device=device))
+        return ModalityBatch.of_tokens(*empty, torch.zeros(shape, dtype=torch.bool, device=device))
     places, tokens, times = zip(*found, strict=True)
     index = tuple(torch.tensor(places, device=device).T)
     lengths = torch.tensor([len(part) for part in tokens], device=device)
@@ -92,4 +92,4 @@ def _scatter(
         whole = torch.zeros(*turn_mask.shape, *part.shape[1:], dtype=part.dtype, device=device)
         return whole.index_put(index, part.to(device))
 
-    return ModalityBatch(placed(values), placed(spans), placed(mask))
+    return ModalityBatch.of_tokens(placed(values), placed(spans), placed(mask))

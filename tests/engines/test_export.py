@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,14 +13,16 @@ import torch
 from model_factory import DIMS, make_dialogue
 
 from avt_memocmt.config import MODALITIES
-from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
+from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, collate
 from avt_memocmt.engines.network_graphs import (
     DIALOGUE_INPUTS,
     FUSION_INPUTS,
+    FUSION_OUTPUTS,
     dialogue_graph,
     fusion_graph,
 )
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.prediction import Prediction
 
 SUBSETS = [s for n in (1, 2, 3) for s in combinations(MODALITIES, n)]
 
@@ -35,19 +38,26 @@ def sessions(
     return {p.stem: onnxruntime.InferenceSession(str(p)) for p in Path(folder).glob("*.onnx")}
 
 
-def run_onnx(sessions: dict[str, onnxruntime.InferenceSession], batch: DialogueBatch) -> np.ndarray:
-    size, turns = batch.turn_mask.shape
-    flat = {m: batch.modalities[m].flatten_turns() for m in MODALITIES}
-    tensors = [x for m in MODALITIES for x in (flat[m].values, flat[m].spans, flat[m].mask)]
+def run_onnx(sessions: dict[str, onnxruntime.InferenceSession], batch: DialogueBatch) -> Prediction:
+    shape = batch.turn_mask.shape
+    flat = [batch.modalities[m].flatten_turns() for m in MODALITIES]
+    tensors = [getattr(part, x.name) for part in flat for x in fields(ModalityBatch)]
     feed = {name: x.numpy() for name, x in zip(FUSION_INPUTS, tensors, strict=True)}
-    utterances = sessions["fusion"].run(["utterances"], feed)[0]
-    dialogue = (
-        utterances.reshape(size, turns, -1),
-        batch.turn_mask.numpy(),
-        batch.speaker_change.numpy(),
-    )
+    fused = {
+        name: found.reshape(*shape, *found.shape[1:])
+        for name, found in zip(
+            FUSION_OUTPUTS, sessions["fusion"].run(list(FUSION_OUTPUTS), feed), strict=True
+        )
+    }
+    dialogue = (fused["utterances"], batch.turn_mask.numpy(), batch.speaker_change.numpy())
     feed = dict(zip(DIALOGUE_INPUTS, dialogue, strict=True))
-    return sessions["dialogue"].run(None, feed)[0]
+    (correction,) = sessions["dialogue"].run(["correction"], feed)
+    logits = (fused["pooled_logits"] + correction) / fused["temperature"][..., None]
+    return Prediction(
+        torch.from_numpy(logits),
+        torch.from_numpy(fused["modality_weights"]),
+        {m: torch.from_numpy(fused[f"{m}_unimodal_logits"]) for m in MODALITIES},
+    )
 
 
 @pytest.mark.parametrize("present", SUBSETS, ids="+".join)
@@ -63,6 +73,27 @@ def test_onnx_equals_eager_on_every_subset(
     ):
         batch = collate(dialogues, DIMS)
         with torch.no_grad():
-            eager = model(batch).logits
-        found = torch.from_numpy(run_onnx(sessions, batch))
-        assert torch.allclose(found[batch.turn_mask], eager[batch.turn_mask], atol=1e-4)
+            eager = model(batch)
+        found, real = run_onnx(sessions, batch), batch.turn_mask
+        pairs = [
+            (found.logits, eager.logits),
+            (found.modality_weights, eager.modality_weights),
+            *((found.unimodal_logits[m], eager.unimodal_logits[m]) for m in present),
+        ]
+        for ours, theirs in pairs:
+            torch.testing.assert_close(ours[real], theirs[real], atol=1e-4, rtol=1e-4)
+
+
+def test_the_graph_reads_the_baselines_of_speakers(
+    sessions: dict[str, onnxruntime.InferenceSession],
+) -> None:
+    known = make_dialogue(4, 1)
+    for m in MODALITIES:
+        unknown = [
+            replace(turn, baselines={n: b for n, b in turn.baselines.items() if n != m})
+            for turn in known
+        ]
+        found, other = (run_onnx(sessions, collate([turns], DIMS)) for turns in (known, unknown))
+        own, others_own = found.unimodal_logits[m][0], other.unimodal_logits[m][0]
+        np.testing.assert_array_equal(own[0], others_own[0])  # nobody is known in the first turn
+        assert ((own - others_own)[1:].abs().amax(dim=1) > 1e-3).all()

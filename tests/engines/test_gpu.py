@@ -44,7 +44,7 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     ]
     fused = model.fuse(
         {
-            name: ModalityBatch(
+            name: ModalityBatch.of_tokens(
                 torch.zeros(2, 5, width, device=ELSEWHERE),
                 torch.zeros(2, 5, 2, device=ELSEWHERE),
                 torch.zeros(2, 5, dtype=torch.bool, device=ELSEWHERE),
@@ -54,8 +54,8 @@ def test_networks_stay_on_their_device(moved: EmotionRecognizer) -> None:
     )
     turns = fused.utterances[:, None]
     everyone = torch.zeros(2, 1, dtype=torch.bool, device=ELSEWHERE)
-    found += [fused.modality_weights, fused.temperature, *fused.unimodal_logits.values()]
-    found.append(model.classify(turns, everyone, everyone.long()))
+    found += [fused.pooled_logits, fused.modality_weights, fused.temperature]
+    found += [*fused.unimodal_logits.values(), model.classify(turns, everyone, everyone.long())]
     assert {tensor.device for tensor in found} == {ELSEWHERE}
 
 
@@ -78,7 +78,7 @@ def test_answers_return_to_main_memory(
     assert all(weight.device == ELSEWHERE for weight in engine.model.parameters())
     widths = engine.encoders.widths
     parts = {
-        name: ModalityBatch(
+        name: ModalityBatch.of_tokens(
             torch.zeros(2, 5, width), torch.zeros(2, 5, 2), torch.zeros(2, 5, dtype=torch.bool)
         )
         for name, width in widths.items()
@@ -86,8 +86,8 @@ def test_answers_return_to_main_memory(
     fused = engine.fuse(parts)
     everyone = torch.ones(2, 1, dtype=torch.bool)
     logits = engine.classify(torch.zeros(2, 1, engine.model.dim), everyone, everyone.long())
-    tensors = [fused.utterances, fused.modality_weights, fused.temperature]
-    expected = [*tensors, *fused.unimodal_logits.values(), logits]
+    tensors = [fused.utterances, fused.pooled_logits, fused.modality_weights]
+    expected = [*tensors, fused.temperature, *fused.unimodal_logits.values(), logits]
     assert len(returned) == len(expected)
     assert all(found is tensor for found, tensor in zip(returned, expected, strict=True))
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
+from avt_memocmt.data.speaker_baselines import Baseline
 from avt_memocmt.engines.export import QUANTIZED, export_checkpoint, quantize_export
 from avt_memocmt.engines.onnx_engine import MANIFEST_FILE, load_onnx
 from avt_memocmt.engines.sessions import Graph, OnnxGraph, OpenVinoGraph
@@ -74,14 +75,16 @@ def assert_equal_to_scale(found: NDArray[np.float32], expected: NDArray[np.float
 def random_turn(
     dims: dict[str, int], present: tuple[str, ...], generator: np.random.Generator
 ) -> TurnFeatures:
-    """1 to 30 tokens of each modality."""
-    tokens = {}
+    """1 to 30 tokens of each modality, of a speaker of whom 0 to 3 utterances are known."""
+    tokens, baselines = {}, {}
     for name in present:
         count = int(generator.integers(1, 31))
         edges = np.linspace(0, 0.1 * count, count + 1, dtype=np.float32)
         values = generator.normal(size=(count, dims[name])).astype(np.float32)
         tokens[name] = Tokens(values, np.stack([edges[:-1], edges[1:]], axis=1))
-    return TurnFeatures(tokens, int(generator.integers(3)))
+        known = generator.normal(size=2 * dims[name]).astype(np.float32)
+        baselines[name] = Baseline(known, int(generator.integers(4)))
+    return TurnFeatures(tokens, int(generator.integers(3)), baselines=baselines)
 
 
 def judge(engine: Engine, batch: DialogueBatch) -> Prediction:
@@ -89,9 +92,9 @@ def judge(engine: Engine, batch: DialogueBatch) -> Prediction:
     shape = batch.turn_mask.shape
     flat = engine.fuse({m: part.flatten_turns() for m, part in batch.modalities.items()})
     fused = flat.map(lambda tensor: tensor.unflatten(0, shape))
-    logits = engine.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
-    calibrated = logits / fused.temperature[..., None]
-    return Prediction(calibrated, fused.modality_weights, fused.unimodal_logits)
+    correction = engine.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
+    logits = fused.logits(correction) / fused.temperature[..., None]
+    return Prediction(logits, fused.modality_weights, fused.unimodal_logits)
 
 
 @pytest.mark.parametrize("subsets", [*([s] for s in SUBSETS), SUBSETS], ids=str)

@@ -21,12 +21,14 @@ from tiny_encoders import save_tiny_bert, save_tiny_hubert
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.config import AudioConfig, EncoderConfig, TextConfig, TokenShape
 from avt_memocmt.config_file import load_config
+from avt_memocmt.data.baseline_scope import read_scope
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
 from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.data.manifest import read_manifest
+from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.errors import AvtError
-from avt_memocmt.evaluation.evaluation import Evaluation
+from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
 from avt_memocmt.evaluation.on_features import evaluate_stores
 from avt_memocmt.evaluation.on_manifest import evaluate_manifest
 from avt_memocmt.evaluation.results_table import read_results
@@ -153,6 +155,24 @@ def test_fusion_is_compared_with_each_modality_on_rows_that_have_several() -> No
     assert found["visual"]["fused_minus_alone"]["accuracy"]["interval_95"] == (0.0, 0.0)
 
 
+def test_confidence_is_compared_with_the_accuracy_of_what_was_predicted() -> None:
+    sure, unsure = np.full(7, 0.05), np.full(7, 0.1)
+    sure[2], unsure[5] = 0.7, 0.4
+    evaluation = Evaluation(
+        keys=("a", "b", "c", "d"),
+        truth=np.array([2, 2, 5, 0]),
+        probabilities=np.stack([sure, sure, sure, unsure]),
+        groups=("a", "b", "c", "d"),
+        present=("text",) * 4,
+    )
+    failure = FailedRow(9, "gone.wav", "it is gone.")
+    for found in (evaluation.report(), evaluation.with_failed([(failure, 1, "e")]).report()):
+        assert found["mean_confidence"] == pytest.approx((3 * 0.7 + 0.4) / 4)
+        assert found["confidence_minus_accuracy"] == pytest.approx((3 * 0.7 + 0.4) / 4 - 0.5)
+    nothing = replace(evaluation, probabilities=np.full((4, 7), np.nan)).report()
+    assert nothing["mean_confidence"] is nothing["confidence_minus_accuracy"] is None
+
+
 def test_text_alone_is_understood(recognizer: EmotionRecognizer, tmp_path: Path) -> None:
     lines = {
         "joy": ["Oh my God, I'm so happy for you!", "This is so great! I love it!"],
@@ -203,6 +223,7 @@ def test_a_store_is_measured_and_the_results_are_written(
     assert code == 0
     model, config = load_model(folder)
     dialogues = load_dialogues([store], "dev", config.model.modalities)
+    dialogues = with_baselines(dialogues, "past")
     logits = predict_dialogues(model, dialogues, token_dims(config)).logits
     guess = logits.argmax(dim=1).numpy()[:-1]
     truth = np.concatenate([dialogue.emotions for dialogue in dialogues])[:-1]
@@ -213,6 +234,11 @@ def test_a_store_is_measured_and_the_results_are_written(
     expected = f1_score(truth, guess, labels=np.unique(truth), average="weighted", zero_division=0)
     assert found["weighted_f1"] == pytest.approx(expected)
     assert 0 <= found["ece"] <= 1
+    sure = logits.softmax(dim=1).numpy()[:-1].max(axis=1).mean()
+    assert found["mean_confidence"] == pytest.approx(sure, abs=1e-6)
+    over = found["confidence_minus_accuracy"]
+    assert over == pytest.approx(sure - found["accuracy"], abs=1e-6)
+    assert f"{over:+.4f}" in out
     assert found["f1"].keys() == found["recall"].keys()
     assert (found["model"], found["seed"], found["split"]) == ("Random", 0, "dev")
     assert found["context"] == "past-only"
@@ -226,6 +252,38 @@ def test_a_store_is_measured_and_the_results_are_written(
     assert set(before) == {"results.csv", "results.md", "confusion_matrix.png"}
     run(arguments, monkeypatch, capsys)
     assert {path.name: path.read_bytes() for path in experiments.iterdir()} == before
+
+
+def test_baselines_of_stored_speakers_are_rows_of_their_own(
+    trained: tuple[FeatureStore, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store, folder = trained
+    model, config = load_model(folder)
+    arguments = ["evaluate", "--features", str(store.folder), "--checkpoint", str(folder)]
+    arguments += ["--json", str(tmp_path / "figures.json"), "--experiments", str(tmp_path / "out")]
+    sure = []
+    for scope in ("past", "off", "all", "2", "off"):
+        code, _, err = run([*arguments, "--speaker-baseline", scope], monkeypatch, capsys)
+        assert code == 0, err
+        found = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+        dialogues = with_baselines(
+            load_dialogues([store], "dev", config.features), read_scope(scope)
+        )
+        logits = predict_dialogues(model, dialogues, token_dims(config)).logits[:-1]
+        expected = logits.softmax(dim=1).max(dim=1).values.mean()
+        assert found["mean_confidence"] == pytest.approx(float(expected), abs=1e-6)
+        sure.append(found["mean_confidence"])
+    assert len(set(sure)) == 4
+    assert [row["context"] for row in read_results(tmp_path / "out" / "results.csv")] == [
+        "past-only",
+        *(f"past-only, speaker baseline {scope}" for scope in ("off", "all", "2")),
+    ]
+    store.write_shard(0, [replace(row, speaker=None) for row in store.rows()])
+    with pytest.raises(AvtError, match="needs the column speaker"):
+        evaluate_stores(folder, [store], "dev", speaker_baseline="all")
 
 
 def test_two_checkpoints_are_compared_on_the_same_dialogues(

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from face_factory import make_face_cnn
 from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTModel
@@ -13,7 +14,6 @@ from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_visual_features import (
     FACE_CNN_FILE,
-    FaceCnnEncoder,
     HubVisualEncoder,
     make_visual_encoder,
 )
@@ -42,11 +42,7 @@ def save_hub_model(folder: Path, kind: str) -> Path:
 
 
 def save_face_cnn(folder: Path) -> FaceCNN:
-    torch.manual_seed(1)
-    network = FaceCNN()
-    for name, value in network.named_buffers():
-        if name.endswith("running_var"):
-            value.uniform_(0.5, 2.0)
+    network = make_face_cnn()
     tensors = {name: value.half() for name, value in network.state_dict().items()}
     save_file(tensors, folder / FACE_CNN_FILE)
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
@@ -118,27 +114,18 @@ def test_vit_tokens_are_the_mean_patch_of_the_model(
     np.testing.assert_allclose(grid[:, :, 1, 2], hidden[:, 1 + 4 + 2], atol=1e-5)
 
 
-def test_face_cnn_tokens_are_those_of_the_network_on_grey_faces(
-    tmp_path: Path,
-) -> None:
+def test_face_cnn_tokens_are_those_of_the_network_on_faces_in_colour(tmp_path: Path) -> None:
     network = save_face_cnn(tmp_path)
     encoder = make_visual_encoder(EncoderConfig(name="face-cnn"), tmp_path)
-    grey = crops(4, 48)
-    pictures = [np.repeat(one[:, :, :1], 3, axis=2) for one in grey]
+    pictures = crops(4)
     (tokens,) = encoder.encode([observed(pictures, 0.0, 0.25)], [0.0], 0.25)
-    inputs = torch.from_numpy(np.stack(pictures)[:, None, :, :, 0]).float() / 255
+    inputs = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         expected = network.features(inputs)
+        blue_first = network.features(inputs.flip(1))
     np.testing.assert_allclose(tokens.values, expected, atol=1e-4)
-    assert encoder.dim == 256
-
-
-def test_face_cnn_sees_the_brightness_of_each_colour(encoders: dict[str, VisualEncoder]) -> None:
-    encoder = encoders["face-cnn"]
-    assert isinstance(encoder, FaceCnnEncoder)
-    colours = torch.eye(3).view(3, 3, 1, 1).expand(3, 3, 48, 48)
-    luma = encoder.grey(colours)[:, 0, 0, 0]
-    torch.testing.assert_close(luma, torch.tensor([0.299, 0.587, 0.114]))
+    assert np.abs(tokens.values - blue_first.numpy()).max() > 0.1
+    assert (encoder.dim, encoder.side) == (256, 112)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,9 +169,9 @@ def test_prepare_takes_crops_of_different_sizes(encoders: dict[str, VisualEncode
     encoder = encoders["face-cnn"]
     flat = [np.full((size, size, 3), (51, 102, 204), np.uint8) for size in (20, 48, 112)]
     prepared = encoder.prepare(flat)
-    expected = torch.tensor([0.2, 0.4, 0.8]).view(1, 3, 1, 1).expand(3, 3, 48, 48)
+    expected = torch.tensor([0.2, 0.4, 0.8]).view(1, 3, 1, 1).expand(3, 3, 112, 112)
     torch.testing.assert_close(prepared, expected)
-    assert encoder.prepare([]).shape == (0, 3, 48, 48)
+    assert encoder.prepare([]).shape == (0, 3, 112, 112)
 
 
 def test_identity_changes_with_the_weights(tmp_path: Path) -> None:

