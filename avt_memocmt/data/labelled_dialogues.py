@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import get_args
@@ -73,6 +73,17 @@ class LabelledDialogue:
             words = replace(turn.words, context=context[max(0, len(context) - turns) :])
             limited.append(replace(turn, words=words))
         return replace(self, turns=tuple(limited))
+
+
+def only_turns(
+    dialogues: Iterable[LabelledDialogue], wanted: Callable[[TurnFeatures], bool]
+) -> list[LabelledDialogue]:
+    """The dialogues with those turns alone that are wanted; without any, a dialogue is left out."""
+    kept = (
+        dialogue.select([place for place, turn in enumerate(dialogue.turns) if wanted(turn)])
+        for dialogue in dialogues
+    )
+    return [dialogue for dialogue in kept if dialogue.turns]
 
 
 def one_hot(emotions: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from avt_memocmt.data.speaker_baselines import (
     Baseline,
     SpeakerBaselines,
     Statistics,
+    random_others,
     utterance_statistics,
 )
 
@@ -77,19 +78,14 @@ def of_others(
 def _mean_of_others(
     rows: NDArray[np.float32], count: int, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """For each of the rows [n, width] the mean of `count` others, [n, width].
-
-    A larger count adds to what a smaller one draws.
-    """
+    """For each of the rows [n, width] the mean of `count` others, [n, width]."""
     most = len(rows) - 1
     if count == most:
         total = rows.sum(axis=0, dtype=np.float64)
         return np.stack([((total - row) / most).astype(np.float32) for row in rows])
-    means = []
-    for place in range(len(rows)):
-        drawn = generator.permutation(most)[:count]
-        means.append(rows[drawn + (drawn >= place)].mean(axis=0))
-    return np.stack(means)
+    everyone = np.arange(len(rows))
+    drawn = (random_others(everyone, place, count, generator) for place in everyone.tolist())
+    return np.stack([rows[others].mean(axis=0) for others in drawn])
 
 
 def _of_past(dialogue: LabelledDialogue) -> list[dict[str, Baseline]]:

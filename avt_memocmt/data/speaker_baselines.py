@@ -47,6 +47,17 @@ def utterance_statistics(tokens: Mapping[str, Tokens]) -> dict[str, Statistics]:
     }
 
 
+def random_others(
+    group: NDArray[np.int64], own: int, count: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """So many random members of a group besides one; all others where there are fewer.
+
+    From the same randomness, a larger count adds to what a smaller one draws.
+    """
+    others: NDArray[np.int64] = generator.permutation(group[group != own])
+    return others[:count]
+
+
 class SpeakerBaselines:
     """Running means of each speaker and modality, in memory that grows with the speakers alone."""
 

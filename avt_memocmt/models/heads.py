@@ -141,6 +141,10 @@ class SpeakerBaseline(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(2 * width))
 
+    def set_everyone(self, statistics: Tensor) -> None:
+        """Set the mean of all speakers, from the statistics [n, 2 * width] of their utterances."""
+        self.mean.copy_(statistics.mean(dim=0))
+
     def forward(self, part: ModalityBatch) -> ModalityBatch:
         """The tokens less the speaker's part of them, which takes the place of the baseline."""
         own = self.own(part.baseline, part.baseline_count)

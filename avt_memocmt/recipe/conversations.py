@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
-from avt_memocmt.data.speaker_baselines import SpeakerBaselines
+from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON, SpeakerBaselines
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.recipe.settings import ConversationConfig
@@ -74,7 +74,8 @@ class ConversationSampler:
         speakers = sorted({turn.speaker or "" for turn in dialogue.turns})
         voices = {name: self._pick(self._voices[corpus]) for name in speakers}
         faces = {name: self._face_of_person() for name in speakers}
-        agree = {m: draw.uniform() for m in ("audio", "visual")}
+        shares = draw.uniform(0, settings.agreement)
+        agree = dict(zip(MODALITIES_OF_A_PERSON, shares, strict=True))
         present = {
             m: draw.random() < share
             for m, share in zip(MODALITIES, settings.in_dialogue, strict=True)
@@ -97,6 +98,11 @@ class ConversationSampler:
             turns.append(replace(turn, tokens=given, baselines=own))
             baselines.add(turn.speaker, given)
         return replace(dialogue, turns=tuple(turns), soft_targets=None)
+
+    def pieces(self, dialogue: LabelledDialogue) -> list[LabelledDialogue]:
+        """The dialogue, or each of its turns alone."""
+        apart = self.generator.random() < self.settings.apart
+        return dialogue.single_turns() if apart else [dialogue]
 
     def _pick(self, among: Sequence[RowsByEmotion]) -> RowsByEmotion:
         return among[int(self.generator.integers(len(among)))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,8 @@ from accelerate.utils import set_seed
 from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES
-from avt_memocmt.data.dialogue_batch import DialogueBatch, collate
-from avt_memocmt.data.labelled_dialogues import LabelledDialogue, random_batches
+from avt_memocmt.data.dialogue_batch import collate
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, only_turns, random_batches
 from avt_memocmt.metrics.scores import scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.predict import predict_dialogues, score_dialogues
@@ -49,23 +49,30 @@ class Unheard:
         return nullcontext() if self.hearing is None else self.hearing.lent_to(model)
 
 
-def train_fusion(
-    job: Job,
-    model: AvtMemoCmt,
-    train: Sources,
-    validation: HeldBack,
-    conversations: Sequence[Unheard],
-    hearings: Mapping[str, Hearing],
-) -> None:
+@dataclass(frozen=True)
+class FusionData:
+    """What the fusion learns from, and what chooses its epochs.
+
+    Attributes:
+        train: what it learns from.
+        hearings: by corpus, of a branch of sound that was trained without it.
+        held_back: from `held_back`.
+        conversations: from `held_back_conversations`.
+    """
+
+    train: Sources
+    hearings: Mapping[str, Hearing]
+    held_back: HeldBack
+    conversations: Sequence[Unheard]
+
+
+def train_fusion(job: Job, model: AvtMemoCmt, data: FusionData) -> None:
     """Train the fusion of a network in place; the weights are the mean of several runs.
 
     Args:
         job: its work folder receives a folder for each training.
         model: its branches are trained and calibrated.
-        train: what the fusion learns from.
-        validation: from `held_back`, chooses the epochs.
-        conversations: from `held_back_conversations`, likewise.
-        hearings: by corpus, of a branch of sound that was trained without it.
+        data: what it learns from.
     """
     set_seed(job.seed)
     freeze_unimodal_branches(model)
@@ -73,20 +80,13 @@ def train_fusion(
     runs = job.runs(job.recipe.fusion, "fusion")
     for settings, folder in runs:
         model.load_state_dict(start)
-        _fit(job, model, train, validation, conversations, hearings, settings, folder)
+        _fit(job, model, data, settings, folder)
     model.load_state_dict(mean_weights([folder for _, folder in runs]))
     model.eval()
 
 
 def _fit(
-    job: Job,
-    model: AvtMemoCmt,
-    train: Sources,
-    validation: HeldBack,
-    conversations: Sequence[Unheard],
-    hearings: Mapping[str, Hearing],
-    settings: FusionStageConfig,
-    folder: Path,
+    job: Job, model: AvtMemoCmt, data: FusionData, settings: FusionStageConfig, folder: Path
 ) -> None:
     """One run of the fusion, in place; the branches are frozen, and the seed orders the data."""
 
@@ -94,21 +94,15 @@ def _fit(
         assert isinstance(network, AvtMemoCmt)
         batch = collate([dialogue.turns for dialogue in part.dialogues], network.widths)
         with part.heard_by(network):
-            prediction = network(batch)
-        return fusion_loss(prediction, batch, targets_of(part.dialogues), settings)
+            logits = network(batch).logits[batch.turn_mask]
+        return soft_cross_entropy(logits, targets_of(part.dialogues), settings.label_smoothing)
 
-    def batches(epoch: int) -> Iterator[Unheard]:
+    def batches(epoch: int) -> list[Unheard]:
         generator = np.random.default_rng(settings.seed * 1000 + epoch)
-        return iter(epoch_batches(job, train, hearings, settings, generator))
+        return epoch_batches(job, data.train, data.hearings, settings, generator)
 
-    steps = len(epoch_batches(job, train, hearings, settings, np.random.default_rng(0)))
-    trainer = Trainer(model, folder, settings, steps)
-    trainer.run(
-        batches,
-        loss,
-        lambda network: validation_scores(network, validation, conversations, model.widths),
-        "criterion",
-    )
+    trainer = Trainer(model, folder, settings, len(batches(0)))
+    trainer.run(batches, loss, lambda network: validation_scores(network, data), "criterion")
 
 
 def epoch_batches(
@@ -118,39 +112,33 @@ def epoch_batches(
     settings: FusionStageConfig,
     generator: np.random.Generator,
 ) -> list[Unheard]:
-    """The batches of one epoch, in random order: conversations, dialogues, clips, faces, pairs.
+    """The batches of one epoch, in random order: conversations, and pairs.
 
-    The voices of a batch of conversations or pairs are of one corpus. Most such batches are heard
-    by a branch that was trained without it, as the voices of users will be: how it errs there, and
-    what the novelty of sound says of it, can be learned from nothing else.
+    The voices of a batch are of one corpus. Most batches are heard by a branch that was trained
+    without it, as the voices of users will be: how it errs there, and what the novelty of sound
+    says of it, can be learned from nothing else.
     """
-    pairs, conversations = job.recipe.pairs, job.recipe.conversations
-    clips = generator.permutation(len(train.speech.clips))
-    sampler = PairSampler(train, pairs, generator)
-    talks = ConversationSampler(train.speech, train.faces, conversations, generator)
-
-    def sentence(row: int) -> LabelledDialogue:
-        with_words = generator.random() < settings.spoken_words
-        return train.speech.draw(row, generator, ("audio", "text") if with_words else ("audio",))
-
+    sampler = PairSampler(train, job.recipe.pairs, generator)
+    talks = ConversationSampler(train.speech, train.faces, job.recipe.conversations, generator)
     plan: list[Unheard] = []
 
-    def add(dialogues: Sequence[LabelledDialogue], size: int, corpus: str | None = None) -> None:
+    def add(dialogues: Sequence[LabelledDialogue], size: int, corpus: str) -> None:
         for batch in random_batches(dialogues, size, generator):
-            unheard = corpus in hearings and generator.random() >= conversations.heard
-            plan.append(Unheard(batch, hearings[corpus] if unheard and corpus else None))
+            unheard = generator.random() >= settings.heard
+            plan.append(Unheard(batch, hearings.get(corpus) if unheard else None))
 
-    dialogues = generator.permutation(len(train.dialogues))
-    spoken, written = np.split(dialogues, [settings.conversations_per_epoch])
-    for corpus, part in zip(talks.corpora, np.array_split(spoken, len(talks.corpora)), strict=True):
-        talk = [talks.conversation(train.dialogues[row], corpus) for row in part]
-        add(talk, settings.batch_dialogues, corpus)
-        drawn = [row for row in clips if train.speech.clips[row].corpus == corpus]
-        shared = math.ceil(len(drawn) * settings.pairs_per_clip)
-        add([sampler.training_pair(row) for row in drawn[:shared]], settings.batch, corpus)
-    add([train.dialogues[row] for row in written], settings.batch_dialogues)
-    add([sentence(row) for row in clips[: settings.clips_per_epoch]], settings.batch)
-    add(train.faces.draw(settings.faces_per_epoch, generator), settings.batch_faces)
+    rows = generator.permutation(len(train.dialogues))
+    for corpus, part in zip(talks.corpora, np.array_split(rows, len(talks.corpora)), strict=True):
+        talk = [
+            talks.conversation(piece, corpus)
+            for row in part
+            for piece in talks.pieces(train.dialogues[row])
+        ]
+        if talk:
+            add(talk, settings.batch_dialogues, corpus)
+        clips = [i for i, clip in enumerate(train.speech.clips) if clip.corpus == corpus]
+        voices = generator.permutation(clips)[: math.ceil(len(clips) * settings.pairs_per_clip)]
+        add([sampler.training_pair(int(row)) for row in voices], settings.batch, corpus)
     generator.shuffle(plan)
     return plan
 
@@ -185,30 +173,6 @@ def freeze_unimodal_branches(model: AvtMemoCmt) -> None:
         branch.requires_grad_(False)
 
 
-def fusion_loss(
-    prediction: Prediction, batch: DialogueBatch, targets: Tensor, settings: FusionStageConfig
-) -> Tensor:
-    """Cross entropy of the decision; every turn of the batch counts alike.
-
-    The target of a turn with one modality is mixed with the prediction of that modality's branch
-    (Hinton et al. 2015), so that the fusion does not forget what the branch learned.
-
-    Args:
-        prediction: of the network.
-        batch: what it was given.
-        targets: float [turns, 7], of the batch's real turns.
-        settings: distillation and label smoothing.
-    """
-    real = batch.turn_mask
-    present = {m: part.mask.any(dim=2)[real] for m, part in batch.modalities.items()}
-    lone = torch.stack(list(present.values())).sum(dim=0) == 1
-    for name, logits in prediction.unimodal_logits.items():
-        said = logits[real].detach().softmax(dim=1)
-        taught = targets.lerp(said, settings.distillation)
-        targets = torch.where((lone & present[name])[:, None], taught, targets)
-    return soft_cross_entropy(prediction.logits[real], targets, settings.label_smoothing)
-
-
 @torch.no_grad()
 def predict_unheard(
     model: AvtMemoCmt,
@@ -224,8 +188,8 @@ def predict_unheard(
     """
     found, judged = [], []
     for part in conversations:
-        dialogues = [_with_some(dialogue, modalities) for dialogue in part.dialogues]
-        dialogues = [dialogue for dialogue in dialogues if dialogue.turns]
+        given = (dialogue.only(modalities) for dialogue in part.dialogues)
+        dialogues = only_turns(given, lambda turn: bool(turn.tokens))
         if not dialogues:
             continue
         with part.heard_by(model):
@@ -235,17 +199,7 @@ def predict_unheard(
     return replace(found[0], logits=logits), judged
 
 
-def _with_some(dialogue: LabelledDialogue, modalities: Sequence[str]) -> LabelledDialogue:
-    only = dialogue.only(modalities)
-    return only.select([place for place, turn in enumerate(only.turns) if turn.tokens])
-
-
-def validation_scores(
-    network: nn.Module,
-    validation: HeldBack,
-    conversations: Sequence[Unheard],
-    dims: dict[str, int],
-) -> dict[str, float]:
+def validation_scores(network: nn.Module, data: FusionData) -> dict[str, float]:
     """Scores of each kind of input, and the mean of five of them, "criterion".
 
     These are weighted F1 of MELD's words and of conversations, UAR of speech, accuracy of faces,
@@ -253,18 +207,16 @@ def validation_scores(
 
     Args:
         network: in evaluation mode.
-        validation: from `held_back`.
-        conversations: from `held_back_conversations`.
-        dims: width of a token of each modality.
+        data: held back from its training.
     """
     assert isinstance(network, AvtMemoCmt)
     found = {
         f"{kind}_{name}": score
-        for kind, dialogues in validation.items()
-        for name, score in score_dialogues(network, dialogues, dims).items()
+        for kind, dialogues in data.held_back.items()
+        for name, score in score_dialogues(network, dialogues, network.widths).items()
     }
     for name, modalities in (("conversations", MODALITIES), ("conversation_words", ("text",))):
-        prediction, judged = predict_unheard(network, conversations, modalities)
+        prediction, judged = predict_unheard(network, data.conversations, modalities)
         truth = np.concatenate([dialogue.emotions for dialogue in judged])
         found[f"{name}_weighted_f1"] = scores(truth, prediction.logits.argmax(dim=1))["weighted_f1"]
     chosen = (
@@ -287,7 +239,7 @@ def held_back(part: Sources, pairs: PairsConfig) -> dict[str, list[LabelledDialo
     sampler = PairSampler(part, pairs, np.random.default_rng(0))
     return {
         "text": part.dialogues,
-        "audio": [clip.only(("audio",)) for clip in part.speech.variants[0]],
+        "audio": part.speech.variants[0],
         "visual": [face for face in part.faces.variants[0] if face.emotions[0] >= 0],
         "pairs": [sampler.matched(row) for row in range(len(part.speech.clips))],
     }

@@ -26,6 +26,7 @@ from avt_memocmt.recipe.cross_validation import cross_validate
 from avt_memocmt.recipe.face import train_face
 from avt_memocmt.recipe.face_start import WEIGHTS_FILE
 from avt_memocmt.recipe.fusion import (
+    FusionData,
     HeldBack,
     held_back,
     held_back_conversations,
@@ -65,10 +66,11 @@ def make_weights(job: Job) -> Path:
     model.novelty["audio"] = fit_novelty(SpeechBranch(Hearing.of(model)), known, recipe.novelty)
     fit_unimodal_temperatures(model, chosen_by, left_out)
     talks = held_back_conversations(job, train.speech, validation, hearings)
-    train_fusion(job, model, train, chosen_by, talks, hearings)
+    data = FusionData(train, hearings, chosen_by, talks)
+    train_fusion(job, model, data)
     for parameter in model.parameters():  # as a checkpoint keeps them
         parameter.data = parameter.data.half().float()
-    scores["fusion"] = validation_scores(model, chosen_by, talks, model.widths)
+    scores["fusion"] = validation_scores(model, data)
     fit_decision_temperatures(model, talks)
     assert job.face_start is not None, "without it, the face network was not trained"
     encoders = FeatureStore(work, store_manifest(config, work))

@@ -108,20 +108,13 @@ class BranchesConfig(Section):
 
 
 class FusionStageConfig(StageConfig):
-    """Training of the fusion; `batch` counts clips and pairs."""
+    """Training of the fusion; `batch` counts pairs."""
 
     batch_dialogues: Positive
-    batch_faces: Positive
-    clips_per_epoch: Positive
-    faces_per_epoch: Positive
-    conversations_per_epoch: Positive
-    """Dialogues whose turns are given voices and faces; the others come as words alone."""
     pairs_per_clip: Fraction
     """Share of the clips that are the voice of a synthetic pair."""
-    spoken_words: Fraction
-    """Share of the clips with known words that keep them."""
-    distillation: Fraction
-    """Share of the branch's probabilities in the target of a turn with one modality."""
+    heard: Fraction
+    """Share of the batches whose voices the branch of sound was trained on."""
 
 
 class Evidence(Section):
@@ -151,6 +144,10 @@ class ConversationConfig(Section):
     face, words.
     """
 
+    agreement: tuple[Fraction, Fraction]
+    """Of each dialogue, the largest share of its turns with which voice and face agree."""
+    apart: Fraction
+    """Share of the dialogues whose turns come each alone, as clips without their dialogue do."""
     in_dialogue: tuple[Fraction, Fraction, Fraction]
     """Chance that a dialogue has each modality."""
     lost: tuple[Fraction, Fraction, Fraction]
@@ -163,8 +160,6 @@ class ConversationConfig(Section):
     """Share of the speakers whose frames show many people: corpora that name nobody are large."""
     voice_tokens: Positive
     """Tokens of a voice at most, 50 a second."""
-    heard: Fraction
-    """Share of the batches whose voices the branch of sound was trained on."""
 
 
 class NoveltyConfig(Section):

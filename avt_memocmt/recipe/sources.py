@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,9 +19,10 @@ from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
     dialogue_of_rows,
     load_dialogues,
+    only_turns,
 )
 from avt_memocmt.data.manifest import nominal_seconds
-from avt_memocmt.data.speaker_baselines import Baseline, token_statistics
+from avt_memocmt.data.speaker_baselines import Baseline, random_others, token_statistics
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_audio_features import make_audio_encoder
 from avt_memocmt.features.extract_text_features import make_text_encoder
@@ -54,10 +55,10 @@ BACKGROUND_VOICES = 200
 
 @dataclass(frozen=True)
 class Speech:
-    """Sentences of sound, with their words where these are known.
+    """Sentences of sound.
 
     Attributes:
-        clips: corpus, speaker, words and label of each.
+        clips: corpus, speaker and label of each.
         variants: lists with a dialogue of one turn per clip: first as recorded, then augmented.
     """
 
@@ -84,12 +85,9 @@ class Speech:
         """The clips of each speaker."""
         return rows_by([speaker_of(clip) for clip in self.clips])
 
-    def draw(
-        self, row: int, generator: np.random.Generator, modalities: Collection[str] = ("audio",)
-    ) -> LabelledDialogue:
+    def draw(self, row: int, generator: np.random.Generator) -> LabelledDialogue:
         """A random variant of a clip, cut to a random part of at least half its length."""
-        variant = self.variants[int(generator.integers(len(self.variants)))]
-        clip = variant[row].only(modalities)
+        clip = self.variants[int(generator.integers(len(self.variants)))][row]
         return with_tokens(clip, "audio", random_part(clip.turns[0].tokens["audio"], generator))
 
     def baselines(
@@ -114,11 +112,9 @@ class Speech:
         found, used = torch.zeros(len(rows), table.shape[1]), torch.zeros(len(rows))
         for place, (row, count) in enumerate(zip(rows, counts, strict=True)):
             group = self.groups[speaker_of(self.clips[row])]
-            others = group[group != row]
-            count = min(int(count), len(others))
-            if count:
-                chosen = generator.choice(others, count, replace=False)
-                found[place], used[place] = table[chosen].mean(dim=0), count
+            chosen = random_others(group, int(row), int(count), generator)
+            if len(chosen):
+                found[place], used[place] = table[chosen].mean(dim=0), len(chosen)
         return found, used
 
 
@@ -242,14 +238,13 @@ class FaceTokens:
         self, face: LabelledDialogue, row: int, count: int, generator: np.random.Generator
     ) -> LabelledDialogue:
         """A face with the baseline of so many random other pictures of the same person."""
-        others = self.groups[self.people[row]]
-        others = others[others != row]
-        count = min(count, len(others)) if self.people[row] else 0
-        if not count:
+        if not self.people[row]:
             return face
-        chosen = generator.choice(others, count, replace=False)
+        chosen = random_others(self.groups[self.people[row]], row, count, generator)
+        if not len(chosen):
+            return face
         tokens = [self.variants[0][other].turns[0].tokens["visual"] for other in chosen]
-        own = Baseline(np.mean([token_statistics(t) for t in tokens], axis=0), count)
+        own = Baseline(np.mean([token_statistics(t) for t in tokens], axis=0), len(chosen))
         (turn,) = face.turns
         return replace(face, turns=(replace(turn, baselines={"visual": own}),))
 
@@ -289,7 +284,6 @@ def load_speech(job: Job, part: Part) -> Speech:
         )
         for i, clip in enumerate(clips)
     ]
-    words = _store_text(job, f"speech_{part}_words", rows)
     encoder = make_audio_encoder(job.config.audio.encoder)
     drawn = np.random.default_rng(0).permutation(len(clips))[:BACKGROUND_VOICES]
     voices = [load_audio(clips[i].path) for i in drawn] if part == "train" else []
@@ -314,8 +308,7 @@ def load_speech(job: Job, part: Part) -> Speech:
             encoder.identity,
             encode,
         )
-        dialogues = load_dialogues([store, words], part, ["audio", "text"])
-        return memory_mapped(dialogues, "audio", store.folder)
+        return memory_mapped(load_dialogues([store], part, ["audio"]), "audio", store.folder)
 
     count = job.recipe.branches.audio.variants if part == "train" else 0
     return Speech(clips, [variant(number) for number in range(count + 1)])
@@ -340,9 +333,7 @@ def _load_text(job: Job, part: Part) -> tuple[list[LabelledDialogue], list[Label
 
 def turns_with_words(store: FeatureStore, part: Part) -> list[LabelledDialogue]:
     """The stored dialogues without the turns that have no text tokens."""
-    loaded = load_dialogues([store], part, ["text"])
-    kept = [d.select([i for i, turn in enumerate(d.turns) if turn.tokens]) for d in loaded]
-    return [dialogue for dialogue in kept if dialogue.turns]
+    return only_turns(load_dialogues([store], part, ["text"]), lambda turn: bool(turn.tokens))
 
 
 def _store_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES
-from avt_memocmt.data.labelled_dialogues import LabelledDialogue
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, only_turns
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.confidence import temperature_scale
 from avt_memocmt.models.predict import predict_dialogues
@@ -96,26 +97,18 @@ def fit_decision_temperatures(model: AvtMemoCmt, conversations: Sequence[Unheard
     """
     for size in range(2, len(MODALITIES) + 1):
         for kept in combinations(MODALITIES, size):
-            complete = [_complete(part, kept) for part in conversations]
+            complete = [_having(part, kept) for part in conversations]
             if any(part.dialogues for part in complete):
                 prediction, judged = predict_unheard(model, complete, kept)
                 temperature = fit_temperature(prediction.logits, _truth(judged))
                 model.temperatures.set_decision(kept, temperature)
 
 
-def _complete(part: Unheard, modalities: Sequence[str]) -> Unheard:
+def _having(part: Unheard, modalities: Sequence[str]) -> Unheard:
     """The turns that have all of these modalities."""
-    dialogues = [
-        dialogue.select(
-            [
-                place
-                for place, turn in enumerate(dialogue.turns)
-                if turn.tokens.keys() >= {*modalities}
-            ]
-        )
-        for dialogue in part.dialogues
-    ]
-    return Unheard([dialogue for dialogue in dialogues if dialogue.turns], part.hearing)
+    wanted = {*modalities}
+    turns = only_turns(part.dialogues, lambda turn: turn.tokens.keys() >= wanted)
+    return replace(part, dialogues=turns)
 
 
 def _truth(dialogues: Sequence[LabelledDialogue]) -> NDArray[np.int64]:

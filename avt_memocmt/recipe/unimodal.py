@@ -196,8 +196,8 @@ def all_rows(speech: Speech) -> SpeechRows:
 def set_face_baseline(model: AvtMemoCmt, train: Sources) -> None:
     """Set the mean of all faces, from which those of one person differ."""
     faces = [face.turns[0].tokens["visual"] for face in train.faces.variants[0]]
-    mean = np.mean([token_statistics(tokens) for tokens in faces], axis=0)
-    cast(SpeakerBaseline, model.baselines["visual"]).mean.copy_(torch.from_numpy(mean))
+    statistics = np.stack([token_statistics(tokens) for tokens in faces])
+    cast(SpeakerBaseline, model.baselines["visual"]).set_everyone(torch.from_numpy(statistics))
 
 
 def train_speech_branch(
@@ -271,6 +271,5 @@ def _speech_batches(
 def set_speech_statistics(branch: SpeechBranch, train: SpeechRows) -> None:
     """Standardise the statistics of sound by those of the clips that are trained on."""
     table = train.speech.statistics[:, list(train.rows)].flatten(0, 1)
-    mean = table.mean(dim=0)
-    branch.layers.set_statistics(mean, table.std(dim=0) + 1e-3)
-    branch.baseline.mean.copy_(mean)
+    branch.layers.set_statistics(table.mean(dim=0), table.std(dim=0) + 1e-3)
+    branch.baseline.set_everyone(table)

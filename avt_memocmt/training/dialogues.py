@@ -275,7 +275,7 @@ def set_statistics(network: nn.Module, train: Sequence[LabelledDialogue]) -> Non
             found = [statistics[modality] for statistics in described if modality in statistics]
             assert isinstance(baseline, SpeakerBaseline)
             if found:
-                baseline.mean.copy_(torch.from_numpy(np.mean(found, axis=0)))
+                baseline.set_everyone(torch.from_numpy(np.stack(found)))
 
 
 def _trained_encoders(

@@ -106,7 +106,6 @@ def shortened(path: Path) -> Path:
     for stage in recipe["face"]["rounds"]:
         stage.update(batch=64, small_epochs=1)
         stage["pictures"] = 128
-    recipe["fusion"].update(faces_per_epoch=128, conversations_per_epoch=1)
     recipe["branches"]["visual"]["pictures"] = 128
     recipe["branches"]["audio"]["variants"] = 1
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
@@ -115,7 +114,7 @@ def shortened(path: Path) -> Path:
 
 STAGES = (
     *("text_teacher_0", "text_teacher_1", "text_0", "text_1", "text_2", "text_3", "text_4"),
-    *("face_1", "face_2", "audio_branch", "visual_branch", "text_branch", "fusion_0"),
+    *("face_1", "face_2", "face_3", "audio_branch", "visual_branch", "text_branch", "fusion_0"),
     *("without_speakers_0", "without_speakers_1"),
 )
 
