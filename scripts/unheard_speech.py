@@ -2,8 +2,8 @@
 
     python scripts/unheard_speech.py DATA WORK
 
-The branch is trained as by `avt-memocmt make-weights`, without a fifth of the speakers of each
-corpus (five times) and without one corpus (once for each); then it classifies the clips that were
+The branch is trained as by `avt-memocmt make-weights`, without a third of the speakers of each
+corpus (three times) and without one corpus (once for each); then it classifies the clips that were
 left out: each alone, against eight other clips of its speaker, and against all. Its confidence on a
 corpus is calibrated as that command does it, but on the predictions for the other corpora alone.
 DATA and WORK are the folders of that command; what WORK already holds is reused, and a run that was

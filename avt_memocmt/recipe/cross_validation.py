@@ -116,15 +116,15 @@ def evaluate_fold(job: Job, train: Speech, validation: Speech, fold: Fold) -> Le
     Args:
         job: its work folder receives the log and the resumable state, in `without_*`.
         train: clips to learn from.
-        validation: clips that choose the epoch, without those that are left out.
+        validation: clips whose scores are logged, without those that are left out.
         fold: the clips that are left out.
     """
     set_seed(job.seed)
     model = AvtMemoCmt(token_shapes(job.config), job.config.model)
-    (kept, left), (choosing, also_left) = (
+    (kept, left), (logged, also_left) = (
         _divided(part, fold.leaves_out) for part in (train, validation)
     )
-    train_speech_branch(job, model, kept, choosing, job.work / f"without_{fold.name}")
+    train_speech_branch(job, model, kept, logged, job.work / f"without_{fold.name}")
     branch = SpeechBranch(Hearing.of(model.eval()))
     model.novelty["audio"] = fit_novelty(branch, kept, job.recipe.novelty)
     return LeftOut(fold.name, fold.kind, (left, also_left), Hearing.of(model))

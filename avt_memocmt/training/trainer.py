@@ -87,12 +87,12 @@ def mean_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
 
 
 class Trainer:
-    """Runs epochs, keeps the best on the validation part, resumes after a stop, logs every epoch.
+    """Runs epochs, keeps the best or the last, resumes after a stop, logs every epoch.
 
     Every process of an `accelerate launch` takes its share of the batches; the first one writes.
 
     Args:
-        model: trained in place; after `run` it holds the best epoch's weights.
+        model: trained in place; after `run` it holds the kept epoch's weights.
         folder: receives `state.pt` (resumable), `best.safetensors`, `log.jsonl` and TensorBoard
             events.
         settings: how long, how fast and in which precision.
@@ -147,9 +147,9 @@ class Trainer:
         batches: Callable[[int], Iterable[Any]],
         loss: Callable[[nn.Module, Any], Tensor],
         evaluate: Callable[[nn.Module], dict[str, float]],
-        criterion: str,
+        criterion: str | None,
     ) -> dict[str, float]:
-        """Train what is left and return the validation scores of the best epoch.
+        """Train what is left and return the validation scores of the epoch that is kept.
 
         Args:
             batches: epoch number -> the batches of that epoch, the same on every call and in every
@@ -157,7 +157,7 @@ class Trainer:
             loss: (model, batch) -> scalar loss, called in training mode.
             evaluate: model, in evaluation mode -> scores on the validation part, called in every
                 process.
-            criterion: the score that chooses the epoch, higher is better.
+            criterion: the score that chooses the epoch, higher is better; None keeps the last.
         """
         writer = SummaryWriter(str(self.folder)) if self.accelerator.is_main_process else None
         judged: nn.Module = self._average.module if self._average else self.model
@@ -174,9 +174,10 @@ class Trainer:
                 "seconds": round(time.monotonic() - began, 1),
                 **{name: round(value, 4) for name, value in result.items()},
             }
-            better = result[criterion] > self.best
+            better = criterion is None or result[criterion] > self.best
             if better:
-                self.best, self.best_epoch = result[criterion], self.epoch
+                self.best = result[criterion] if criterion else math.inf
+                self.best_epoch = self.epoch
             if writer is not None:
                 self._write(entry, judged if better else None, writer)
                 self._save()

@@ -573,6 +573,23 @@ def test_averaged_weights_are_what_training_keeps(tmp_path: Path) -> None:
     assert not torch.equal(averaged.weight, last.weight)
 
 
+@pytest.mark.parametrize(("criterion", "kept"), [("score", 1), (None, 3)])
+def test_without_a_criterion_the_last_epoch_is_kept(
+    tmp_path: Path, criterion: str | None, kept: int
+) -> None:
+    """The score falls from epoch to epoch."""
+    model, trainer = make_trainer(tmp_path, 3)
+    weights = []
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        weights.append(cast(nn.Linear, network).weight.detach().clone())
+        return {"score": -float(len(weights))}
+
+    trainer.run(lambda _: [torch.ones(2, 3)], lambda m, x: m(x).mean(), evaluate, criterion)
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(model.weight, weights[kept - 1])
+
+
 def test_schedule_rises_then_falls_to_zero() -> None:
     factors = [cosine_with_warmup(step, 100) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)
