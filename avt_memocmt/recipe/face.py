@@ -29,7 +29,7 @@ from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.recipe.face_start import start_from_identities
 from avt_memocmt.recipe.settings import FaceRoundConfig, Job
 from avt_memocmt.recipe.stored_tokens import stored_array
-from avt_memocmt.training.trainer import Trainer
+from avt_memocmt.training.trainer import Trainer, mean_weights
 
 _log = logging.getLogger(__name__)
 
@@ -150,13 +150,14 @@ def to_input(pictures: NDArray[np.uint8]) -> Tensor:
 def train_face(job: Job) -> dict[str, float]:
     """Train the face network and write `face_cnn.safetensors` (fp16) into the work folder.
 
-    The epoch is chosen by the mean accuracy on the validation parts of a round's corpora.
+    The epoch is chosen by the mean accuracy on the validation parts of a round's corpora. Where a
+    round has several runs, the next one starts from the mean of their weights.
 
     Returns:
-        The validation scores of the chosen epoch.
+        The scores on the validation parts.
     """
-    work, settings, seed = job.work, job.recipe.face, job.seed
-    set_seed(seed)
+    work, settings = job.work, job.recipe.face
+    set_seed(job.seed)
     train = {corpus.faces.corpus: corpus for corpus in load_faces(job, "train")}
     validation = {corpus.faces.corpus: corpus for corpus in load_faces(job, "validation")}
     model = FaceCNN()
@@ -174,19 +175,20 @@ def train_face(job: Job) -> dict[str, float]:
     for number, stage in enumerate(settings.rounds, 1):
         shares = {name: share for name, share in stage.shares.items() if name in train}
         steps = stage.steps(stage.pictures)
-        trainer = Trainer(
-            model, work / f"face_{number}", stage.model_copy(update={"seed": seed}), steps
-        )
-        best = trainer.run(
-            partial(_batches, job, model, train, shares, stage, steps),
-            loss,
-            partial(face_scores, validation=validation, chosen_by=tuple(shares)),
-            "criterion",
-        )
+        evaluate = partial(face_scores, validation=validation, chosen_by=tuple(shares))
+        start = {name: value.clone() for name, value in model.state_dict().items()}
+        runs = job.runs(stage, f"face_{number}")
+        for run, folder in runs:
+            model.load_state_dict(start)
+            batches = partial(_batches, job, model, train, shares, run, steps)
+            Trainer(model, folder, run, steps).run(batches, loss, evaluate, "criterion")
+        model.load_state_dict(mean_weights([folder for _, folder in runs]))
+    model.eval()
     model.side = FaceCNN.INPUT
     # Statistics of batch norms stay in single precision: small variances are lost in half.
     save_tensors(in_half_precision(model), work / FACE_CNN_FILE)
-    return best
+    with torch.no_grad():
+        return evaluate(model)
 
 
 def _batches(
@@ -201,7 +203,7 @@ def _batches(
     """The batches of one epoch: so much of each corpus, rarer emotions more often."""
     settings = job.recipe.face
     model.side = SMALL_SIDE if epoch < stage.small_epochs else FaceCNN.INPUT
-    generator = np.random.default_rng((job.seed, epoch))
+    generator = np.random.default_rng((stage.seed, epoch))
     chances = {name: row_chances(train[name].faces.votes, settings.balance) for name in shares}
     whole = np.array(list(shares.values())) / sum(shares.values())
     for _ in range(steps):

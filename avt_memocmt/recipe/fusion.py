@@ -48,6 +48,12 @@ class Unheard:
         """Let a network hear with it meanwhile."""
         return nullcontext() if self.hearing is None else self.hearing.lent_to(model)
 
+    def having(self, modalities: Sequence[str]) -> Unheard:
+        """The turns that have all of these modalities."""
+        wanted = {*modalities}
+        turns = only_turns(self.dialogues, lambda turn: turn.tokens.keys() >= wanted)
+        return replace(self, dialogues=turns)
+
 
 @dataclass(frozen=True)
 class FusionData:

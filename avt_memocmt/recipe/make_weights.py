@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors.torch import load_file
 
 from avt_memocmt.config import MODALITIES, Config
@@ -18,7 +20,7 @@ from avt_memocmt.evaluation.on_features import evaluate_dialogues
 from avt_memocmt.extraction.clip import store_manifest
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
-from avt_memocmt.metrics.scores import MAIN_SCORES
+from avt_memocmt.metrics.scores import MAIN_SCORES, scores
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import save_checkpoint, token_shapes
 from avt_memocmt.pretrained import file_sha256
@@ -28,8 +30,10 @@ from avt_memocmt.recipe.face_start import WEIGHTS_FILE
 from avt_memocmt.recipe.fusion import (
     FusionData,
     HeldBack,
+    Unheard,
     held_back,
     held_back_conversations,
+    predict_unheard,
     train_fusion,
     validation_scores,
 )
@@ -54,7 +58,7 @@ def make_weights(job: Job) -> Path:
     """
     work, recipe, config = job.work, job.recipe, job.config
     work.mkdir(parents=True, exist_ok=True)
-    scores = {"text": train_text(job), "face": train_face(job)}
+    validated = {"text": train_text(job), "face": train_face(job)}
     train, validation, test = (load_sources(job, part) for part in ("train", "validation", "test"))
     chosen_by, measured_on = (held_back(part, recipe.pairs) for part in (validation, test))
     model = AvtMemoCmt(token_shapes(config), config.model)
@@ -70,19 +74,22 @@ def make_weights(job: Job) -> Path:
     train_fusion(job, model, data)
     for parameter in model.parameters():  # as a checkpoint keeps them
         parameter.data = parameter.data.half().float()
-    scores["fusion"] = validation_scores(model, data)
+    validated["fusion"] = validation_scores(model, data)
     fit_decision_temperatures(model, talks)
+    spoken = held_back_conversations(job, train.speech, test, hearings)
     assert job.face_start is not None, "without it, the face network was not trained"
     encoders = FeatureStore(work, store_manifest(config, work))
     metrics = {
         "model": "embedded",
         "labels": list(EMOTIONS),
         "seed": job.seed,
-        "selection": "best epoch of each stage on the validation parts (see data/corpora.py)",
+        "selection": "best epoch of each stage on the validation parts (see data/corpora.py); "
+        "the last of the branch of sound",
         "face_start": file_sha256(job.face_start / WEIGHTS_FILE),
         "encoders": {m: encoders.encoder_sha256(m) for m in config.model.modalities},
-        "validation": scores,
-        "test": final_figures(model, config, measured_on),
+        "validation": validated,
+        "test": final_figures(model, config, measured_on)
+        | {"conversations_against_words": against_words(model, spoken)},
     }
     trained = {name: load_file(work / name) for name in (TEXT_ENCODER_FILE, FACE_CNN_FILE)}
     folder = work / "checkpoint"
@@ -111,6 +118,23 @@ def final_figures(model: AvtMemoCmt, config: Config, test: HeldBack) -> dict[str
         found[kind] = {name: report[name] for name in FIGURES}
     found["pairs_against_best_single"] = pairs_against_singles(model, config, test["pairs"])
     return found
+
+
+@torch.no_grad()
+def against_words(model: AvtMemoCmt, conversations: Sequence[Unheard]) -> dict[str, float]:
+    """Weighted F1 of those turns of conversations that have words: of all modalities, and of words.
+
+    Args:
+        model: in evaluation mode.
+        conversations: from `held_back_conversations`.
+    """
+    said = [part.having(("text",)) for part in conversations]
+    found = {}
+    for name, modalities in (("all", MODALITIES), ("words", ("text",))):
+        prediction, judged = predict_unheard(model, said, modalities)
+        truth = np.concatenate([dialogue.emotions for dialogue in judged])
+        found[name] = scores(truth, prediction.logits.argmax(dim=1))["weighted_f1"]
+    return {**found, "difference": found["all"] - found["words"]}
 
 
 def pairs_against_singles(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES
-from avt_memocmt.data.labelled_dialogues import LabelledDialogue, only_turns
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.confidence import temperature_scale
 from avt_memocmt.models.predict import predict_dialogues
@@ -97,18 +96,11 @@ def fit_decision_temperatures(model: AvtMemoCmt, conversations: Sequence[Unheard
     """
     for size in range(2, len(MODALITIES) + 1):
         for kept in combinations(MODALITIES, size):
-            complete = [_having(part, kept) for part in conversations]
+            complete = [part.having(kept) for part in conversations]
             if any(part.dialogues for part in complete):
                 prediction, judged = predict_unheard(model, complete, kept)
                 temperature = fit_temperature(prediction.logits, _truth(judged))
                 model.temperatures.set_decision(kept, temperature)
-
-
-def _having(part: Unheard, modalities: Sequence[str]) -> Unheard:
-    """The turns that have all of these modalities."""
-    wanted = {*modalities}
-    turns = only_turns(part.dialogues, lambda turn: turn.tokens.keys() >= wanted)
-    return replace(part, dialogues=turns)
 
 
 def _truth(dialogues: Sequence[LabelledDialogue]) -> NDArray[np.int64]:

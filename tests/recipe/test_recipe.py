@@ -114,7 +114,17 @@ def shortened(path: Path) -> Path:
 
 STAGES = (
     *("text_teacher_0", "text_teacher_1", "text_0", "text_1", "text_2", "text_3", "text_4"),
-    *("face_1", "face_2", "face_3", "audio_branch", "visual_branch", "text_branch", "fusion_0"),
+    *(
+        "face_1_0",
+        "face_2_0",
+        "face_3_0",
+        "face_4_0",
+        "face_4_1",
+        "audio_branch",
+        "visual_branch",
+        "text_branch",
+        "fusion_0",
+    ),
     *("without_speakers_0", "without_speakers_1"),
 )
 
