@@ -64,17 +64,26 @@ class ConversationSampler:
         """Names of the corpora of voices."""
         return sorted(self._voices)
 
-    def conversation(self, dialogue: LabelledDialogue, corpus: str) -> LabelledDialogue:
+    def conversation(
+        self, dialogue: LabelledDialogue, corpus: str, heard: bool = False
+    ) -> LabelledDialogue:
         """The dialogue with voices of one corpus and with faces; each turn has some modality.
 
         Its targets are the labels: what the words say of themselves is not what voices and faces
         agree with.
+
+        Args:
+            dialogue: with words.
+            corpus: of the voices.
+            heard: whether the branch that hears them was trained on it. Such voices agree more
+                often, so that the fusion trusts a voice the less the newer it is.
         """
         draw, settings = self.generator, self.settings
         speakers = sorted({turn.speaker or "" for turn in dialogue.turns})
         voices = {name: self._pick(self._voices[corpus]) for name in speakers}
         faces = {name: self._face_of_person() for name in speakers}
-        shares = draw.uniform(0, settings.agreement)
+        voice, face = settings.agreement
+        shares = draw.uniform(0, (settings.heard_agreement if heard else voice, face))
         agree = dict(zip(MODALITIES_OF_A_PERSON, shares, strict=True))
         present = {
             m: draw.random() < share

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate.utils import set_seed
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES
@@ -126,27 +127,33 @@ def epoch_batches(
     """
     sampler = PairSampler(train, job.recipe.pairs, generator)
     talks = ConversationSampler(train.speech, train.faces, job.recipe.conversations, generator)
-    plan: list[Unheard] = []
-
-    def add(dialogues: Sequence[LabelledDialogue], size: int, corpus: str) -> None:
-        for batch in random_batches(dialogues, size, generator):
-            unheard = generator.random() >= settings.heard
-            plan.append(Unheard(batch, hearings.get(corpus) if unheard else None))
-
     rows = generator.permutation(len(train.dialogues))
+    plan = []
     for corpus, part in zip(talks.corpora, np.array_split(rows, len(talks.corpora)), strict=True):
-        talk = [
-            talks.conversation(piece, corpus)
-            for row in part
-            for piece in talks.pieces(train.dialogues[row])
-        ]
-        if talk:
-            add(talk, settings.batch_dialogues, corpus)
         clips = [i for i, clip in enumerate(train.speech.clips) if clip.corpus == corpus]
         voices = generator.permutation(clips)[: math.ceil(len(clips) * settings.pairs_per_clip)]
-        add([sampler.training_pair(int(row)) for row in voices], settings.batch, corpus)
+        for heard in (True, False):
+            hearing = None if heard else hearings.get(corpus)
+            talk = [
+                talks.conversation(piece, corpus, heard)
+                for row in _share(part, settings.heard, heard)
+                for piece in talks.pieces(train.dialogues[row])
+            ]
+            pairs = [
+                sampler.training_pair(int(row)) for row in _share(voices, settings.heard, heard)
+            ]
+            for items, size in ((talk, settings.batch_dialogues), (pairs, settings.batch)):
+                if items:
+                    batches = random_batches(items, size, generator)
+                    plan += [Unheard(batch, hearing) for batch in batches]
     generator.shuffle(plan)
     return plan
+
+
+def _share(rows: NDArray[np.int64], share: float, first: bool) -> NDArray[np.int64]:
+    """That share of the rows which comes first, or the rest."""
+    count = round(len(rows) * share)
+    return rows[:count] if first else rows[count:]
 
 
 def held_back_conversations(

@@ -146,6 +146,8 @@ class ConversationConfig(Section):
 
     agreement: tuple[Fraction, Fraction]
     """Of each dialogue, the largest share of its turns with which voice and face agree."""
+    heard_agreement: Fraction
+    """The same of voices whose corpus the branch of sound was trained on."""
     apart: Fraction
     """Share of the dialogues whose turns come each alone, as clips without their dialogue do."""
     in_dialogue: tuple[Fraction, Fraction, Fraction]

@@ -245,14 +245,19 @@ def test_an_epoch_of_the_fusion_holds_all_conversations_and_some_pairs(
     assert len(items) - len(talks) == math.ceil(fusion.pairs_per_clip * clips)
 
 
-def test_voices_of_most_batches_are_unheard(sources: Sources, tmp_path: Path) -> None:
-    job, hearing, lent = make_job(tmp_path), Hearing.of(make_model()), []
-    for seed in range(60):
-        generator = np.random.default_rng(seed)
-        plan = epoch_batches(job, sources, {"ravdess": hearing}, RECIPE.fusion, generator)
-        lent += [batch.hearing is hearing for batch in plan]
-    assert 0.65 < np.mean(lent) < 0.85
-    none = epoch_batches(job, sources, {}, RECIPE.fusion, np.random.default_rng(0))
+def test_a_share_of_the_voices_is_heard_by_a_branch_that_knows_them(
+    sources: Sources, tmp_path: Path
+) -> None:
+    hearing, generator = Hearing.of(make_model()), np.random.default_rng(0)
+    fusion = RECIPE.fusion.model_copy(update={"heard": 0.5, "pairs_per_clip": 1.0})
+    job = make_job(tmp_path)
+    plan = epoch_batches(job, sources, {"ravdess": hearing}, fusion, generator)
+    pairs = [(item.turns[0].speaker, batch.hearing) for batch in plan for item in batch.dialogues]
+    clips = len(sources.speech.clips)
+    lent = [found is hearing for speaker, found in pairs if not speaker]
+    assert len(lent) == clips
+    assert sum(lent) == clips - round(0.5 * clips)
+    none = epoch_batches(job, sources, {}, fusion, generator)
     assert all(batch.hearing is None for batch in none)
 
 
@@ -277,12 +282,12 @@ def test_a_conversation_keeps_its_words_order_and_labels(sources: Sources) -> No
                 assert 1 <= len(turn.tokens["visual"]) <= 6
 
 
-@pytest.mark.parametrize(("most", "least", "largest"), [(0.0, 0.0, 0.3), (1.0, 0.35, 0.75)])
-def test_voices_agree_with_the_labels_as_often_as_is_asked_for(
-    sources: Sources, most: float, least: float, largest: float
+@pytest.mark.parametrize(("heard", "least", "largest"), [(False, 0.0, 0.3), (True, 0.35, 0.75)])
+def test_voices_that_are_heard_agree_with_the_labels_more_often(
+    sources: Sources, heard: bool, least: float, largest: float
 ) -> None:
     """The voice of each emotion has a length of its own here."""
-    settings = with_talks(agreement=[most, most]).conversations
+    settings = with_talks(agreement=[0.0, 0.0], heard_agreement=1.0).conversations
     draw = np.random.default_rng(0)
     talks = ConversationSampler(sources.speech, sources.faces, settings, draw)
     plain = {
@@ -292,7 +297,7 @@ def test_voices_agree_with_the_labels_as_often_as_is_asked_for(
     first = {name[: 2 * DIMS["audio"]]: emotion for name, emotion in plain.items()}
     agreed = []
     for _ in range(300):
-        talk = talks.conversation(sources.dialogues[1], "ravdess")
+        talk = talks.conversation(sources.dialogues[1], "ravdess", heard)
         for turn, emotion in zip(talk.turns, talk.emotions, strict=True):
             if "audio" in turn.tokens:
                 start = turn.tokens["audio"].values[0].tobytes()
