@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -168,6 +169,11 @@ class ReliabilityGate(nn.Module):
     """
 
     HIDDEN = 64
+    NEW = 5.7
+    """Novelty of which half is new: of RAVDESS actors who were not trained on, 5 % have more, and
+    of the voices of corpora that were not trained on, 1 % have less."""
+    STEEPNESS = 12.0
+    """Power of the novelty; known and new voices differ by a factor of 1.6."""
 
     def __init__(self, modalities: int, dim: int) -> None:
         super().__init__()
@@ -195,9 +201,34 @@ class ReliabilityGate(nn.Module):
         count = present.shape[1]
         first, second = torch.triu_indices(count, count, offset=1, device=present.device)
         agreement = (chances[:, first] * chances[:, second]).sum(dim=2)
-        seen = (chances.flatten(1), entropy, novelty.log1p(), present.float(), agreement)
+        new = torch.sigmoid(self.STEEPNESS * ((1 + novelty) / (1 + self.NEW)).log())
+        seen = (chances.flatten(1), entropy, new, present.float(), agreement)
         hidden = self.hidden(torch.cat(seen, dim=1))
         return nn.functional.softplus(self.trust(hidden)) * present, self.project(hidden)
+
+    @torch.no_grad()
+    def set_trust(self, known: Sequence[float], new: Sequence[float]) -> None:
+        """Trust each modality by its novelty alone, in place of what was learned.
+
+        Between the two values, trust falls with the chance that the input is new.
+
+        Args:
+            known: exponent of each modality, above 0, where it is like the training data.
+            new: the same where it is not.
+        """
+        first, count, linear = cast(nn.Linear, self.hidden[0]), len(known), 4.0
+        at_known, at_new = (torch.tensor(values).expm1().log() for values in (known, new))
+        units = range(self.HIDDEN - count, self.HIDDEN)
+        self.trust.weight.zero_()
+        self.project.weight[:, units.start :] = 0.0
+        for modality, unit in enumerate(units):
+            # So far above 0, GELU is the identity.
+            first.weight[unit] = 0.0
+            first.weight[unit, count * (NUM_EMOTIONS + 1) + modality] = 1.0
+            first.bias[unit] = linear
+            slope = at_new[modality] - at_known[modality]
+            self.trust.weight[modality, unit] = slope
+            self.trust.bias[modality] = at_known[modality] - linear * slope
 
 
 def zero_last_layer(head: nn.Sequential) -> None:

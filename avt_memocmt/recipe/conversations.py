@@ -93,8 +93,8 @@ class ConversationSampler:
         baselines, turns = SpeakerBaselines(), []
         for turn, emotion in zip(dialogue.turns, dialogue.emotions, strict=True):
             speaker, tokens = turn.speaker or "", dict(turn.tokens)
-            heard = self._shown(int(emotion), agree["audio"], voices[speaker])
-            tokens["audio"] = self._voice(voices[speaker][heard])
+            said = self._shown(int(emotion), agree["audio"], voices[speaker])
+            tokens["audio"] = self._voice(voices[speaker][said])
             seen = self._shown(int(emotion), agree["visual"], faces[speaker])
             tokens["visual"] = self.faces.video(faces[speaker], seen, talking, draw)
             kept = [

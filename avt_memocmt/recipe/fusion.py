@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -90,6 +91,19 @@ def train_fusion(job: Job, model: AvtMemoCmt, data: FusionData) -> None:
         _fit(job, model, data, settings, folder)
     model.load_state_dict(mean_weights([folder for _, folder in runs]))
     model.eval()
+
+
+@torch.no_grad()
+def settle_trust(model: AvtMemoCmt, settings: FusionStageConfig) -> None:
+    """Set how far each modality is trusted, and shrink the correction, in place.
+
+    What the gate learns from conversations that were put together trusts voices too far in real
+    ones, which it has not seen.
+    """
+    model.gate.set_trust(settings.trust, settings.trust_in_new)
+    last = cast(nn.Linear, model.head[-1])
+    last.weight.mul_(settings.correction)
+    last.bias.mul_(settings.correction)
 
 
 def _fit(

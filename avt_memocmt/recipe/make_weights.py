@@ -34,6 +34,7 @@ from avt_memocmt.recipe.fusion import (
     held_back,
     held_back_conversations,
     predict_unheard,
+    settle_trust,
     train_fusion,
     validation_scores,
 )
@@ -72,6 +73,7 @@ def make_weights(job: Job) -> Path:
     talks = held_back_conversations(job, train.speech, validation, hearings)
     data = FusionData(train, hearings, chosen_by, talks)
     train_fusion(job, model, data)
+    settle_trust(model, recipe.fusion)
     for parameter in model.parameters():  # as a checkpoint keeps them
         parameter.data = parameter.data.half().float()
     validated["fusion"] = validation_scores(model, data)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from pydantic import Field
 
 from avt_memocmt.config import Config, Count, Fraction, Positive, Section, TrainingConfig
 from avt_memocmt.config_file import named_problems, read_yaml
@@ -29,6 +31,7 @@ class StageConfig(TrainingConfig):
 
 
 Stage = TypeVar("Stage", bound=StageConfig)
+Ratio = Annotated[float, Field(gt=0)]
 
 
 class TeacherConfig(StageConfig):
@@ -114,7 +117,13 @@ class FusionStageConfig(StageConfig):
     pairs_per_clip: Fraction
     """Share of the clips that are the voice of a synthetic pair."""
     heard: Fraction
-    """Share of the batches whose voices the branch of sound was trained on."""
+    """Share of the voices that are heard by a branch which was trained on them."""
+    trust: tuple[Ratio, Ratio, Ratio]
+    """Exponents of sound, face and words in the pool of decisions."""
+    trust_in_new: tuple[Ratio, Ratio, Ratio]
+    """The same where they are unlike the training data."""
+    correction: Fraction
+    """Share of the learned correction of the pool that is kept."""
 
 
 class Evidence(Section):

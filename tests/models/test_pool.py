@@ -114,12 +114,13 @@ def test_the_gate_sees_how_sure_how_alike_and_how_strange_decisions_are() -> Non
     torn = sure.clone()
     sure[3], torn[3], torn[4] = 1.0, 0.5, 0.5
     decisions = torch.stack([torch.full((7,), 1 / 7), sure, torn]).log()[None]
-    gate(decisions, torch.tensor([[0.0, 2.0, 0.0]]), torch.ones(1, 3, dtype=torch.bool))
+    strange = torch.tensor([[0.0, ReliabilityGate.NEW, 1e6]])
+    gate(decisions, strange, torch.ones(1, 3, dtype=torch.bool))
     chances, entropy, novelty, present, agreement = seen[0][0].split((21, 3, 3, 3, 3))
     torch.testing.assert_close(chances.view(3, 7), decisions[0].exp())
     expected = torch.tensor([math.log(7), 0.0, math.log(2)])
     torch.testing.assert_close(entropy, expected, atol=1e-6, rtol=0)
-    torch.testing.assert_close(novelty, torch.tensor([0.0, math.log(3), 0.0]))
+    torch.testing.assert_close(novelty, torch.tensor([0.0, 0.5, 1.0]))
     assert torch.equal(present, torch.ones(3))
     # audio and visual, audio and text, visual and text
     torch.testing.assert_close(agreement, torch.tensor([1 / 7, 1 / 7, 0.5]))
@@ -143,3 +144,17 @@ def test_the_baseline_of_an_absent_modality_changes_nothing(name: str) -> None:
         without, with_it = net(collate([turns], DIMS)), net(collate([known], DIMS))
     assert torch.equal(without.logits, with_it.logits)
     assert torch.equal(without.modality_weights, with_it.modality_weights)
+
+
+def test_trust_that_is_set_depends_on_novelty_alone() -> None:
+    torch.manual_seed(0)
+    gate = ReliabilityGate(3, 8)
+    gate.set_trust((1.0, 0.7, 1.0), (0.1, 0.5, 1.0))
+    decisions = torch.randn(4, 3, 7).log_softmax(dim=2)
+    novelty = torch.tensor([[0.0] * 3, [1e6] * 3, [1e6, 0.0, 0.0], [ReliabilityGate.NEW] * 3])
+    present = torch.tensor([[True] * 3] * 3 + [[True, False, True]])
+    trust, _ = gate(decisions, novelty, present)
+    expected = [[1.0, 0.7, 1.0], [0.1, 0.5, 1.0], [0.1, 0.7, 1.0]]
+    torch.testing.assert_close(trust[:3], torch.tensor(expected), atol=1e-3, rtol=0)
+    assert 0.1 < trust[3, 0] < 1.0
+    assert trust[3, 1] == 0.0

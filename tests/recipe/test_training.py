@@ -36,6 +36,7 @@ from avt_memocmt.recipe.fusion import (
     held_back,
     held_back_conversations,
     predict_unheard,
+    settle_trust,
 )
 from avt_memocmt.recipe.settings import Job, RecipeConfig, load_recipe
 from avt_memocmt.recipe.sources import (
@@ -318,6 +319,22 @@ def test_baselines_of_a_conversation_come_from_earlier_turns_alone(sources: Sour
         for modality in turn.tokens:
             place = turn.speaker, modality
             counts[place] = counts.get(place, 0) + 1
+
+
+def test_what_is_kept_of_the_correction_is_added_to_a_pool_of_set_trust(sources: Sources) -> None:
+    model = make_model().eval()
+    nn.init.normal_(cast(nn.Linear, model.head[-1]).weight)
+    pair = make_sampler(sources, 0).matched(2).only(("visual", "text"))
+    batch = collate([pair.turns], DIMS)
+    settings = RECIPE.fusion.model_copy(update={"trust": (1.0, 0.7, 0.5)})
+    with torch.no_grad():
+        settle_trust(model, settings)
+        kept = model(batch)
+        settle_trust(model, settings.model_copy(update={"correction": 0.0}))
+        pool = model(batch).logits
+    said = {name: logits.log_softmax(dim=2) for name, logits in kept.unimodal_logits.items()}
+    torch.testing.assert_close(pool, 0.7 * said["visual"] + 0.5 * said["text"], atol=1e-3, rtol=0)
+    assert not torch.allclose(kept.logits, pool, atol=1e-2)
 
 
 def test_who_is_left_out_is_heard_by_parts_that_are_lent(sources: Sources) -> None:
