@@ -34,7 +34,8 @@ def test_it_decides_alike_on_a_clip(
     found = reduced.predict(clip, cues).utterances[0]
     expected = recognizer.predict(clip, cues).utterances[0]
     assert all(use.present for use in found.modalities.values())
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.02)
+    # The pool adds up the errors of three decisions.
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.03)
     assert found.probabilities != expected.probabilities, "it computed in single precision"
     for name, use in expected.modalities.items():
         assert use.probabilities is not None

@@ -14,6 +14,7 @@ from model_factory import DIMS, make_dialogue
 
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, collate
+from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON
 from avt_memocmt.engines.network_graphs import (
     DIALOGUE_INPUTS,
     FUSION_INPUTS,
@@ -52,7 +53,8 @@ def run_onnx(sessions: dict[str, onnxruntime.InferenceSession], batch: DialogueB
     dialogue = (fused["utterances"], batch.turn_mask.numpy(), batch.speaker_change.numpy())
     feed = dict(zip(DIALOGUE_INPUTS, dialogue, strict=True))
     (correction,) = sessions["dialogue"].run(["correction"], feed)
-    logits = (fused["pooled_logits"] + correction) / fused["temperature"][..., None]
+    corrected = fused["pooled_logits"] + fused["corrected"][..., None] * correction
+    logits = corrected / fused["temperature"][..., None]
     return Prediction(
         torch.from_numpy(logits),
         torch.from_numpy(fused["modality_weights"]),
@@ -88,7 +90,7 @@ def test_the_graph_reads_the_baselines_of_speakers(
     sessions: dict[str, onnxruntime.InferenceSession],
 ) -> None:
     known = make_dialogue(4, 1)
-    for m in MODALITIES:
+    for m in MODALITIES_OF_A_PERSON:
         unknown = [
             replace(turn, baselines={n: b for n, b in turn.baselines.items() if n != m})
             for turn in known

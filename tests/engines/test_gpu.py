@@ -86,7 +86,7 @@ def test_answers_return_to_main_memory(
     fused = engine.fuse(parts)
     everyone = torch.ones(2, 1, dtype=torch.bool)
     logits = engine.classify(torch.zeros(2, 1, engine.model.dim), everyone, everyone.long())
-    tensors = [fused.utterances, fused.pooled_logits, fused.modality_weights]
+    tensors = [fused.utterances, fused.pooled_logits, fused.corrected, fused.modality_weights]
     expected = [*tensors, fused.temperature, *fused.unimodal_logits.values(), logits]
     assert len(returned) == len(expected)
     assert all(found is tensor for found, tensor in zip(returned, expected, strict=True))
