@@ -29,7 +29,7 @@ from avt_memocmt.preprocessing.face_tracker import crop_still
 from avt_memocmt.recipe.face_start import start_from_identities
 from avt_memocmt.recipe.settings import FaceRoundConfig, Job
 from avt_memocmt.recipe.stored_tokens import stored_array
-from avt_memocmt.training.trainer import Trainer, mean_weights
+from avt_memocmt.training.trainer import Trainer, averaged_runs
 
 _log = logging.getLogger(__name__)
 
@@ -176,13 +176,9 @@ def train_face(job: Job) -> dict[str, float]:
         shares = {name: share for name, share in stage.shares.items() if name in train}
         steps = stage.steps(stage.pictures)
         evaluate = partial(face_scores, validation=validation, chosen_by=tuple(shares))
-        start = {name: value.clone() for name, value in model.state_dict().items()}
-        runs = job.runs(stage, f"face_{number}")
-        for run, folder in runs:
-            model.load_state_dict(start)
+        for run, folder in averaged_runs(model, job.runs(stage, f"face_{number}")):
             batches = partial(_batches, job, model, train, shares, run, steps)
             Trainer(model, folder, run, steps).run(batches, loss, evaluate, "criterion")
-        model.load_state_dict(mean_weights([folder for _, folder in runs]))
     model.eval()
     model.side = FaceCNN.INPUT
     # Statistics of batch norms stay in single precision: small variances are lost in half.

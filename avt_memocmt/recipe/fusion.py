@@ -28,7 +28,7 @@ from avt_memocmt.recipe.sources import Sources, Speech
 from avt_memocmt.recipe.synthetic_pairs import PairSampler
 from avt_memocmt.recipe.unimodal import Branch, Hearing, SpeechBranch
 from avt_memocmt.training.losses import soft_cross_entropy, targets_of
-from avt_memocmt.training.trainer import Trainer, mean_weights
+from avt_memocmt.training.trainer import Trainer, averaged_runs
 
 HeldBack = Mapping[str, Sequence[LabelledDialogue]]
 """By kind of input, the dialogues of a part on which a network is measured."""
@@ -84,12 +84,8 @@ def train_fusion(job: Job, model: AvtMemoCmt, data: FusionData) -> None:
     """
     set_seed(job.seed)
     freeze_unimodal_branches(model)
-    start = {name: value.clone() for name, value in model.state_dict().items()}
-    runs = job.runs(job.recipe.fusion, "fusion")
-    for settings, folder in runs:
-        model.load_state_dict(start)
+    for settings, folder in averaged_runs(model, job.runs(job.recipe.fusion, "fusion")):
         _fit(job, model, data, settings, folder)
-    model.load_state_dict(mean_weights([folder for _, folder in runs]))
     model.eval()
 
 
@@ -226,6 +222,15 @@ def predict_unheard(
     return replace(found[0], logits=logits), judged
 
 
+def weighted_f1_of(
+    model: AvtMemoCmt, conversations: Sequence[Unheard], modalities: Sequence[str]
+) -> float:
+    """Weighted F1 of the turns of conversations, of which some modalities are given."""
+    prediction, judged = predict_unheard(model, conversations, modalities)
+    truth = np.concatenate([dialogue.emotions for dialogue in judged])
+    return scores(truth, prediction.logits.argmax(dim=1))["weighted_f1"]
+
+
 def validation_scores(network: nn.Module, data: FusionData) -> dict[str, float]:
     """Scores of each kind of input, and the mean of five of them, "criterion".
 
@@ -243,9 +248,7 @@ def validation_scores(network: nn.Module, data: FusionData) -> dict[str, float]:
         for name, score in score_dialogues(network, dialogues, network.widths).items()
     }
     for name, modalities in (("conversations", MODALITIES), ("conversation_words", ("text",))):
-        prediction, judged = predict_unheard(network, data.conversations, modalities)
-        truth = np.concatenate([dialogue.emotions for dialogue in judged])
-        found[f"{name}_weighted_f1"] = scores(truth, prediction.logits.argmax(dim=1))["weighted_f1"]
+        found[f"{name}_weighted_f1"] = weighted_f1_of(network, data.conversations, modalities)
     chosen = (
         "text_weighted_f1",
         "conversations_weighted_f1",

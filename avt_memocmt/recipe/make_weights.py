@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from avt_memocmt.config import MODALITIES, Config
@@ -20,7 +18,7 @@ from avt_memocmt.evaluation.on_features import evaluate_dialogues
 from avt_memocmt.extraction.clip import store_manifest
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN_FILE
-from avt_memocmt.metrics.scores import MAIN_SCORES, scores
+from avt_memocmt.metrics.scores import MAIN_SCORES
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import save_checkpoint, token_shapes
 from avt_memocmt.pretrained import file_sha256
@@ -33,10 +31,10 @@ from avt_memocmt.recipe.fusion import (
     Unheard,
     held_back,
     held_back_conversations,
-    predict_unheard,
     settle_trust,
     train_fusion,
     validation_scores,
+    weighted_f1_of,
 )
 from avt_memocmt.recipe.novelty_fit import fit_novelty
 from avt_memocmt.recipe.settings import Job
@@ -122,7 +120,6 @@ def final_figures(model: AvtMemoCmt, config: Config, test: HeldBack) -> dict[str
     return found
 
 
-@torch.no_grad()
 def against_words(model: AvtMemoCmt, conversations: Sequence[Unheard]) -> dict[str, float]:
     """Weighted F1 of those turns of conversations that have words: of all modalities, and of words.
 
@@ -131,12 +128,8 @@ def against_words(model: AvtMemoCmt, conversations: Sequence[Unheard]) -> dict[s
         conversations: from `held_back_conversations`.
     """
     said = [part.having(("text",)) for part in conversations]
-    found = {}
-    for name, modalities in (("all", MODALITIES), ("words", ("text",))):
-        prediction, judged = predict_unheard(model, said, modalities)
-        truth = np.concatenate([dialogue.emotions for dialogue in judged])
-        found[name] = scores(truth, prediction.logits.argmax(dim=1))["weighted_f1"]
-    return {**found, "difference": found["all"] - found["words"]}
+    fused, words = (weighted_f1_of(model, said, given) for given in (MODALITIES, ("text",)))
+    return {"all": fused, "words": words, "difference": fused - words}
 
 
 def pairs_against_singles(

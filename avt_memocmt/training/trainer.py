@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -26,6 +26,7 @@ from avt_memocmt.config import TrainingConfig
 from avt_memocmt.models.checkpoint import save_tensors
 
 BEST_FILE = "best.safetensors"
+S = TypeVar("S")
 
 _console = Console(stderr=True)
 _log = logging.getLogger(__name__)
@@ -84,6 +85,22 @@ def mean_weights(folders: Sequence[Path]) -> dict[str, Tensor]:
         else value
         for name, value in states[0].items()
     }
+
+
+def averaged_runs(model: nn.Module, runs: Iterable[tuple[S, Path]]) -> Iterator[tuple[S, Path]]:
+    """Go through several trainings from one start; after the last, the model has their mean.
+
+    Args:
+        model: which the caller trains in between, by a `Trainer` in the folder of each.
+        runs: the settings and the folder of each.
+    """
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    folders = []
+    for settings, folder in runs:
+        model.load_state_dict(start)
+        yield settings, folder
+        folders.append(folder)
+    model.load_state_dict(mean_weights(folders))
 
 
 class Trainer:
