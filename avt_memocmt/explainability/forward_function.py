@@ -17,7 +17,8 @@ class ForwardFunction:
 
     The whole network is passed: projection, each modality's own decision, their pool, and both
     transformers' correction of it. Logits are those before temperature scaling, which only divides
-    them.
+    them, and less their mean over the classes: the pool adds log probabilities, which are all below
+    0, so that only the difference says what speaks for a class.
 
     Args:
         model: in evaluation mode.
@@ -48,11 +49,12 @@ class ForwardFunction:
                 repeated. A modality that is left out is absent.
 
         Returns:
-            [batch, 7].
+            [batch, 7], each row sums to 0.
         """
         fused = self.fuse(values)
         dialogue = self.turn.after_past(fused.utterances)
-        return fused.logits(self.model.classify(*dialogue)[:, -1])
+        logits = fused.logits(self.model.classify(*dialogue)[:, -1])
+        return logits - logits.mean(dim=1, keepdim=True)
 
     def fuse(self, values: Mapping[str, Tensor]) -> Fused:
         """The part of the network before the dialogue's past; arguments as of `logits`."""

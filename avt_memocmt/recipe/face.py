@@ -150,18 +150,41 @@ def to_input(pictures: NDArray[np.uint8]) -> Tensor:
 def train_face(job: Job) -> dict[str, float]:
     """Train the face network and write `face_cnn.safetensors` (fp16) into the work folder.
 
-    The epoch is chosen by the mean accuracy on the validation parts of a round's corpora. Where a
-    round has several runs, the next one starts from the mean of their weights.
-
     Returns:
         The scores on the validation parts.
     """
-    work, settings = job.work, job.recipe.face
+    train, validation = (load_faces(job, part) for part in ("train", "validation"))
+    model = face_network(job, job.recipe.face.rounds, train, validation, "face")
+    model.eval()
+    # Statistics of batch norms stay in single precision: small variances are lost in half.
+    save_tensors(in_half_precision(model), job.work / FACE_CNN_FILE)
+    with torch.no_grad():
+        return face_scores(model, validation, tuple(job.recipe.face.rounds[-1].shares))
+
+
+def face_network(
+    job: Job,
+    rounds: Sequence[FaceRoundConfig],
+    train: Sequence[FaceCorpus],
+    validation: Sequence[FaceCorpus],
+    name: str,
+) -> FaceCNN:
+    """Train the face network in some rounds.
+
+    The epoch is chosen by the mean accuracy on the validation parts of a round's corpora. Where a
+    round has several runs, the next one starts from the mean of their weights.
+
+    Args:
+        job: for its start, its folder and its settings other than the rounds.
+        rounds: of which the shares name corpora.
+        train: the corpora that may be learned from.
+        validation: the corpora that are measured after each epoch.
+        name: beginning of the name of each training's folder.
+    """
+    settings = job.recipe.face
     set_seed(job.seed)
-    train = {corpus.faces.corpus: corpus for corpus in load_faces(job, "train")}
-    validation = {corpus.faces.corpus: corpus for corpus in load_faces(job, "validation")}
     model = FaceCNN()
-    some = [corpus.aligned[:MEASURED_FACES] for corpus in train.values()]
+    some = [corpus.aligned[:MEASURED_FACES] for corpus in train]
     start_from_identities(model, job.face_start, to_input(np.concatenate(some)))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = model.trunk[: settings.frozen_layers]
@@ -172,19 +195,16 @@ def train_face(job: Job) -> dict[str, float]:
         faces, votes = batch
         return F.cross_entropy(model(augment(faces)), votes)
 
-    for number, stage in enumerate(settings.rounds, 1):
-        shares = {name: share for name, share in stage.shares.items() if name in train}
+    learned = {corpus.faces.corpus: corpus for corpus in train}
+    for number, stage in enumerate(rounds, 1):
+        shares = {name: share for name, share in stage.shares.items() if name in learned}
         steps = stage.steps(stage.pictures)
         evaluate = partial(face_scores, validation=validation, chosen_by=tuple(shares))
-        for run, folder in averaged_runs(model, job.runs(stage, f"face_{number}")):
-            batches = partial(_batches, job, model, train, shares, run, steps)
+        for run, folder in averaged_runs(model, job.runs(stage, f"{name}_{number}")):
+            batches = partial(_batches, job, model, learned, shares, run, steps)
             Trainer(model, folder, run, steps).run(batches, loss, evaluate, "criterion")
-    model.eval()
     model.side = FaceCNN.INPUT
-    # Statistics of batch norms stay in single precision: small variances are lost in half.
-    save_tensors(in_half_precision(model), work / FACE_CNN_FILE)
-    with torch.no_grad():
-        return evaluate(model)
+    return model
 
 
 def _batches(
@@ -214,25 +234,27 @@ def _batches(
 
 
 def face_scores(
-    network: nn.Module, validation: Mapping[str, FaceCorpus], chosen_by: Sequence[str]
+    network: nn.Module, validation: Sequence[FaceCorpus], chosen_by: Sequence[str]
 ) -> dict[str, float]:
     """Accuracy and UAR on each corpus, and the mean accuracy on some of them, "criterion".
 
     Args:
         network: a `FaceCNN` in evaluation mode.
-        validation: by name.
-        chosen_by: names of corpora.
+        validation: what is measured.
+        chosen_by: names of corpora; those that are not measured do not count.
     """
     face_network = cast(FaceCNN, network)
     face_network.side = FaceCNN.INPUT
     found: dict[str, float] = {}
-    for name, corpus in validation.items():
+    for corpus in validation:
+        name = corpus.faces.corpus
         known = np.flatnonzero(corpus.faces.majority >= 0)
         parts = np.array_split(known, max(1, len(known) // 128))
         guesses = [face_network(to_input(corpus.aligned[rows])).argmax(dim=1) for rows in parts]
         result = scores(corpus.faces.majority[known], torch.cat(guesses))
         found |= {f"{name}_accuracy": result["accuracy"], f"{name}_uar": result["uar"]}
-    mean = np.mean([found[f"{name}_accuracy"] for name in chosen_by])
+    measured = {corpus.faces.corpus for corpus in validation}
+    mean = np.mean([found[f"{name}_accuracy"] for name in chosen_by if name in measured])
     return {**found, "criterion": float(mean)}
 
 

@@ -12,6 +12,7 @@ from model_factory import make_model
 from avt_memocmt.explainability.forward_function import ForwardFunction, leave_one_out
 from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
+from avt_memocmt.models.heads import zero_last_layer
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,20 @@ def test_leaving_out_compares_with_the_decision_on_the_rest(
         )
         assert effects[m] == pytest.approx(logit(turn) - logit(rest), abs=1e-5)
         assert abs(effects[m]) > 1e-3
+
+
+def test_leaving_out_a_modality_that_is_for_the_class_lowers_its_logit(
+    later: tuple[PreparedTurn, tuple[float, ...]],
+) -> None:
+    turn, _ = later
+    untrained = make_model(modalities=HEARD)
+    zero_last_layer(untrained.head)  # the pool alone decides
+    untrained.gate.set_trust((1.0, 1.0), (1.0, 1.0))
+    function = ForwardFunction(untrained, turn)
+    with torch.no_grad():
+        own = function.fuse(function.values()).unimodal_logits
+    for emotion in range(7):
+        effects = leave_one_out(function, emotion)
+        for m, logits in own.items():
+            evidence = logits[0, emotion] - logits[0].mean()
+            assert effects[m] == pytest.approx(float(evidence), abs=1e-4)
