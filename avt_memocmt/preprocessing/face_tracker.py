@@ -104,7 +104,8 @@ class FaceTracker:
     The largest face (or the most central one, by `policy`) is chosen first. From then on the same
     face is followed: the one whose box overlaps it most, or lies nearest at a similar size. While
     it is not seen, nothing is reported. After more than a second without it, or after a scene cut,
-    a face is chosen anew and gets a new track number.
+    a face is chosen anew and gets a new track number. A picture is shown until the next one, so in
+    a slide show the face of one picture is followed into the next, however late that comes.
 
     Args:
         detector: see `make_detector`.
@@ -131,6 +132,7 @@ class FaceTracker:
         """Forget everything, before another video."""
         self._followed: Face | None = None
         self._seen = -math.inf
+        self._was_shown = False  # whether the last picture showed the followed face
         self._track = -1
         self._thumbnail: NDArray[np.float32] | None = None
 
@@ -140,7 +142,8 @@ class FaceTracker:
         Args:
             frame: pictures come in order of time.
         """
-        if self._is_cut(frame.image) or frame.time - self._seen > _PATIENCE:
+        is_late = frame.time - self._seen > _PATIENCE
+        if self._is_cut(frame.image) or (is_late and not self._was_shown):
             self._followed = None
         face, count = self._glance(frame.image), None
         if face is None:
@@ -148,9 +151,10 @@ class FaceTracker:
             count = len(faces)
             if self._followed is not None:
                 face = same_face(self._followed, faces)
-            else:
+            if face is None and (self._followed is None or is_late):
                 face = self._choose(faces, frame.image)
                 self._track += face is not None
+        self._was_shown = face is not None
         if face is None:
             return None
         self._followed, self._seen = face, frame.time
