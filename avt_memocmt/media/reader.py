@@ -67,7 +67,7 @@ class MediaReader:
         self,
         path: str | Path,
         frames_per_second: float = 4.0,
-        max_side: int = 1280,
+        max_side: int = 1920,
         *,
         only: Literal["audio", "video"] | None = None,
         start: float = 0.0,
