@@ -96,7 +96,9 @@ def _coded(picture: NDArray[np.uint8], suffix: str) -> tuple[bytes, bytes]:
         stream.options = {"preset": "ultrafast", "x265-params": "log-level=none"}
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = 0, Fraction(1)
-        container.mux([*stream.encode(frame), *stream.encode(None)])
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            packet.dts = packet.pts  # libx265 leaves it unset in a film of one picture
+            container.mux(packet)
     return _found(file.getvalue(), b"hvcC"), _found(file.getvalue(), b"mdat")[8:]
 
 

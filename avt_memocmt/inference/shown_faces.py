@@ -35,7 +35,8 @@ class ShownFaces:
         self._tracker = tracker
         self._period = period
         self._longest = LONGEST_LIVE if is_live else math.inf
-        self._seen: deque[tuple[float, FaceObservation | None]] = deque()
+        # Time, the time beyond which it does not count, and the face.
+        self._seen: deque[tuple[float, float, FaceObservation | None]] = deque()
         self._unsure: VideoFrame | None = None
         self._looks = 0
 
@@ -43,7 +44,7 @@ class ShownFaces:
         """Look for the face in the next picture."""
         self._look_again(frame.time)
         seen = self._tracker.push(frame)
-        self._seen.append((frame.time, seen))
+        self._seen.append((frame.time, frame.time + self._longest, seen))
         is_first_look = seen is not None and seen.n_faces is not None
         self._unsure, self._looks = frame if is_first_look else None, 1
 
@@ -59,10 +60,10 @@ class ShownFaces:
         # for which a stream would have to wait.
         while len(self._seen) > 1 and self._seen[1][0] <= start - self._period:
             self._seen.popleft()
-        for (time, face), (following, _) in pairwise([*self._seen, (end, None)]):
+        for (time, limit, face), (following, *_) in pairwise([*self._seen, (end, end, None)]):
             if face is None or time > end:
                 continue
-            for count in self._periods(time, following, start, end):
+            for count in self._periods(time, min(following, limit), start, end):
                 yield replace(face, time=time + count * self._period) if count else face
 
     def _look_again(self, time: float) -> None:
@@ -75,24 +76,23 @@ class ShownFaces:
             if time - self._unsure.time < (2 - _ROUNDING) * self._period:
                 return
             again = VideoFrame(self._unsure.time + self._period, self._unsure.image)
-            self._seen.append((again.time, self._tracker.push(again)))
+            self._seen.append((again.time, self._seen[-1][1], self._tracker.push(again)))
             self._looks += 1
             self._unsure = again if self._looks < _MOST_LOOKS else None
 
-    def _periods(self, time: float, following: float, start: float, end: float) -> range:
+    def _periods(self, time: float, gone: float, start: float, end: float) -> range:
         """In which sampling periods, from its own on, a picture counts for an utterance.
 
         Args:
             time: of the picture, in seconds, at most `end`.
-            following: time of the next one.
+            gone: time of the next one, or at which this one ceases to count.
             start: of the utterance, in seconds.
             end: of the utterance, in seconds.
         """
-        length = min(following - time, self._longest)
         # Pictures at the usual rates lie a little less or more than a period apart.
-        last = math.floor(min(end - time, length - self._period) / self._period + _ROUNDING)
+        last = math.floor((min(end, gone - self._period) - time) / self._period + _ROUNDING)
         before = start - self._period
         first = 0 if time > before else math.floor((before - time) / self._period) + 1
-        if last > 0 and time + length > start:
+        if last > 0 and gone > start:
             last = max(last, first)
         return range(first, max(last, 0) + 1)
