@@ -29,7 +29,7 @@ class CachedVisualEncoder(VisualEncoder):
         super().__init__(encoder.mean.flatten().tolist(), encoder.std.flatten().tolist())
         self.encoder = encoder
         self.dim, self.side, self.identity = encoder.dim, encoder.side, encoder.identity
-        self._cached = _Cache(encoder.vectors, id, most)
+        self._cached = _Cache(encoder.vectors, lambda face: id(face.crop), most)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """See `VisualEncoder.feature_map`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
@@ -91,8 +92,10 @@ def _whole(
     reader: MediaReader, tracker: FaceTracker | None, config: Config, start: float, stop: float
 ) -> Utterance:
     """Put what the reader yields between two times, in seconds, into one utterance."""
-    has_faces = reader.info.has_video and tracker is not None
-    builder = UtteranceBuilder(config, reader.info.has_audio, has_faces)
+    shown = None
+    if reader.info.has_video and tracker is not None:
+        shown = ShownFaces(tracker, 1 / config.visual.frames_per_second)
+    builder = UtteranceBuilder(config, reader.info.has_audio, shown)
     end = min(stop, start + config.audio.max_seconds)
     chunks: list[AudioChunk] = []
     reached = start
@@ -102,8 +105,8 @@ def _whole(
             reached = max(reached, event.end)
         else:
             reached = max(reached, event.time)
-            if tracker is not None and event.time < end:
-                builder.see(tracker.push(event))
+            if shown is not None and event.time < end:
+                shown.push(event)
     samples = np.zeros(0, dtype=np.float32)
     if chunks:
         samples = join_chunks(chunks, start, min(chunks[-1].end, stop))

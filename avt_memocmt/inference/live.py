@@ -38,7 +38,8 @@ class LiveRecognizer:
         wait_for_words: see `TurnPolicy`.
         captions: cues with times, which then cut the stream and give its words; nothing else is
             judged.
-        most_silent: see `TurnPolicy`.
+        is_live: whether the stream comes from a device or the network, so that a picture without
+            a newer one does not count for ever, and only so many silent decisions are kept.
     """
 
     def __init__(
@@ -51,9 +52,9 @@ class LiveRecognizer:
         transcribe: bool = True,
         wait_for_words: bool = False,
         captions: Sequence[Cue] | None = None,
-        most_silent: int | None = None,
+        is_live: bool = False,
     ) -> None:
-        self._stream = recognizer.new_stream(has_audio, has_video, captions)
+        self._stream = recognizer.new_stream(has_audio, has_video, captions, is_live)
         # The final decision then finds its faces and caption encoded by the provisional ones.
         encoders = recognizer.engine.encoders.cached(
             faces=2 * recognizer.config.visual.max_frames, lines=_KNOWN_LINES if captions else 0
@@ -65,7 +66,7 @@ class LiveRecognizer:
             recognizer.check_words,
             recognizer.listen if transcribe else None,
             wait_for_words=wait_for_words,
-            most_silent=most_silent,
+            most_silent=MOST_SILENT if is_live else None,
         )
         self._hop = hop
         self._last_provisional = 0.0
@@ -160,7 +161,6 @@ class LiveStream:
         self._at_once = as_fast_as_possible
         self._warn = warn
         self._stopped = False
-        is_file = isinstance(self._source, MediaReader)
         kinds = self._source.info if isinstance(self._source, MediaReader) else self._source
         self._recognizer = LiveRecognizer(
             recognizer,
@@ -170,7 +170,7 @@ class LiveStream:
             transcribe=transcribe,
             wait_for_words=as_fast_as_possible,
             captions=captions,
-            most_silent=None if is_file else MOST_SILENT,
+            is_live=is_live(source),
         )
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:

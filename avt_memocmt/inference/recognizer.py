@@ -95,13 +95,22 @@ class Recognizer:
         return DialogueReader(self.engine, self.config)
 
     def new_stream(
-        self, has_audio: bool, has_video: bool, cues: Sequence[Cue] | None = None
+        self,
+        has_audio: bool,
+        has_video: bool,
+        cues: Sequence[Cue] | None = None,
+        is_live: bool = False,
     ) -> UtteranceStream:
-        """Start a stream that cuts media into utterances: at the times of `cues`, or by voice."""
+        """Start a stream that cuts media into utterances: at the times of `cues`, or by voice.
+
+        A live source has no cues.
+        """
         visual = self.config.visual
         tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
         parts = self.config, tracker, has_audio, has_video
-        return CueStream(*parts, merge_cues(list(cues))) if cues else VoiceStream(*parts)
+        if cues:
+            return CueStream(*parts, merge_cues(list(cues)))
+        return VoiceStream(*parts, is_live)
 
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from avt_memocmt.config import Config
+from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
 from avt_memocmt.media.frame_sampler import FrameSampler
 from avt_memocmt.media.reader import MediaReader
@@ -35,13 +36,20 @@ class UtteranceStream(ABC):
         tracker: follows the face; reset before use.
         has_audio: whether the media has sound.
         has_video: whether it has pictures.
+        is_live: whether it comes from a device or the network, and may stall.
     """
 
     def __init__(
-        self, config: Config, tracker: FaceTracker, has_audio: bool, has_video: bool
+        self,
+        config: Config,
+        tracker: FaceTracker,
+        has_audio: bool,
+        has_video: bool,
+        is_live: bool = False,
     ) -> None:
-        self._tracker = tracker
-        self._builder = UtteranceBuilder(config, has_audio, has_video)
+        period = 1 / config.visual.frames_per_second
+        self._shown = ShownFaces(tracker, period, is_live)
+        self._builder = UtteranceBuilder(config, has_audio, self._shown if has_video else None)
         self._clock = _Clock(has_audio, has_video, config.visual.frames_per_second)
 
     @property
@@ -53,7 +61,7 @@ class UtteranceStream(ABC):
         """Take what comes next and return the utterances that are complete with it."""
         self._clock.advance(event)
         if isinstance(event, VideoFrame):
-            self._builder.see(self._tracker.push(event))
+            self._shown.push(event)
         return self._cut(event)
 
     @abstractmethod
@@ -79,9 +87,14 @@ class VoiceStream(UtteranceStream):
     """
 
     def __init__(
-        self, config: Config, tracker: FaceTracker, has_audio: bool, has_video: bool
+        self,
+        config: Config,
+        tracker: FaceTracker,
+        has_audio: bool,
+        has_video: bool,
+        is_live: bool = False,
     ) -> None:
-        super().__init__(config, tracker, has_audio, has_video)
+        super().__init__(config, tracker, has_audio, has_video, is_live)
         self._has_audio = has_audio
         self._period = 1 / config.visual.frames_per_second
         self._segmenter = CausalSegmenter(config.audio.segmentation)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
+from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
@@ -57,19 +57,13 @@ class UtteranceBuilder:
     Args:
         config: of the checkpoint.
         has_audio: whether the media has sound.
-        has_video: whether it has pictures.
+        shown: the faces on the screen; None where the media has no pictures.
     """
 
-    def __init__(self, config: Config, has_audio: bool, has_video: bool) -> None:
+    def __init__(self, config: Config, has_audio: bool, shown: ShownFaces | None) -> None:
         self.config = config
         self.has_audio = has_audio
-        self.has_video = has_video
-        self._seen: deque[FaceObservation] = deque()
-
-    def see(self, observation: FaceObservation | None) -> None:
-        """Keep a face until the utterances it may belong to are built."""
-        if observation is not None:
-            self._seen.append(observation)
+        self.shown = shown
 
     def build(
         self,
@@ -90,11 +84,7 @@ class UtteranceBuilder:
             text: see `Utterance`, as for the other arguments.
         """
         visual = self.config.visual
-        # A sampling period before it, so that the shortest utterance has a picture; none after it,
-        # for which a stream would have to wait.
-        while self._seen and self._seen[0].time <= start - 1 / visual.frames_per_second:
-            self._seen.popleft()
-        seen = [face for face in self._seen if face.time <= end]
+        seen = [] if self.shown is None else list(self.shown.during(start, end))
         if visual.min_change:
             seen = changed_faces(seen, visual.min_change)
         faces = evenly_spaced(seen, visual.max_frames)
@@ -105,7 +95,7 @@ class UtteranceBuilder:
             warnings.append("silent_audio")
         elif self.has_audio and not is_speech:
             warnings.append("no_speech")
-        if self.has_video and not faces:
+        if self.shown is not None and not faces:
             warnings.append("no_face")
         if end - start < SHORT:
             warnings.append("too_short")

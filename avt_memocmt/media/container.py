@@ -15,7 +15,6 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import MediaInfo
 
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}  # text files that FFmpeg would draw as pictures
-_STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 
 
 def open_container(path: Path) -> InputContainer:
@@ -57,14 +56,23 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first video stream that is not cover art, a tile of a HEIC photo, or drawn text."""
-    no_pictures = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
-    for stream in container.streams.video:
-        if stream.codec_context is None or stream.codec_context.name in _TEXT_CODECS:
-            continue
-        if not stream.disposition & no_pictures:
-            return stream
-    return None
+    """The picture stream that FFmpeg holds for the main one, or the first that is a film.
+
+    Cover art, a tile of a HEIC photo, and drawn text are no film. FFmpeg prefers the stream of most
+    pictures and data, so that a cover that is not marked as one does not hide the film behind it.
+    """
+    films = [stream for stream in container.streams.video if _is_film(stream)]
+    best = container.streams.best("video")
+    return best if best in films else next(iter(films), None)
+
+
+def _is_film(stream: VideoStream) -> bool:
+    no_film = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
+    return (
+        stream.codec_context is not None
+        and stream.codec_context.name not in _TEXT_CODECS
+        and not stream.disposition & no_film
+    )
 
 
 def describe(
@@ -82,9 +90,4 @@ def describe(
 def _is_still(stream: VideoStream) -> bool:
     container = stream.container
     name = container.format.name
-    return (
-        name == "image2"
-        or name.endswith("_pipe")
-        or container.metadata.get("major_brand") in _STILL_BRANDS
-        or (name == "gif" and stream.frames <= 1)
-    )
+    return name == "image2" or name.endswith("_pipe") or (name == "gif" and stream.frames <= 1)

@@ -9,7 +9,8 @@ from avt_memocmt.errors import AvtError
 _SUFFIXES = (
     ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .wmv .flv .3gp .ogv .gif "
     ".wav .flac .mp3 .m4a .aac .ogg .oga .opus .wma .aif .aiff .amr .ac3 "
-    ".jpg .jpeg .png .webp .bmp .tif .tiff .avif"
+    ".jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .bmp .dib .tif .tiff .jp2 "
+    ".avif .avifs .heic .heif .hif"
 )
 MEDIA_SUFFIXES = frozenset(_SUFFIXES.split())
 """Lower-case suffixes that a folder scan picks up; a file named outright may have any suffix."""

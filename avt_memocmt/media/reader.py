@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import av
 from av.audio.frame import AudioFrame
@@ -22,16 +21,18 @@ from av.video.stream import VideoStream
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
-from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
+from avt_memocmt.media.display_picture import PictureConverter
+from avt_memocmt.media.event_order import in_order_of_time, read_ahead
+from avt_memocmt.media.frame_sampler import FrameSampler
+from avt_memocmt.media.picture_file import PictureFile, open_picture_file
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 
 # Formats whose header states the length; elsewhere FFmpeg only estimates it.
 _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _MAX_READ_FAILURES = 50
+_NO_SOUND = "{} has no sound; give a file with a sound track."
 _AHEAD = 24  # events: bounds the memory of decoded pictures
-_END = object()
-Item = TypeVar("Item")
 
 
 class MediaReader:
@@ -66,7 +67,7 @@ class MediaReader:
         self,
         path: str | Path,
         frames_per_second: float = 4.0,
-        max_side: int = 1280,
+        max_side: int = 1920,
         *,
         only: Literal["audio", "video"] | None = None,
         start: float = 0.0,
@@ -82,23 +83,36 @@ class MediaReader:
         self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._start, self._end = start, end
         self._sampler = FrameSampler(frames_per_second)
+        self._period = 1 / frames_per_second
+        self._origin = 0.0
+        self._sound_end: float | None = None
+        self._picture_end: float | None = None
+        self._next_picture = 0.0
+        self._before_start: DecodedFrame | None = None
+        self._pictures = open_picture_file(self.path, max_side) if container is None else None
+        if self._pictures is not None:
+            self.info = self._pictures.info
+            self.warnings += ["no_audio"] if self._pictures.is_animated else []
+            if only == "audio":
+                self.close()
+                raise AvtError(_NO_SOUND.format(self.path))
+            return
+        self._is_live = container is not None
         self._container = container or open_container(self.path)
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
-        codec = self._video.codec_context.name if self._video is not None else ""
-        self._converter = PictureConverter(max_side, codec)
-        if self._video is not None and container is None:
-            # Decodes on all processors, some pictures ahead, which a live source cannot wait for.
-            self._video.thread_type = "AUTO"
+        if self._video is not None:
+            self._converter = PictureConverter(max_side, self._video)
+            is_slow = (self._video.guessed_rate or 25) < frames_per_second
+            if not self._is_live and not is_slow:
+                # Decodes on all processors, some pictures ahead, which take too long to come from a
+                # live source or a slide show.
+                self._video.thread_type = "AUTO"
         try:
             self._choose(only)
         except AvtError:
             self.close()
             raise
-        self._origin = 0.0
-        self._sound_end: float | None = None
-        self._picture_end: float | None = None
-        self._next_picture = 0.0
 
     def __enter__(self) -> MediaReader:
         return self
@@ -110,7 +124,10 @@ class MediaReader:
         """Release the file."""
         if self._ahead is not None:
             self._ahead.close()
-        self._container.close()
+        if self._pictures is not None:
+            self._pictures.close()
+        else:
+            self._container.close()
 
     def events_ahead(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield `events`, decoded ahead in a thread of its own; ends when the reader closes."""
@@ -120,12 +137,21 @@ class MediaReader:
     def events(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield sound and pictures lazily, each kind in time order; can be read once.
 
+        Those of a file come in the order of their times, those of a live source as they arrive.
         Times count from the start of the media: the earliest timestamp of any stream is 0, so a
         stream that starts later keeps its delay. Damaged packets are skipped with a warning.
 
         Raises:
             AvtError: nothing at all can be decoded.
         """
+        if self._pictures is not None:
+            return self._shown(self._pictures)
+        if self._is_live or self._audio is None or self._video is None:
+            return self._decoded()
+        return in_order_of_time(self._decoded())
+
+    def _decoded(self) -> Iterator[AudioChunk | VideoFrame]:
+        """Yield sound and pictures in the order of the file."""
         packets = self.packets()
         first = next(packets)
         self._origin = self._first_time(first[1])
@@ -138,12 +164,20 @@ class MediaReader:
             for frame in self._decode(stream, packet):
                 if isinstance(frame, AudioFrame):
                     yield from self._sound(converter.push(frame))
-                elif (picture := self._picture(frame)) is not None:
-                    yield picture
+                else:
+                    yield from self._picture(frame)
             if self._is_past_end():
+                yield from self._held_at_start(self._end)
                 return
         yield from self._sound(converter.flush())
+        yield from self._held_at_start(self._end)
         self._conclude()
+
+    def _shown(self, pictures: PictureFile) -> Iterator[VideoFrame]:
+        yield from pictures.frames(self._sampler, self._start, self._end)
+        if pictures.is_damaged:
+            self._warn("corrupt_frames")
+        self.info = replace(self.info, duration=pictures.duration)
 
     def packets(self) -> Iterator[tuple[Stream, Packet[Stream] | None]]:
         """Yield the packets of the two streams; None stands for the end of a stream."""
@@ -169,7 +203,7 @@ class MediaReader:
         if audio is None and video is None:
             raise AvtError(f"{self.path} holds neither sound nor pictures; give a media file.")
         if only == "audio" and audio is None:
-            raise AvtError(f"{self.path} has no sound; give a file with a sound track.")
+            raise AvtError(_NO_SOUND.format(self.path))
         if only == "video" and video is None:
             raise AvtError(f"{self.path} has no pictures; give a video or an image.")
         self.info = describe(self._container, audio, video)
@@ -224,10 +258,10 @@ class MediaReader:
             # A damaged frame header may claim a layout or rate that cannot be converted.
             self._warn("corrupt_audio")
 
-    def _picture(self, frame: DecodedFrame) -> VideoFrame | None:
+    def _picture(self, frame: DecodedFrame) -> Iterator[VideoFrame]:
         if frame.is_corrupt:
             self._warn("corrupt_frames")
-            return None
+            return
         assert self._video is not None
         # PyAV leaves the unit out of pictures that a threaded decoder holds back until the end.
         unit = frame.time_base or self._video.time_base
@@ -239,13 +273,29 @@ class MediaReader:
         length = float(frame.duration * unit) if frame.duration and unit else 1.0 / rate
         self._next_picture = time + length
         self._picture_end = max(self._picture_end or 0.0, self._next_picture)
-        if not self._start <= time < self._end or not self._sampler.wants(time):
-            return None
+        if time < self._start:
+            self._before_start = frame
+            return
+        yield from self._held_at_start(time)
+        if time < self._end and self._sampler.wants(time):
+            yield from self._converted(time, frame)
+
+    def _held_at_start(self, following: float) -> Iterator[VideoFrame]:
+        """Yield the picture on the screen at the start of the span, if none follows it soon.
+
+        Args:
+            following: when the next picture comes, in seconds, or the end of the span.
+        """
+        frame, self._before_start = self._before_start, None
+        soon = min(self._start + self._period, self._end)
+        if frame is not None and following >= soon and self._sampler.wants(self._start):
+            yield from self._converted(self._start, frame)
+
+    def _converted(self, time: float, frame: DecodedFrame) -> Iterator[VideoFrame]:
         try:
-            return VideoFrame(time, self._converter.rgb(frame))
+            yield VideoFrame(time, self._converter.rgb(frame))
         except (av.FFmpegError, ValueError):
             self._warn("corrupt_frames")
-            return None
 
     def _is_past_end(self) -> bool:
         sound_done = self._audio is None or (self._sound_end or 0.0) >= self._end
@@ -271,23 +321,3 @@ class MediaReader:
     def _warn(self, name: str) -> None:
         if name not in self.warnings:
             self.warnings.append(name)
-
-
-def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
-    """Yield the items of an iterator, which runs ahead in a thread of its own.
-
-    Closing the generator waits for that thread. An error of the iterator is raised here, after the
-    items before it.
-
-    Args:
-        items: the iterator.
-        most: items that may be ready before they are asked for.
-    """
-    with ThreadPoolExecutor(1, "decoder") as thread:
-        coming = deque(thread.submit(next, items, _END) for _ in range(most))
-        while True:
-            item = coming.popleft().result()
-            if item is _END:
-                return
-            coming.append(thread.submit(next, items, _END))
-            yield item  # type: ignore[misc]

@@ -20,8 +20,9 @@ from avt_memocmt.preprocessing.face_boxes import (
 )
 from avt_memocmt.pretrained import packaged_path
 
-_MAX_SIDE = 640
-"""Pictures are scaled down so that their long side is at most this, pixels."""
+SEARCH_SIDE = 640
+"""Pictures are scaled down so that their long side is at most this, pixels, unless more is asked
+for: a search takes time in proportion to the pixels."""
 
 _YUNET_STRIDES = (8, 16, 32)
 """Pixels between the cells of YuNet's three levels."""
@@ -43,7 +44,7 @@ _CELL = 12
 _STRIDE = 2
 """Pixels that one output cell of the P-Net sees, and pixels between cells."""
 _MIN_FACE = 20
-"""Smallest face that MTCNN searches, pixels of the picture after `_MAX_SIDE`."""
+"""Smallest face that MTCNN searches, pixels of the picture as it is searched."""
 _PYRAMID_FACTOR = 0.709
 """Ratio of successive sizes of the image pyramid."""
 _THRESHOLDS = (0.6, 0.7, 0.7)
@@ -53,8 +54,14 @@ _THRESHOLDS = (0.6, 0.7, 0.7)
 class FaceDetector(Protocol):
     """What every detector offers. A detector is not to be shared between threads."""
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB picture [height, width, 3], best score first."""
+    def detect(self, image: NDArray[np.uint8], max_side: int = SEARCH_SIDE) -> list[Face]:
+        """Faces of an RGB picture, best score first.
+
+        Args:
+            image: [height, width, 3].
+            max_side: it is searched with its long side scaled down to this, pixels. The smallest
+                faces that are found have 12 to 20 pixels then.
+        """
         ...
 
 
@@ -69,13 +76,13 @@ class YuNetDetector:
         model = packaged_path("yunet").read_bytes()
         self._network = _session(model.replace(_YUNET_SIDES, _YUNET_ANY_SIDES, 1))
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB picture [height, width, 3], best score first."""
-        faces = self._detect_within(image, _MAX_SIDE)
-        if not faces and max(image.shape[:2]) > _MAX_SIDE // 2:
+    def detect(self, image: NDArray[np.uint8], max_side: int = SEARCH_SIDE) -> list[Face]:
+        """See `FaceDetector.detect`."""
+        faces = self._detect_within(image, max_side)
+        if not faces and max(image.shape[:2]) > SEARCH_SIDE // 2 and max_side <= SEARCH_SIDE:
             # YuNet misses faces of more than about 300 pixels: FER+ pictures enlarged to 640 pixels
             # give 70 % of the faces that they give at 320.
-            return self._detect_within(image, _MAX_SIDE // 2)
+            return self._detect_within(image, SEARCH_SIDE // 2)
         return faces
 
     def _detect_within(self, image: NDArray[np.uint8], max_side: int) -> list[Face]:
@@ -113,9 +120,9 @@ class MtcnnDetector:
             for name in ("pnet", "rnet", "onet")
         )
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB picture [height, width, 3], best score first."""
-        picture, scale = _bounded(image, _MAX_SIDE)
+    def detect(self, image: NDArray[np.uint8], max_side: int = SEARCH_SIDE) -> list[Face]:
+        """See `FaceDetector.detect`."""
+        picture, scale = _bounded(image, max_side)
         boxes = self._propose(picture)
         boxes = self._refine(picture, boxes)
         boxes, landmarks = self._describe(picture, boxes)

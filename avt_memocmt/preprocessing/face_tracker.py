@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, crop_face, resize, upscale_small
 from avt_memocmt.preprocessing.face_boxes import Face, same_face
-from avt_memocmt.preprocessing.face_detectors import FaceDetector
+from avt_memocmt.preprocessing.face_detectors import SEARCH_SIDE, FaceDetector
 
 SMALL_PICTURE = 160
 """Pictures are enlarged before detection if their shorter side, in pixels, is below this."""
 
 GLANCE_SIDE = 224
 """Side, in pixels, of the part of a picture around the last place of a face, as it is searched."""
+
+_CLOSE_SIDE = 1280
+"""Long side, in pixels, to which a large picture in which nothing was found is scaled down to be
+searched again: faces of 24 pixels in a picture of 1920 have 16 then, and are found."""
+_CLOSE_EVERY = 2.0
+"""Seconds from one such search of a video to the next, because it takes as long as four others."""
 
 _GLANCE_REACH = 2.0  # sides of the face
 _PATIENCE = 1.0  # seconds a face may go unseen before another is chosen
@@ -63,7 +69,7 @@ def crop_still(
         The observation and warnings. Where no face is found, a picture under `SMALL_PICTURE` is
         taken as an aligned face ("image_used_as_face"); a larger one gives None and "no_face".
     """
-    faces = find_faces(image, detector)
+    faces = find_faces(image, detector, closely=True)
     if faces:
         face = max(faces, key=lambda face: face.area)
         return FaceObservation(0.0, face, crop_face(image, face), len(faces), 0), []
@@ -73,11 +79,22 @@ def crop_still(
     return None, ["no_face"]
 
 
-def find_faces(image: NDArray[np.uint8], detector: FaceDetector) -> list[Face]:
-    """Faces of a picture in its own pixels; small pictures are enlarged for the detector."""
+def find_faces(
+    image: NDArray[np.uint8], detector: FaceDetector, closely: bool = False
+) -> list[Face]:
+    """Faces of a picture in its own pixels; small pictures are enlarged for the detector.
+
+    Args:
+        image: RGB [height, width, 3].
+        detector: see `make_detector`.
+        closely: if no face is found in a large picture, look for small ones.
+    """
     picture = upscale_small(image, SMALL_PICTURE)
     factor = image.shape[1] / picture.shape[1]
-    return [face.scaled(factor) for face in detector.detect(picture)]
+    faces = detector.detect(picture)
+    if closely and not faces and max(picture.shape[:2]) > SEARCH_SIDE:
+        faces = detector.detect(picture, _CLOSE_SIDE)
+    return [face.scaled(factor) for face in faces]
 
 
 def find_near(image: NDArray[np.uint8], before: Face, detector: FaceDetector) -> list[Face]:
@@ -104,7 +121,8 @@ class FaceTracker:
     The largest face (or the most central one, by `policy`) is chosen first. From then on the same
     face is followed: the one whose box overlaps it most, or lies nearest at a similar size. While
     it is not seen, nothing is reported. After more than a second without it, or after a scene cut,
-    a face is chosen anew and gets a new track number.
+    a face is chosen anew and gets a new track number. A picture is shown until the next one, so in
+    a slide show the face of one picture is followed into the next, however late that comes.
 
     Args:
         detector: see `make_detector`.
@@ -131,6 +149,8 @@ class FaceTracker:
         """Forget everything, before another video."""
         self._followed: Face | None = None
         self._seen = -math.inf
+        self._searched_closely = -math.inf
+        self._was_shown = False  # whether the last picture showed the followed face
         self._track = -1
         self._thumbnail: NDArray[np.float32] | None = None
 
@@ -140,17 +160,22 @@ class FaceTracker:
         Args:
             frame: pictures come in order of time.
         """
-        if self._is_cut(frame.image) or frame.time - self._seen > _PATIENCE:
+        is_late = frame.time - self._seen > _PATIENCE
+        is_cut = self._is_cut(frame.image)
+        if is_cut or (is_late and not self._was_shown):
             self._followed = None
+        if is_cut:
+            self._searched_closely = -math.inf
         face, count = self._glance(frame.image), None
         if face is None:
-            faces = self._usable(find_faces(frame.image, self._detector))
+            faces = self._search(frame)
             count = len(faces)
             if self._followed is not None:
                 face = same_face(self._followed, faces)
-            else:
+            if face is None and (self._followed is None or is_late):
                 face = self._choose(faces, frame.image)
                 self._track += face is not None
+        self._was_shown = face is not None
         if face is None:
             return None
         self._followed, self._seen = face, frame.time
@@ -163,6 +188,14 @@ class FaceTracker:
             return None
         near = self._usable(find_near(image, self._followed, self._detector))
         return same_face(self._followed, near)
+
+    def _search(self, frame: VideoFrame) -> list[Face]:
+        """The faces of a whole picture; small ones are looked for now and then."""
+        is_due = frame.time - self._searched_closely >= _CLOSE_EVERY
+        faces = find_faces(frame.image, self._detector, self._count_all or is_due)
+        if is_due and not faces:
+            self._searched_closely = frame.time
+        return self._usable(faces)
 
     def _usable(self, faces: list[Face]) -> list[Face]:
         return [face for face in faces if face.side >= self._min_face]

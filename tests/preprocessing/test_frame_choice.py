@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from plain_pictures import MiddleFace, plain
 
 from avt_memocmt.config import Config
 from avt_memocmt.config_file import EMBEDDED_PRESET, load_config
+from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.utterances import UtteranceBuilder
-from avt_memocmt.preprocessing.face_tracker import FaceObservation
+from avt_memocmt.preprocessing.face_tracker import FaceObservation, FaceTracker
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import changed_faces
 
 NO_SOUND = np.zeros(0, np.float32)
@@ -58,6 +60,14 @@ def config(**visual: float) -> Config:
     )
 
 
+def watching(shades: list[int], **visual: float) -> UtteranceBuilder:
+    """A builder that has seen pictures of these shades, four a second."""
+    shown = ShownFaces(FaceTracker(MiddleFace()), 0.25)
+    for index, shade in enumerate(shades):
+        shown.push(plain(index / 4, shade))
+    return UtteranceBuilder(config(**visual), has_audio=False, shown=shown)
+
+
 @pytest.mark.parametrize(
     ("visual", "expected"),
     [
@@ -70,15 +80,11 @@ def config(**visual: float) -> Config:
 def test_an_utterance_has_the_faces_that_its_settings_choose(
     visual: dict[str, float], expected: list[float]
 ) -> None:
-    builder = UtteranceBuilder(config(**visual), has_audio=False, has_video=True)
-    for index, shade in enumerate([80, 80, 80, 80, 120, 120, 160, 160]):
-        builder.see(face(index / 4, shade))
+    builder = watching([80, 80, 80, 80, 120, 120, 160, 160], **visual)
     assert times(list(builder.build(0.0, 2.0, NO_SOUND).faces)) == expected
 
 
 def test_every_utterance_begins_with_a_face_however_still_it_is() -> None:
-    builder = UtteranceBuilder(config(min_change=10), has_audio=False, has_video=True)
-    for index in range(16):
-        builder.see(face(index / 4, 80))
+    builder = watching([80] * 16, min_change=10)
     assert times(list(builder.build(0.0, 2.0, NO_SOUND).faces)) == [0.0]
     assert times(list(builder.build(2.5, 4.0, NO_SOUND).faces)) == [2.5]

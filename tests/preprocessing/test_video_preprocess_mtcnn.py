@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 from footage import Spoken, small_faces
+from plain_pictures import MiddleFace, plain
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, TEMPLATE, crop_face
 from avt_memocmt.preprocessing.face_boxes import Face
-from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
+from avt_memocmt.preprocessing.face_detectors import SEARCH_SIDE, FaceDetector, make_detector
 from avt_memocmt.preprocessing.face_tracker import (
     GLANCE_SIDE,
     FaceTracker,
@@ -234,6 +235,39 @@ def test_lost_face_is_awaited_for_a_second_then_another_is_chosen() -> None:
     assert [one and one.track for one in seen] == [0, None, None, 0, None, None, 1]
     assert seen[-1].face.box == other.box
     assert seen[3].n_faces == 2
+
+
+def test_slides_are_followed_one_by_one_and_none_is_passed_over() -> None:
+    """The face of one picture was seen until the next one came."""
+    mine, other = face_at(20), face_at(300, 80)
+    seen = follow([[mine], [mine], [other], [other]], [0.0, 10.0, 20.0, 30.0])
+    assert [one and one.track for one in seen] == [0, 0, 1, 1]
+
+
+def test_small_faces_of_large_pictures_are_found(
+    two_people: list[np.ndarray], yunet: FaceDetector
+) -> None:
+    """A face takes about half of the square around it, so it has 24 to 45 pixels here."""
+    for side in (48, 60, 90):
+        picture = np.full((1080, 1920, 3), 90, np.uint8)
+        person = cv2.resize(two_people[0], (side, side), interpolation=cv2.INTER_AREA)
+        picture[700 : 700 + side, 1300 : 1300 + side] = person
+        (face,) = find_faces(picture, yunet, closely=True)
+        np.testing.assert_allclose(face.centre, (1300 + side / 2, 700 + side / 2), atol=side / 5)
+        tracker = FaceTracker(yunet, min_face=12)
+        seen = [tracker.push(VideoFrame(0.25 * i, picture)) for i in range(3)]
+        assert [one is not None and one.track for one in seen] == [0, 0, 0]
+
+
+def test_a_film_without_faces_is_searched_closely_now_and_then() -> None:
+    detector = MiddleFace()
+    tracker = FaceTracker(detector)
+    for number in range(20):
+        tracker.push(plain(0.25 * number, 0, (1920, 1080)))
+    closely = [side for *_, side in detector.asked if side > SEARCH_SIDE]
+    assert (len(detector.asked) - len(closely), len(closely)) == (20, 3)
+    tracker.push(plain(5.0, 0, (640, 360)))
+    assert len(detector.asked) == 24, "there is nothing to shrink in a small picture"
 
 
 def test_scene_cut_chooses_anew_at_once() -> None:

@@ -1,0 +1,73 @@
+"""Sound and pictures of a file in the order of their times, decoded ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
+
+_END = object()
+Item = TypeVar("Item")
+
+MOST_SOUND = 600.0
+"""Seconds of sound that may wait for an earlier picture: 38 MB."""
+MOST_PICTURES = 8
+"""Pictures that may wait for earlier sound."""
+
+
+def in_order_of_time(
+    events: Iterator[AudioChunk | VideoFrame],
+) -> Iterator[AudioChunk | VideoFrame]:
+    """Yield the sound and pictures of a file that holds both in the order of their times.
+
+    A decoder gives a picture out only after some more, as many as it has threads and as pictures
+    refer forwards: of a slide show of one picture in ten seconds, minutes of sound later. Who reads
+    on would have given up on it.
+
+    Args:
+        events: each kind in order of time.
+    """
+    sound: deque[AudioChunk] = deque()
+    pictures: deque[VideoFrame] = deque()
+    samples = 0
+    for event in events:
+        if isinstance(event, VideoFrame):
+            pictures.append(event)
+        else:
+            sound.append(event)
+            samples += len(event.samples)
+        while (sound and pictures) or len(pictures) > MOST_PICTURES or _is_long(samples):
+            if not sound or (pictures and pictures[0].time <= sound[0].start):
+                yield pictures.popleft()
+            else:
+                samples -= len(sound[0].samples)
+                yield sound.popleft()
+    yield from pictures
+    yield from sound
+
+
+def _is_long(samples: int) -> bool:
+    return samples > MOST_SOUND * SAMPLE_RATE
+
+
+def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
+    """Yield the items of an iterator, which runs ahead in a thread of its own.
+
+    Closing the generator waits for that thread. An error of the iterator is raised here, after the
+    items before it.
+
+    Args:
+        items: the iterator.
+        most: items that may be ready before they are asked for.
+    """
+    with ThreadPoolExecutor(1, "decoder") as thread:
+        coming = deque(thread.submit(next, items, _END) for _ in range(most))
+        while True:
+            item = coming.popleft().result()
+            if item is _END:
+                return
+            coming.append(thread.submit(next, items, _END))
+            yield item  # type: ignore[misc]
