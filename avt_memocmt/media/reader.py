@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame as DecodedFrame
 from av.video.stream import VideoStream
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.address import reason
 from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
 from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
@@ -29,6 +30,7 @@ from avt_memocmt.media.types import AudioChunk, VideoFrame
 _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _MAX_READ_FAILURES = 50
+_UNDECODED = 20.0  # seconds of a source
 _AHEAD = 24  # events: bounds the memory of decoded pictures
 _END = object()
 Item = TypeVar("Item")
@@ -44,6 +46,7 @@ class MediaReader:
         warnings: names of what went wrong so far, each once: "no_audio" (a video without sound),
             "no_video" (sound without pictures), "corrupt_audio", "corrupt_frames", "truncated"
             (the file ends before its header says).
+        lost: why an open source broke off, in a few words; None where it did not.
 
     Args:
         path: a video, audio or image file.
@@ -77,12 +80,14 @@ class MediaReader:
             raise AvtError(
                 f"{start:g} to {end:g} s is no span of {path}; give times with 0 <= start < end."
             )
-        self.path = Path(path)
+        self.path = Path(path) if container is None else str(path)
+        self.lost: str | None = None
         self.warnings: list[str] = []
         self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._start, self._end = start, end
         self._sampler = FrameSampler(frames_per_second)
-        self._container = container or open_container(self.path)
+        self._is_source = container is not None
+        self._container = container or open_container(Path(path))
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
         codec = self._video.codec_context.name if self._video is not None else ""
@@ -142,6 +147,8 @@ class MediaReader:
                     yield picture
             if self._is_past_end():
                 return
+            if self._is_source and self._is_undecodable(packet):
+                break
         yield from self._sound(converter.flush())
         self._conclude()
 
@@ -157,9 +164,13 @@ class MediaReader:
             except IndexError:
                 # PyAV 18 stumbles at the end of a transport stream in which a stream began late.
                 break
-            except av.FFmpegError:
+            except av.FFmpegError as error:
                 # Reading may go on behind the damage.
                 self._warn("truncated")
+                if self._is_source:
+                    self.lost = reason(error)
+                    if not isinstance(error, av.error.InvalidDataError):
+                        break
         for stream in streams:
             yield stream, None
 
@@ -252,8 +263,21 @@ class MediaReader:
         pictures_done = self._video is None or (self._picture_end or 0.0) > self._end
         return sound_done and pictures_done
 
+    def _is_undecodable(self, packet: Packet[Stream] | None) -> bool:
+        """Whether much of an endless source came without any sound or picture."""
+        if packet is None or packet.pts is None or self._sound_end is not None:
+            return False
+        came = float(packet.pts * packet.time_base) - self._origin
+        return self._picture_end is None and came > _UNDECODED
+
     def _conclude(self) -> None:
         if self._sound_end is None and self._picture_end is None:
+            if self._is_source:
+                why = self.lost or "no sound and no picture in it is intact"
+                raise AvtError(
+                    f"{self.path} cannot be decoded as it comes ({why}); download it first and "
+                    "give the file."
+                )
             raise AvtError(
                 f"{self.path} cannot be decoded: no sound and no picture in it is intact; "
                 "record or download it again."
