@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
@@ -132,7 +134,7 @@ class LiveStream:
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
         warn: called with a sentence when a live source is lost, and why, or found again, or when
-            decisions on silence were not kept.
+            decisions on silence were not kept or captions were left out.
 
     Attributes:
         backlog: input that waits; it counts what was dropped because the recogniser was behind.
@@ -159,11 +161,15 @@ class LiveStream:
         needs_end = as_fast_as_possible or captions is not None
         self.backlog = Backlog()
         self._source = open_source(source, rate, warn, needs_end=needs_end)
+        self._name = source
         self._at_once = as_fast_as_possible
         self._warn = warn
         self._stopped = False
         is_file = isinstance(self._source, MediaReader)
         kinds = self._source.info if isinstance(self._source, MediaReader) else self._source
+        self._captions = None
+        if captions and isinstance(self._source, MediaReader):
+            self._captions = FittedCaptions(captions, self._source.info.duration)
         self._recognizer = LiveRecognizer(
             recognizer,
             kinds.has_audio,
@@ -171,7 +177,7 @@ class LiveStream:
             hop=hop,
             transcribe=transcribe,
             wait_for_words=as_fast_as_possible,
-            captions=captions,
+            captions=self._captions.cues if self._captions else None,
             most_silent=None if is_file else MOST_SILENT,
         )
 
@@ -182,8 +188,8 @@ class LiveStream:
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
-            AvtError: the source cannot be decoded, or a film on a server broke off; what came
-                before that is decided first.
+            AvtError: the source cannot be decoded, or all captions begin after its end, or a film
+                on a server broke off; what came before that is decided first.
         """
         try:
             for event, hurry in self._incoming():
@@ -193,16 +199,24 @@ class LiveStream:
         finally:
             self._close()
         duration = None
-        if isinstance(self._source, MediaReader) and not self._stopped and seconds is None:
+        cut = self._stopped or seconds is not None
+        if isinstance(self._source, MediaReader) and not cut:
             duration = self._source.info.duration
         yield from self._recognizer.finish(duration)
         if forgotten := self._recognizer.forgotten:
             self._warn(f"nobody spoke: the first {forgotten} decisions on silence were not kept.")
+        if self._captions:
+            self._report_captions(self._captions, math.inf if cut else self._recognizer.latest)
         if isinstance(self._source, MediaReader) and self._source.lost and not self._stopped:
             raise AvtError(
-                f"{self._source.path} broke off after {self._recognizer.latest:.1f} s "
+                f"{self._name} broke off after {self._recognizer.latest:.1f} s "
                 f"({self._source.lost}); the rest is missing: start again, or download it first."
             )
+
+    def _report_captions(self, captions: FittedCaptions, reached: float) -> None:
+        captions.require_some(self._name, reached)
+        if said := captions.use(reached).sentences():
+            self._warn(said)
 
     def stop(self) -> None:
         """End the stream and decide on the utterance under way; a signal handler may call this."""

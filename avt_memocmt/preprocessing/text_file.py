@@ -11,7 +11,7 @@ from chardet import EncodingEra
 
 from avt_memocmt.errors import AvtError
 
-LEAST_SURE = 0.1
+LEAST_SURE = 0.05
 """Least confidence at which the encoding that the bytes suggest is believed. Below it stand short
 texts with few accents, which are taken for Western European."""
 
