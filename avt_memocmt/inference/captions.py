@@ -14,7 +14,6 @@ DROPPED, SHIFTED = "captions_dropped", "captions_shifted"
 LONGEST = 120.0
 """Seconds that no caption lasts; an end beyond (99:59:59) is a slip of the pen."""
 _HOUR = 3600.0
-_FITTING = 0.9
 
 _REASONS = {
     "broken": "broken",
@@ -70,8 +69,8 @@ class CaptionUse:
 class FittedCaptions:
     """The cues of a transcript, fitted to one media.
 
-    Captions that nearly all lie after the media's end, but within it when whole hours are taken
-    off, are moved: broadcast times begin at one or ten hours. An end more than `LONGEST` after its
+    Captions of which most lie after the media's end, but within it when whole hours are taken off,
+    are moved: broadcast times begin at one or ten hours. An end more than `LONGEST` after its
     start becomes the start of the next caption.
 
     Args:
@@ -125,14 +124,14 @@ def _start(cue: Cue) -> float:
 
 
 def _hours_late(cues: Sequence[Cue], duration: float | None) -> float:
-    """Whole hours, in seconds, that put nearly all captions inside the media; 0 for none."""
+    """Whole hours, in seconds, that put most captions inside the media; 0 where most are in it."""
     if duration is None:
         return 0.0
     starts = [_start(cue) for cue in cues]
     shift = starts[0] // _HOUR * _HOUR
     beyond = sum(start >= duration for start in starts)
     fitting = sum(start - shift < duration for start in starts)
-    return shift if 2 * beyond > len(starts) and fitting >= _FITTING * len(starts) else 0.0
+    return shift if min(beyond, fitting) > len(starts) / 2 else 0.0
 
 
 def _moved(cue: Cue, shift: float) -> Cue:

@@ -25,9 +25,12 @@ def is_address(name: str) -> bool:
     return match is not None and len(match[2]) > 1
 
 
-def may_be_recording(name: str) -> bool:
-    """Whether an address may lead to a stored file, which begins anew at each connection."""
-    return _FILE_SERVER.match(name) is not None
+def may_be_recording(url: str, container: InputContainer) -> bool:
+    """Whether an address may lead to a stored file, which begins anew at each connection.
+
+    Internet radio may greet every listener with the same jingle.
+    """
+    return _FILE_SERVER.match(url) is not None and not _is_radio(container)
 
 
 def refuse_what_is_no_path(path: str | Path) -> None:
@@ -70,11 +73,15 @@ def has_end(container: InputContainer) -> bool:
     A stored file states its duration or its size; a playlist has a size though it is live, and
     internet radio may claim one that pleases browsers.
     """
-    if any(name.lower().startswith("icy-") for name in container.metadata):
+    if _is_radio(container):
         return False
     if (container.duration or 0) > 0:
         return True
     return container.size > 0 and container.format.name not in _PLAYLISTS
+
+
+def _is_radio(container: InputContainer) -> bool:
+    return any(name.lower().startswith("icy-") for name in container.metadata)
 
 
 def reason(error: Exception) -> str:

@@ -113,7 +113,7 @@ class LiveSource:
         self._url = name if is_address(name) else None
         self._parts = [name] if self._url else name.split("+")
         self._reached = dict.fromkeys(self._parts, 0.0)
-        self._beginnings = {part: _Beginning() for part in self._parts if may_be_recording(part)}
+        self._beginnings: dict[str, _Beginning] = {}
         self._readers = [self._open(part, container) for part in self._parts]
         self.has_audio = any(reader.info.has_audio for reader in self._readers)
         self.has_video = any(reader.info.has_video for reader in self._readers)
@@ -204,6 +204,8 @@ class LiveSource:
     def _open(self, part: str, container: InputContainer | None = None) -> MediaReader:
         if container is None:
             container = open_address(part) if part == self._url else _open_device(part)
+        if part == self._url and may_be_recording(part, container):
+            self._beginnings.setdefault(part, _Beginning())
         return MediaReader(part, self._rate, container=container)
 
 

@@ -74,12 +74,18 @@ def test_a_film_whose_server_states_no_length_is_not_read_again_for_ever(
     assert said[-1].endswith("begins anew, so it is a recording and has ended.")
 
 
-def test_radio_that_claims_a_length_is_reached_for_again(tmp_path: Path) -> None:
+def test_radio_that_claims_a_length_and_begins_alike_is_reached_for_again(tmp_path: Path) -> None:
     song = write_media(tmp_path / "a.mp3", sound=speech_like(1.0), audio_codec="mp3")
+    said: list[str] = []
     with file_server(song.read_bytes(), icy_name="radio") as address:
-        source = live.open_source(f"{address}/a.mp3", 4.0, print, needs_end=False)
-    assert isinstance(source, LiveSource)
-    source.stop()
+        source = live.open_source(f"{address}/a.mp3", 4.0, said.append, needs_end=False)
+        assert isinstance(source, LiveSource)
+        backlog = Backlog()
+        source.fill(backlog)
+        heard = (event.end for event, _ in backlog.take())
+        assert next(time for time in heard if time > 1.5)
+        source.stop()
+    assert said[1].endswith("is back.")
 
 
 def test_a_film_that_breaks_off_is_judged_so_far_and_fails(
