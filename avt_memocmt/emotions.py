@@ -35,16 +35,22 @@ COLOURS: dict[str, str] = {
 _SYNONYMS: dict[str, str] = {
     **{name: name for name in EMOTIONS},
     "calm": "neutral",
+    "neu": "neutral",
     "surprised": "surprise",
     "pleasant_surprise": "surprise",
     "ps": "surprise",
+    "sur": "surprise",
     "fearful": "fear",
     "afraid": "fear",
+    "fea": "fear",
     "sad": "sadness",
     "happy": "joy",
     "happiness": "joy",
+    "hap": "joy",
     "disgusted": "disgust",
+    "dis": "disgust",
     "angry": "anger",
+    "ang": "anger",
 }
 
 RAVDESS_CODES: dict[str, str] = {
@@ -81,6 +87,14 @@ def emotion_index(name: str) -> int:
         AvtError: the label is none of the seven classes nor a known synonym.
     """
     key = name.strip().lower().replace(" ", "_")
+    if not key:
+        raise AvtError(f"the emotion is missing; give one of {', '.join(EMOTIONS)}.")
+    if key.isdigit():
+        numbers = ", ".join(f"{number} {emotion}" for number, emotion in enumerate(EMOTIONS))
+        raise AvtError(
+            f"unknown emotion {name!r}: a number means another emotion in each corpus (in MELD's "
+            f"files {numbers}); write the names."
+        )
     if key not in _SYNONYMS:
         raise AvtError(
             f"unknown emotion {name!r}; use one of {', '.join(EMOTIONS)} (or a synonym such as "

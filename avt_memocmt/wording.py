@@ -24,6 +24,10 @@ WARNINGS: dict[str, str] = {
     "silent_audio": "The sound track is there but silent, so it was left out.",
     "transcript_mismatch": "The given words do not seem to be what is said; check that the "
     "transcript belongs to this recording.",
+    "captions_dropped": "Some captions were left out: they are broken, without words, or begin "
+    "after the end of the media.",
+    "captions_shifted": "All captions began whole hours late, as those of broadcasts do, and were "
+    "moved to the start of the media.",
     "image_used_as_face": "No face was found in this small picture, so the whole picture was taken "
     "as an already cut-out face.",
     "no_audio": "The file has no sound that can be decoded; faces and given words alone count.",

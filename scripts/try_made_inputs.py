@@ -2,10 +2,11 @@
 
     python scripts/try_made_inputs.py PACKAGES WORK FIRST LAST
 
-PACKAGES is .venv/footage-packages, which `make demo` fills; seeds FIRST to LAST - 1 are tried, of ten inputs
-eight media, one caption file and one manifest. Wrong is: a traceback, an exit status that does not fit, an input that
-is neither predicted nor named, words out of silence, invalid JSON, more than ten times the media's
-length and ten seconds, more than 1.5 GB. A hang ends the run with the place of every thread.
+PACKAGES is .venv/footage-packages, which `make demo` fills; seeds FIRST to LAST - 1 are tried, of
+ten inputs eight media, one caption file and one manifest. Wrong is: a traceback, an exit status
+that does not fit, an input that is neither predicted nor named, words out of silence, invalid JSON,
+more than ten times the media's length and ten seconds, more than 1.5 GB. A hang ends the run with
+the place of every thread.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import contextlib
 import faulthandler
 import io
 import json
-import os
 import shutil
 import sys
 import time

@@ -53,7 +53,7 @@ def explain(
 
     if emotion is not None:
         emotion_index(emotion)
-    cues = load_transcript(transcript) if transcript else None
+    cues = None if transcript is None else load_transcript(transcript)
     writable_folder(out)
     recognizer = load_recognizer(checkpoint)
     with counted_progress(str(media)) as advance:

@@ -63,7 +63,7 @@ def predict(
 
     if out is not None:
         writable_folder(out)
-    cues = load_transcript(transcript) if transcript else None
+    cues = None if transcript is None else load_transcript(transcript)
     files, failures = _collect(media)
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.errors import AvtError
-
 app = typer.Typer(help="Run one preprocessing module alone.", no_args_is_help=True)
 
 Media = Annotated[Path, typer.Argument(help="A media file.")]
@@ -112,8 +110,5 @@ def text(
     from avt_memocmt.preprocessing.text_preprocess import clean_text
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    cues = load_transcript(source)
-    if not cues:
-        raise AvtError("no words are left after cleaning; give a text with words.")
-    for cue in cues:
+    for cue in load_transcript(source):
         print(clean_text(cue.text, lowercase=lowercase))

@@ -13,7 +13,6 @@ import typer
 
 from avt_memocmt.commands.console import Checkpoint, EngineOption, log
 from avt_memocmt.commands.loading import load_recognizer
-from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def stream(
         str,
         typer.Argument(
             help="camera, microphone, camera+microphone (camera:1 names one), a URL such as "
-            "rtsp://host/path, or a file."
+            "rtsp://host/path, or a file or the address of one."
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Also write the lines to this file.")] = None,
@@ -49,11 +48,8 @@ def stream(
 ) -> None:
     """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""
     from avt_memocmt.inference.live import LiveStream
-    from avt_memocmt.media.live_source import is_live
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    if fast and is_live(source):
-        raise AvtError(f"{source} is live; --fast is for files.")
     with ExitStack() as stack:
         files: list[TextIO] = [sys.stdout]
         if out is not None:

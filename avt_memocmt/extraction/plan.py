@@ -42,7 +42,7 @@ def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]
         records = _folder_records(source)
     elif source.suffix.lower() == ".parquet":
         records = read_index(source)
-    elif source.suffix.lower() == ".csv":
+    elif source.suffix.lower() in (".csv", ".tsv"):
         records = _manifest_records(source)
     else:
         raise AvtError(

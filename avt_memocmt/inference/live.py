@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
 from avt_memocmt.inference.turn_policy import TurnPolicy
-from avt_memocmt.media.live_source import Backlog, Event, LiveSource, in_real_time, is_live
+from avt_memocmt.media.backlog import Backlog, Event, in_real_time
+from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
@@ -124,20 +127,22 @@ class LiveStream:
 
     Args:
         recognizer: its engine and configuration.
-        source: a file, or what `LiveSource` takes.
+        source: a file, or what `LiveSource` takes; the address of a film with a length is read as
+            a file is.
         hop: seconds between provisional decisions; 0 = none.
         transcribe: let the packaged recogniser listen.
-        as_fast_as_possible: read a file at full speed, drop nothing and wait for the words of each
+        as_fast_as_possible: read a file at full speed, drop nothing, and wait for the words of each
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
-        warn: called with a sentence when a live source is lost or found again, or when decisions
-            on silence were not kept.
+        warn: called with a sentence when a live source is lost, and why, or found again, or when
+            decisions on silence were not kept or captions were left out.
 
     Attributes:
         backlog: input that waits; it counts what was dropped because the recogniser was behind.
 
     Raises:
-        AvtError: the source cannot be opened, or the captions have no times.
+        AvtError: the source cannot be opened, the captions have no times, or a live source is to
+            be read at full speed or with captions.
     """
 
     def __init__(
@@ -151,17 +156,20 @@ class LiveStream:
         captions: Sequence[Cue] | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        if captions is not None and (is_live(source) or any(cue.start is None for cue in captions)):
-            raise AvtError("captions need times and a file; give a .srt or .vtt of the file.")
+        if captions is not None and any(cue.start is None for cue in captions):
+            raise AvtError("captions need times; give a .srt or .vtt of the film.")
         rate = recognizer.config.visual.frames_per_second
+        needs_end = as_fast_as_possible or captions is not None
         self.backlog = Backlog()
-        self._source = (
-            LiveSource(source, rate, warn) if is_live(source) else MediaReader(source, rate)
-        )
+        self._source = open_source(source, rate, warn, needs_end=needs_end)
+        self._name = source
         self._at_once = as_fast_as_possible
         self._warn = warn
         self._stopped = False
         kinds = self._source.info if isinstance(self._source, MediaReader) else self._source
+        self._captions = None
+        if captions and isinstance(self._source, MediaReader):
+            self._captions = FittedCaptions(captions, self._source.info.duration)
         self._recognizer = LiveRecognizer(
             recognizer,
             kinds.has_audio,
@@ -169,8 +177,8 @@ class LiveStream:
             hop=hop,
             transcribe=transcribe,
             wait_for_words=as_fast_as_possible,
-            captions=captions,
-            is_live=is_live(source),
+            captions=self._captions.cues if self._captions else None,
+            is_live=isinstance(self._source, LiveSource),
         )
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:
@@ -180,7 +188,8 @@ class LiveStream:
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
-            AvtError: a file cannot be decoded.
+            AvtError: the source cannot be decoded, or all captions begin after its end, or a film
+                on a server broke off; what came before that is decided first.
         """
         try:
             for event, hurry in self._incoming():
@@ -190,11 +199,24 @@ class LiveStream:
         finally:
             self._close()
         duration = None
-        if isinstance(self._source, MediaReader) and not self._stopped and seconds is None:
+        cut = self._stopped or seconds is not None
+        if isinstance(self._source, MediaReader) and not cut:
             duration = self._source.info.duration
         yield from self._recognizer.finish(duration)
         if forgotten := self._recognizer.forgotten:
             self._warn(f"nobody spoke: the first {forgotten} decisions on silence were not kept.")
+        if self._captions:
+            self._report_captions(self._captions, math.inf if cut else self._recognizer.latest)
+        if isinstance(self._source, MediaReader) and self._source.lost and not self._stopped:
+            raise AvtError(
+                f"{self._name} broke off after {self._recognizer.latest:.1f} s "
+                f"({self._source.lost}); the rest is missing: start again, or download it first."
+            )
+
+    def _report_captions(self, captions: FittedCaptions, reached: float) -> None:
+        captions.require_some(self._name, reached)
+        if said := captions.use(reached).sentences():
+            self._warn(said)
 
     def stop(self) -> None:
         """End the stream and decide on the utterance under way; a signal handler may call this."""

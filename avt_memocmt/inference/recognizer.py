@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +16,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEncoder
+from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
@@ -32,8 +35,10 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
-from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
+from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.version import __version__
+
+_log = logging.getLogger(__name__)
 
 
 class Recognizer:
@@ -87,6 +92,8 @@ class Recognizer:
             self._read(media, transcript, transcribe, everyone.count_in, progress)
             known = everyone.without
         found = self._read(media, transcript, transcribe, known, progress)
+        if found.captions and (said := found.captions.sentences()):
+            _log.warning("%s: %s", media, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
         return replace(found, utterances=tuple(turns))
 
@@ -108,9 +115,7 @@ class Recognizer:
         visual = self.config.visual
         tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
         parts = self.config, tracker, has_audio, has_video
-        if cues:
-            return CueStream(*parts, merge_cues(list(cues)))
-        return VoiceStream(*parts, is_live)
+        return CueStream(*parts, cues) if cues else VoiceStream(*parts, is_live)
 
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None
@@ -154,40 +159,49 @@ class Recognizer:
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
         with MediaReader(media, self.config.visual.frames_per_second) as reader:
+            info = reader.info
+            captions = FittedCaptions(transcript, info.duration) if transcript else None
+            cues = captions.cues if captions and captions.is_timed else None
+            stream = self.new_stream(info.has_audio, info.has_video, cues)
             policy = TurnPolicy(
                 self.new_dialogue,
-                reader.info.has_audio,
+                info.has_audio,
                 self.check_words,
                 self.listen if transcribe else None,
                 choose_baselines=choose_baselines,
             )
             events: list[StreamEvent] = []
-            for utterance in self._utterances(reader, transcript, progress):
+            for utterance in self._utterances(reader, stream, captions, progress):
                 events += policy.take(utterance, utterance.end)
             events += policy.finish(0.0)
             turns = tuple(event.prediction for event in events)
-            duration = reader.info.duration or max((turn.end for turn in turns), default=0.0)
+            duration = info.duration or max((turn.end for turn in turns), default=0.0)
             warnings = tuple(reader.warnings)
+        reached = math.inf if info.kind == "image" else stream.latest
+        if captions:
+            captions.require_some(media, reached)
         if not turns:
             raise AvtError(
                 f"{media} holds nothing to judge: no audible sound, no face and no words were "
                 "found in it."
             )
         preset = self.config.preset
-        return MediaPrediction(str(media), duration, preset, __version__, turns, warnings)
+        use = captions.use(reached) if captions else None
+        warnings += use.warnings if use else ()
+        return MediaPrediction(str(media), duration, preset, __version__, turns, warnings, use)
 
     def _utterances(
-        self, reader: MediaReader, transcript: Sequence[Cue] | None, progress: Progress
+        self,
+        reader: MediaReader,
+        stream: UtteranceStream,
+        captions: FittedCaptions | None,
+        progress: Progress,
     ) -> Iterator[Utterance]:
-        info = reader.info
-        if info.kind == "image":
-            return iter([self._still(reader, transcript)])
-        is_timed = transcript and all(cue.start is not None for cue in transcript)
-        cues = transcript if is_timed else None
-        stream = self.new_stream(info.has_audio, info.has_video, cues)
+        if reader.info.kind == "image":
+            return iter([self._still(reader, captions.cues if captions else None)])
         found = read_utterances(reader, stream, progress)
-        if transcript and not is_timed:
-            return iter(place_transcript(list(found), transcript, self.aligner))
+        if captions and not captions.is_timed:
+            return iter(place_transcript(list(found), captions.cues, self.aligner))
         return found
 
     @cached_property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
+from avt_memocmt.inference.captions import CaptionUse
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class MediaPrediction:
         version: version of the package.
         utterances: in time order.
         warnings: problems of the whole input, such as "truncated".
+        captions: what became of the transcript that was given, or None.
     """
 
     media: str
@@ -86,6 +88,7 @@ class MediaPrediction:
     version: str
     utterances: tuple[UtterancePrediction, ...]
     warnings: tuple[str, ...] = ()
+    captions: CaptionUse | None = None
 
 
 @dataclass(frozen=True)
@@ -116,14 +119,15 @@ class StreamEvent:
 
 
 def to_json(prediction: MediaPrediction) -> dict[str, Any]:
-    """The JSON object of one input."""
+    """The JSON object of one input; "captions" is there where a transcript was given."""
+    captions = prediction.captions
     return {
         "media": prediction.media,
         "duration": round(prediction.duration, 3),
         "model": {"preset": prediction.preset, "version": prediction.version},
         "utterances": [utterance_json(utterance) for utterance in prediction.utterances],
         "warnings": list(prediction.warnings),
-    }
+    } | ({} if captions is None else {"captions": captions.to_json()})
 
 
 def utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import join_chunks
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter, Segment
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
-from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.preprocessing.transcripts import Cue, group_cues, join_cues
 
 VIDEO_LAG = 5.0
 """Seconds of sound read beyond an utterance's end before its pictures are no longer waited for."""
@@ -141,6 +141,8 @@ class VoiceStream(UtteranceStream):
 class CueStream(UtteranceStream):
     """Cuts at the times of captions, which give the words; what lies between them is left out.
 
+    Captions are joined into utterances by `group_cues`.
+
     Args:
         cues: with start and end, in time order; other arguments as of `UtteranceStream`.
     """
@@ -155,7 +157,8 @@ class CueStream(UtteranceStream):
     ) -> None:
         super().__init__(config, tracker, has_audio, has_video)
         self._sound: deque[AudioChunk] = deque()
-        self._waiting = deque((*_span(cue), cue) for cue in cues)
+        self._groups = deque(group_cues(cues))
+        self._waiting = deque((*_span(cue), cue) for cue in map(join_cues, self._groups))
 
     def _cut(self, event: AudioChunk | VideoFrame) -> list[Utterance]:
         if isinstance(event, AudioChunk):
@@ -164,14 +167,21 @@ class CueStream(UtteranceStream):
                 self._sound.popleft()
         found = []
         while self._waiting and self._clock.has_passed(self._waiting[0][1]):
+            self._groups.popleft()
             found.append(self._build(*self._waiting.popleft()))
         return found
 
     def flush(self, duration: float | None = None) -> list[Utterance]:
-        """See `UtteranceStream.flush`; captions that begin after the end are left out."""
-        left = [waiting for waiting in self._waiting if waiting[0] < self.latest]
+        """See `UtteranceStream.flush`; captions that begin after the end are left out.
+
+        Those that are still shown at the end end with it.
+        """
+        media_end = max(self.latest, duration or 0.0)
+        begun = [[cue for cue in group if _span(cue)[0] < self.latest] for group in self._groups]
         self._waiting.clear()
-        return [self._build(*waiting) for waiting in left]
+        self._groups.clear()
+        spans = [(*_span(cue), cue) for cue in map(join_cues, filter(None, begun))]
+        return [self._build(start, min(end, media_end), cue) for start, end, cue in spans]
 
     def under_way(self) -> Utterance | None:
         """See `UtteranceStream.under_way`; it has all words of its caption."""

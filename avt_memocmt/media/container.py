@@ -12,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.address import refuse_what_is_no_path
 from avt_memocmt.media.types import MediaInfo
 
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}  # text files that FFmpeg would draw as pictures
@@ -24,6 +25,7 @@ def open_container(path: Path) -> InputContainer:
         AvtError: the path is missing, a folder, empty, unreadable, damaged or not media.
     """
     if not path.exists():
+        refuse_what_is_no_path(path)
         raise AvtError(f"{path} does not exist; check the path.")
     if not path.is_file():
         raise AvtError(f"{path} is not a file; give one media file.")

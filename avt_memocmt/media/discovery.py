@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.address import refuse_what_is_no_path
 
 _SUFFIXES = (
     ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .wmv .flv .3gp .ogv .gif "
@@ -24,8 +25,10 @@ def find_media(path: str | Path) -> list[Path]:
             its sub-folders for `MEDIA_SUFFIXES`; hidden files and folders are skipped.
 
     Raises:
-        AvtError: the path is missing, or the folder holds no media file.
+        AvtError: the path is missing or an address, or the folder holds no media file.
     """
+    if not Path(path).exists():
+        refuse_what_is_no_path(path)
     path = Path(path)
     if not path.exists():
         raise AvtError(f"{path} does not exist; check the path.")

@@ -1,4 +1,4 @@
-"""Live sources: cameras, microphones, network streams, and files played in real time."""
+"""Live sources: cameras, microphones and network streams; those with an end are read as files."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ import re
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import count
 
 import av
 from av.container import InputContainer
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.address import (
+    NETWORK_TIMEOUT,
+    has_end,
+    is_address,
+    may_be_recording,
+    open_address,
+    reason,
+)
+from avt_memocmt.media.backlog import Backlog, Event
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
+from avt_memocmt.media.types import AudioChunk, VideoFrame
 
-MOST_FRAMES = 8
-"""Pictures that may wait; with more, the oldest is dropped."""
-MOST_SOUND = 30.0
-"""Seconds of sound that may wait; with more, the oldest is dropped."""
 LONGEST_WAIT = 30.0
 """Longest time in seconds between two attempts to reach a lost source."""
-NETWORK_TIMEOUT = 10.0
-"""Seconds without data after which a network stream counts as lost."""
+MOST_FRUITLESS = 4
+"""Attempts after which a source that never yielded anything is given up."""
+MOST_AHEAD = 10.0
+"""Seconds by which a network stream may be ahead of the clock; a live one begins with a burst."""
 DRIFT = 0.2
 """Seconds by which the times of a device may differ from this machine's clock before they are
 shifted to it."""
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DEVICE = re.compile(r"(camera|microphone)(?::(.+))?")
 # FFmpeg's input devices by platform: cameras, then microphones.
 _DEVICE_FORMATS = {
@@ -40,108 +46,49 @@ _DEVICE_FORMATS = {
 }
 _DEFAULT_DEVICES = {"linux": ("0", "default"), "darwin": ("0", "0"), "win32": (None, None)}
 
-Event = AudioChunk | VideoFrame
-
-
-class Backlog:
-    """A bounded, thread-safe queue of sound and pictures that drops the oldest first.
-
-    Attributes:
-        dropped_frames: pictures dropped so far.
-        dropped_sound: seconds of sound dropped so far.
-    """
-
-    def __init__(self) -> None:
-        self.dropped_frames = 0
-        self.dropped_sound = 0.0
-        self._events: deque[Event] = deque()
-        self._changed = threading.Condition()
-        self._error: BaseException | None = None
-        self._writers = 0
-        self._closed = False
-
-    def put(self, event: Event) -> None:
-        """Add an event; where too many of its kind wait, the oldest is dropped."""
-        with self._changed:
-            self._events.append(event)
-            if isinstance(event, VideoFrame):
-                frames = [e for e in self._events if isinstance(e, VideoFrame)]
-                if len(frames) > MOST_FRAMES:
-                    self._remove(frames[0])
-                    self.dropped_frames += 1
-            else:
-                sound = [e for e in self._events if isinstance(e, AudioChunk)]
-                if sum(len(c.samples) for c in sound) > MOST_SOUND * SAMPLE_RATE:
-                    self._remove(sound[0])
-                    self.dropped_sound += len(sound[0].samples) / SAMPLE_RATE
-            self._changed.notify()
-
-    def read_in_background(self, events: Iterator[Event]) -> None:
-        """Add the events of an iterator in a new thread; `take` raises its error."""
-        self._writers += 1
-
-        def fill() -> None:
-            try:
-                for event in events:
-                    self.put(event)
-            except BaseException as error:
-                self._error = error
-            finally:
-                with self._changed:
-                    self._writers -= 1
-                    self._changed.notify()
-
-        threading.Thread(target=fill, daemon=True, name="source").start()
-
-    def take(self) -> Iterator[tuple[Event, bool]]:
-        """Yield events until the sources end, each with whether more are waiting."""
-        while True:
-            with self._changed:
-                while not (self._events or self._closed or self._error) and self._writers:
-                    self._changed.wait()
-                if self._closed or not self._events:
-                    break
-                event, hurry = self._events.popleft(), bool(self._events)
-            yield event, hurry
-        if self._error is not None and not self._closed:
-            raise self._error
-
-    def close(self) -> None:
-        """Make `take` end; may be called from a signal handler."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-
-    def _remove(self, event: Event) -> None:
-        # By identity: comparing arrays gives arrays.
-        place = next(i for i, e in enumerate(self._events) if e is event)
-        del self._events[place]
-
-
-def in_real_time(events: Iterator[Event]) -> Iterator[Event]:
-    """Yield events no earlier than their times, counted from the first call."""
-    began = time.monotonic()
-    for event in events:
-        time.sleep(max(0.0, began + event.end - time.monotonic()))
-        yield event
-
 
 def is_live(name: str) -> bool:
     """Whether a source is a device or a network stream, not a file."""
-    return bool(_URL.match(name)) or all(_DEVICE.fullmatch(part) for part in name.split("+"))
+    return is_address(name) or all(_DEVICE.fullmatch(part) for part in name.split("+"))
+
+
+def open_source(
+    name: str, frames_per_second: float, warn: Callable[[str], None], *, needs_end: bool
+) -> MediaReader | LiveSource:
+    """Open a file or a film on a server, which have an end, or else a live source.
+
+    Args:
+        name: a file, or what `LiveSource` takes.
+        frames_per_second: as of `LiveSource`.
+        warn: as of `LiveSource`.
+        needs_end: refuse a live source.
+
+    Raises:
+        AvtError: it cannot be opened, or has no end and needs one.
+    """
+    if not is_live(name):
+        return MediaReader(name, frames_per_second)
+    container = open_address(name) if is_address(name) else None
+    if container is not None and has_end(container):
+        return MediaReader(name, frames_per_second, container=container)
+    if needs_end:
+        raise AvtError(f"{name} is live; --fast and captions are for files and films.")
+    return LiveSource(name, frames_per_second, warn, container)
 
 
 class LiveSource:
     """A camera, a microphone, both, or a network stream; a lost one is opened again.
 
     Times count from the creation of the source, by this machine's clock: two devices stay in step,
-    and an interruption is a gap in the times.
+    and an interruption is a gap in the times. A stream that a server sends anew from its first
+    second is a recording, and ends.
 
     Args:
         name: "camera", "microphone" or "camera+microphone", each with ":" and the number or name
             of a device if not the default; or a URL such as rtsp://host/path.
         frames_per_second: pictures sampled each second.
-        warn: called with a sentence when the source is lost or found again.
+        warn: called with a sentence when the source is lost, and why, or found again.
+        container: the network stream, where it is open already.
 
     Attributes:
         has_audio: whether it has sound.
@@ -152,17 +99,22 @@ class LiveSource:
     """
 
     def __init__(
-        self, name: str, frames_per_second: float, warn: Callable[[str], None] = lambda text: None
+        self,
+        name: str,
+        frames_per_second: float,
+        warn: Callable[[str], None] = lambda text: None,
+        container: InputContainer | None = None,
     ) -> None:
         self.name = name
         self._rate = frames_per_second
         self._warn = warn
         self._began = time.monotonic()
         self._stopped = threading.Event()
-        self._url = name if _URL.match(name) else None
+        self._url = name if is_address(name) else None
         self._parts = [name] if self._url else name.split("+")
         self._reached = dict.fromkeys(self._parts, 0.0)
-        self._readers = [self._open(part) for part in self._parts]
+        self._beginnings: dict[str, _Beginning] = {}
+        self._readers = [self._open(part, container) for part in self._parts]
         self.has_audio = any(reader.info.has_audio for reader in self._readers)
         self.has_video = any(reader.info.has_video for reader in self._readers)
 
@@ -175,29 +127,56 @@ class LiveSource:
         """Make the threads end with the event they read next."""
         self._stopped.set()
 
-    def _events(self, part: str, reader: MediaReader | None) -> Iterator[Event]:
-        wait = 1.0
-        while not self._stopped.is_set():
+    def _events(self, part: str, first: MediaReader) -> Iterator[Event]:
+        """What a part yields, connection after connection.
+
+        Raises:
+            AvtError: nothing that can be decoded ever came.
+        """
+        reader: MediaReader | None = first
+        wait, why = 1.0, ""
+        for attempt in count(1):
             if reader is not None:
-                try:
-                    for event in self._timed(part, reader.events()):
-                        wait = 1.0
-                        yield event
-                        if self._stopped.is_set():
-                            return
-                except AvtError:
-                    pass
-                finally:
-                    reader.close()
-            self._warn(f"{part} is lost; trying again in {wait:g} s.")
+                before = self._reached[part]
+                why = yield from self._connection(part, reader)
+                wait = 1.0 if self._reached[part] > before else wait
+            if self._stopped.is_set():
+                return
+            if attempt >= MOST_FRUITLESS and not self._reached[part]:
+                raise AvtError(
+                    f"{part} is given up after {attempt} attempts: nothing that can be decoded "
+                    f"came ({why}); check it with a media player."
+                )
+            self._warn(f"{part} is lost ({why}); trying again in {wait:g} s.")
             if self._stopped.wait(wait):
                 return
             wait = min(2 * wait, LONGEST_WAIT)
             try:
                 reader = self._open(part)
-                self._warn(f"{part} is back.")
-            except AvtError:
-                reader = None
+            except AvtError as error:
+                reader, why = None, str(error).rstrip(".")
+
+    def _connection(self, part: str, reader: MediaReader) -> Generator[Event, None, str]:
+        """What a part yields until the connection is lost; returns why it was."""
+        is_first = not self._reached[part]
+        beginning = self._beginnings.get(part)
+        if beginning is not None:
+            beginning.look()
+        try:
+            for number, event in enumerate(self._timed(part, reader.events())):
+                if beginning is not None and beginning.is_repeated(event):
+                    self._warn(f"{part} begins anew, so it is a recording and has ended.")
+                    self._stopped.set()
+                if self._stopped.is_set():
+                    break
+                if number == 0 and not is_first:
+                    self._warn(f"{part} is back.")
+                yield event
+        except AvtError as error:
+            return reader.lost or str(error).rstrip(".")
+        finally:
+            reader.close()
+        return reader.lost or "the other side ended it"
 
     def _timed(self, part: str, events: Iterator[Event]) -> Iterator[Event]:
         """Shift events to this machine's clock, and behind those of the connection before.
@@ -217,19 +196,41 @@ class LiveSource:
                 event = VideoFrame(start + shift, event.image)
             else:
                 event = AudioChunk(start + shift, event.samples)
+            if part == self._url:
+                self._stopped.wait(max(0.0, event.end - now - MOST_AHEAD))
             self._reached[part] = max(self._reached[part], event.end)
             yield event
 
-    def _open(self, part: str) -> MediaReader:
-        container = _open_url(part) if part == self._url else _open_device(part)
+    def _open(self, part: str, container: InputContainer | None = None) -> MediaReader:
+        if container is None:
+            container = open_address(part) if part == self._url else _open_device(part)
+        if part == self._url and may_be_recording(part, container):
+            self._beginnings.setdefault(part, _Beginning())
         return MediaReader(part, self._rate, container=container)
 
 
-def _open_url(url: str) -> InputContainer:
-    try:
-        return av.open(url, metadata_errors="replace", timeout=NETWORK_TIMEOUT)
-    except (av.FFmpegError, ValueError, OSError) as error:
-        raise AvtError(f"{url} cannot be reached ({_reason(error)}); check the address.") from error
+class _Beginning:
+    """How a source begins; only a recording begins with the same sound or picture again."""
+
+    def __init__(self) -> None:
+        self._known: bytes | None = None
+        self._looks = False
+
+    def look(self) -> None:
+        """Compare the next event that is neither silence nor a plain picture."""
+        self._looks = True
+
+    def is_repeated(self, event: Event) -> bool:
+        """Whether an event is what an earlier connection began with."""
+        values = event.image if isinstance(event, VideoFrame) else event.samples
+        if not self._looks or not values.size or values.min() == values.max():
+            return False
+        self._looks = False
+        content = values.tobytes()
+        if self._known is None:
+            self._known = content
+            return False
+        return content == self._known
 
 
 def _open_device(part: str) -> InputContainer:
@@ -248,10 +249,6 @@ def _open_device(part: str) -> InputContainer:
         return av.open(path, format=form, timeout=NETWORK_TIMEOUT)
     except (av.FFmpegError, ValueError, OSError) as error:
         raise AvtError(
-            f"the {match[1]} {path} cannot be opened ({_reason(error)}); check that it is plugged "
+            f"the {match[1]} {path} cannot be opened ({reason(error)}); check that it is plugged "
             "in, allowed, and not in use."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or repr(error)).splitlines()[0]

@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame as DecodedFrame
 from av.video.stream import VideoStream
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.media.address import reason
 from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
 from avt_memocmt.media.display_picture import PictureConverter
@@ -32,6 +33,7 @@ _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "fla
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _MAX_READ_FAILURES = 50
 _NO_SOUND = "{} has no sound; give a file with a sound track."
+_UNDECODED = 20.0  # seconds of a source
 _AHEAD = 24  # events: bounds the memory of decoded pictures
 
 
@@ -45,6 +47,7 @@ class MediaReader:
         warnings: names of what went wrong so far, each once: "no_audio" (a video without sound),
             "no_video" (sound without pictures), "corrupt_audio", "corrupt_frames", "truncated"
             (the file ends before its header says).
+        lost: why an open source broke off, in a few words; None where it did not.
 
     Args:
         path: a video, audio or image file.
@@ -78,7 +81,8 @@ class MediaReader:
             raise AvtError(
                 f"{start:g} to {end:g} s is no span of {path}; give times with 0 <= start < end."
             )
-        self.path = Path(path)
+        self.path = Path(path) if container is None else str(path)
+        self.lost: str | None = None
         self.warnings: list[str] = []
         self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._start, self._end = start, end
@@ -89,7 +93,7 @@ class MediaReader:
         self._picture_end: float | None = None
         self._next_picture = 0.0
         self._before_start: DecodedFrame | None = None
-        self._pictures = open_picture_file(self.path, max_side) if container is None else None
+        self._pictures = open_picture_file(Path(path), max_side) if container is None else None
         if self._pictures is not None:
             self.info = self._pictures.info
             self.warnings += ["no_audio"] if self._pictures.is_animated else []
@@ -98,7 +102,7 @@ class MediaReader:
                 raise AvtError(_NO_SOUND.format(self.path))
             return
         self._is_live = container is not None
-        self._container = container or open_container(self.path)
+        self._container = container or open_container(Path(path))
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
         if self._video is not None:
@@ -169,6 +173,8 @@ class MediaReader:
             if self._is_past_end():
                 yield from self._held_at_start(self._end)
                 return
+            if self._is_live and self._is_undecodable(packet):
+                break
         yield from self._sound(converter.flush())
         yield from self._held_at_start(self._end)
         self._conclude()
@@ -191,9 +197,13 @@ class MediaReader:
             except IndexError:
                 # PyAV 18 stumbles at the end of a transport stream in which a stream began late.
                 break
-            except av.FFmpegError:
+            except av.FFmpegError as error:
                 # Reading may go on behind the damage.
                 self._warn("truncated")
+                if self._is_live:
+                    self.lost = reason(error)
+                    if not isinstance(error, av.error.InvalidDataError):
+                        break
         for stream in streams:
             yield stream, None
 
@@ -302,8 +312,21 @@ class MediaReader:
         pictures_done = self._video is None or (self._picture_end or 0.0) > self._end
         return sound_done and pictures_done
 
+    def _is_undecodable(self, packet: Packet[Stream] | None) -> bool:
+        """Whether much of an endless source came without any sound or picture."""
+        if packet is None or packet.pts is None or self._sound_end is not None:
+            return False
+        came = float(packet.pts * packet.time_base) - self._origin
+        return self._picture_end is None and came > _UNDECODED
+
     def _conclude(self) -> None:
         if self._sound_end is None and self._picture_end is None:
+            if self._is_live:
+                why = self.lost or "no sound and no picture in it is intact"
+                raise AvtError(
+                    f"{self.path} cannot be decoded as it comes ({why}); download it first and "
+                    "give the file."
+                )
             raise AvtError(
                 f"{self.path} cannot be decoded: no sound and no picture in it is intact; "
                 "record or download it again."

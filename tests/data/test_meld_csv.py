@@ -68,7 +68,7 @@ def test_a_bad_row_is_refused_with_its_line(tmp_path: Path, row: Row, message: s
 
 
 def test_every_missing_column_is_named(tmp_path: Path) -> None:
-    header = ["Emotion " if name == "Emotion" else name for name in HEADER if name != "Season"]
+    header = ["Feeling" if name == "Emotion" else name for name in HEADER if name != "Season"]
     table = write_table(tmp_path / "train_sent_emo.csv", [], header)
     with pytest.raises(AvtError, match="lacks the column Emotion, Season;"):
         read_meld_table(table, "train")
@@ -78,7 +78,7 @@ def test_every_missing_column_is_named(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (",".join(HEADER).encode() + b"\n", "has no rows"),
-        (",".join(HEADER).encode() + b"\n1,caf\xe9", "is not a CSV file in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xd8", "is not a text file"),
         (None, "is missing"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,20 +11,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from command_line import run
 from footage import Spoken
 from media_factory import speech_like, write_wav
+from media_server import serve, transport_stream
 from numpy.typing import NDArray
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.live import LiveRecognizer, LiveStream
 from avt_memocmt.inference.results import StreamEvent, utterance_json
-from avt_memocmt.media import live_source as live
-from avt_memocmt.media.live_source import Backlog, LiveSource, in_real_time, is_live
+from avt_memocmt.media.backlog import MOST_FRAMES, MOST_SOUND, Backlog, in_real_time
+from avt_memocmt.media.live_source import LiveSource, is_live
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_forced_alignment import WordSpan, make_aligner
@@ -162,7 +161,7 @@ def test_captions_without_times_or_of_a_camera_are_refused(
 ) -> None:
     with pytest.raises(AvtError, match="captions need times"):
         recognizer.stream(str(two_sentences), captions=load_transcript("Why?"))
-    with pytest.raises(AvtError, match="captions need times"):
+    with pytest.raises(AvtError, match="camera is live; --fast and captions are for"):
         recognizer.stream("camera", captions=[Cue("Why?", 0.0, 1.0)])
 
 
@@ -223,16 +222,14 @@ def test_the_oldest_pictures_and_sound_are_dropped_and_counted() -> None:
     backlog = Backlog()
     picture = np.zeros((2, 2, 3), dtype=np.uint8)
     second = np.zeros(SAMPLE_RATE, dtype=np.float32)
-    for number in range(live.MOST_FRAMES + 3):
+    for number in range(MOST_FRAMES + 3):
         backlog.put(VideoFrame(float(number), picture))
-    for number in range(int(live.MOST_SOUND) + 2):
+    for number in range(int(MOST_SOUND) + 2):
         backlog.put(AudioChunk(float(number), second))
     taken = [event for event, _ in backlog.take()]
-    assert [e.time for e in taken if isinstance(e, VideoFrame)] == list(
-        range(3, live.MOST_FRAMES + 3)
-    )
+    assert [e.time for e in taken if isinstance(e, VideoFrame)] == list(range(3, MOST_FRAMES + 3))
     assert [e.start for e in taken if isinstance(e, AudioChunk)] == list(
-        range(2, int(live.MOST_SOUND) + 2)
+        range(2, int(MOST_SOUND) + 2)
     )
     assert (backlog.dropped_frames, backlog.dropped_sound) == (3, 2.0)
 
@@ -281,7 +278,7 @@ def test_devices_and_addresses_are_told_from_files(name: str, expected: bool) ->
     [
         (["camera:/dev/no-such-camera"], "the camera /dev/no-such-camera cannot be opened"),
         (["tcp://127.0.0.1:9"], "tcp://127.0.0.1:9 cannot be reached"),
-        (["camera", "--fast"], "camera is live; --fast is for files"),
+        (["camera", "--fast"], "camera is live; --fast and captions are for files"),
         (["gone.mp4"], "gone.mp4 does not exist"),
     ],
 )
@@ -294,34 +291,6 @@ def test_sources_that_cannot_be_opened_are_named(
     code, stdout, stderr = run(["stream", *arguments], monkeypatch, capsys)
     assert (code, stdout) == (1, "")
     assert message in stderr
-
-
-def serve(payload: bytes, connections: int) -> int:
-    """Send the same bytes to several callers, one after the other; returns the port."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def run_server() -> None:
-        with server:
-            for _ in range(connections):
-                caller, _ = server.accept()
-                with caller:
-                    caller.sendall(payload)
-
-    threading.Thread(target=run_server, daemon=True).start()
-    port: int = server.getsockname()[1]
-    return port
-
-
-def transport_stream(path: Path, sound: NDArray[np.float32]) -> bytes:
-    """Sound as MPEG-TS, which players read while it comes."""
-    samples = (sound * 32767).astype(np.int16)[None]
-    with av.open(str(path), "w", format="mpegts") as container:
-        track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE
-        for packet in [*track.encode(frame), *track.encode(None)]:
-            container.mux(packet)
-    return path.read_bytes()
 
 
 def test_a_lost_stream_is_reached_for_again(tmp_path: Path) -> None:
@@ -338,7 +307,7 @@ def test_a_lost_stream_is_reached_for_again(tmp_path: Path) -> None:
         if heard > 3.0:
             break
     source.stop()
-    assert said[0].endswith("is lost; trying again in 1 s.")
+    assert said[0].endswith("is lost (the other side ended it); trying again in 1 s.")
     assert said[1].endswith("is back.")
     assert event.end > 3.0, "the gap is a gap in the times"
 

@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.preprocessing.transcripts import MAX_BYTES, Cue, load_transcript, merge_cues
+from avt_memocmt.preprocessing.transcripts import (
+    MAX_BYTES,
+    Cue,
+    group_cues,
+    join_cues,
+    load_transcript,
+)
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -90,13 +96,15 @@ def test_missing_and_extra_blank_lines(tmp_path: Path) -> None:
     [
         ("a.srt", "1\n00:00:01,000 --> what\nHi\n", "line 2"),
         ("a.vtt", "WEBVTT\n\n00:00:02.000 --> 00:00:01.000\nHi\n", "line 3"),
-        ("a.srt", SRT + "\n7\nno times here\n", "line 14"),
         ("a.srt", "just prose\n", "line 1"),
         ("a.srt", "", "empty"),
         ("a.txt", " \n\n", "empty"),
         ("a.vtt", "", "empty"),
         ("a.srt", b"\x00\xff\xd8\x00\xdc\x00\x01", "not a text file"),
         ("a.ass", "[Script Info]", "convert"),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n[laughter]\n", "sounds but no words"),
+        ("a.txt", "[laughter]\n\u266a\n", "sounds but no words"),
+        ("a.vtt", b"PK\x03\x04", "is a workbook"),
     ],
 )
 def test_broken_files_are_named(tmp_path: Path, name: str, content: str | bytes, line: str) -> None:
@@ -111,16 +119,34 @@ def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
         load_transcript(_write(tmp_path, "a.txt", b"a\n" * (MAX_BYTES // 2 + 1)))
 
 
-def test_a_path_that_is_missing_is_not_taken_for_text() -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("talks/missing one.srt", "missing.srt", "missing.VTT ", "missing.ass", "missing.docx"),
+        *("talks/missing", "./missing", "/no/such/file"),
+    ],
+)
+def test_a_path_that_is_missing_is_not_taken_for_text(path: str) -> None:
     with pytest.raises(AvtError, match="does not exist"):
-        load_transcript("talks/missing one.srt")
+        load_transcript(path)
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "[laughs]", "\u266a \u266a"])
+def test_a_text_without_words_is_refused(text: str) -> None:
+    with pytest.raises(AvtError, match="the transcript has no words"):
+        load_transcript(text)
+
+
+def test_a_folder_is_no_transcript(tmp_path: Path) -> None:
+    with pytest.raises(AvtError, match=r"is no \.srt, \.vtt, \.txt file"):
+        load_transcript(str(tmp_path))
 
 
 def test_text_is_one_cue() -> None:
     assert load_transcript("Oh my God… \x92tis") == [Cue("Oh my God... 'tis")]
     assert load_transcript("well.\nvideo.txt") == [Cue("well. video.txt")]
+    assert load_transcript("yes and/or no") == [Cue("yes and/or no")]
     assert load_transcript("word " * 5000) == [Cue(("word " * 5000).strip())]
-    assert load_transcript("[laughs]") == []
 
 
 def test_txt_lines_are_cues_in_order(tmp_path: Path) -> None:
@@ -144,6 +170,10 @@ def test_a_colon_alone_is_no_speaker(tmp_path: Path) -> None:
         (None, "It is 10:30."),
         ("ROSS", "It is."),
     ]
+
+
+def merge_cues(cues: list[Cue]) -> list[Cue]:
+    return [join_cues(group) for group in group_cues(cues)]
 
 
 def test_merge_joins_broken_sentences_only() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avt_memocmt.data.index import UtteranceKey
-from avt_memocmt.data.manifest import read_table
+from avt_memocmt.data.table import read_table
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_preprocess import clean_text
@@ -65,19 +65,18 @@ def read_meld_table(path: Path, split: str) -> list[MeldRow]:
     """Read one `{split}_sent_emo.csv`, ordered by dialogue and utterance.
 
     Raises:
-        AvtError: the file is missing, is no CSV in UTF-8, has no rows or lacks columns, a row has
-            an unknown emotion, a bad id or a bad time, or two rows are one utterance; the message
-            names the line.
+        AvtError: the file is missing, as of `read_table`, a row has an unknown emotion, a bad id or
+            a bad time, or two rows are one utterance; the message names the line.
     """
     if not path.exists():
         raise AvtError(f"{path} is missing; give a folder with the MELD transcripts.")
     hint = f"give MELD's own table with the columns {', '.join(COLUMNS)}"
     found: dict[UtteranceKey, MeldRow] = {}
-    for line, raw in read_table(path, COLUMNS, hint):
-        row = _row(f"{path}, line {line}", split, raw)
+    for read in read_table(path, COLUMNS, hint):
+        row = _row(f"{path}, line {read.line}", split, read.cells)
         if row.key in found:
             raise AvtError(
-                f"{path}, line {line}: {row.key} is there twice; remove one of the rows."
+                f"{path}, line {read.line}: {row.key} is there twice; remove one of the rows."
             )
         found[row.key] = row
     return [found[key] for key in sorted(found)]
@@ -94,8 +93,7 @@ def parse_time(text: str) -> float | None:
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(f"{match[3]}.{match[4] or 0}")
 
 
-def _row(where: str, split: str, raw: dict[str, str | None]) -> MeldRow:
-    cells = {name: raw.get(name) or "" for name in COLUMNS}
+def _row(where: str, split: str, cells: dict[str, str]) -> MeldRow:
     try:
         emotion = emotion_index(cells["Emotion"])
     except AvtError as error:
