@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -26,9 +27,9 @@ def find_media(path: str | Path) -> list[Path]:
         AvtError: the path is missing, or the folder holds no media file.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise AvtError(f"{path} does not exist; check the path.")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     found = [
         file

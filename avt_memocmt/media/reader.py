@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -55,6 +55,7 @@ class MediaReader:
         end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
             once both kinds have passed it.
         container: an open source to read; the path is then only its name.
+        file: an open file to read; the path is then only its name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
@@ -72,6 +73,7 @@ class MediaReader:
         start: float = 0.0,
         end: float = math.inf,
         container: InputContainer | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         if not 0.0 <= start < end:
             raise AvtError(
@@ -82,7 +84,7 @@ class MediaReader:
         self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._start, self._end = start, end
         self._sampler = FrameSampler(frames_per_second)
-        self._container = container or open_container(self.path)
+        self._container = container or open_container(self.path, file)
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
         codec = self._video.codec_context.name if self._video is not None else ""
