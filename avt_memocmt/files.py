@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -22,8 +23,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise AvtError(f"cannot write {path}: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):  # it is gone, or the folder is
+            partial.unlink()
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

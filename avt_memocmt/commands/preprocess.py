@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from avt_memocmt.commands.console import print_json, print_lines
 from avt_memocmt.errors import AvtError
 
 app = typer.Typer(help="Run one preprocessing module alone.", no_args_is_help=True)
@@ -46,7 +46,7 @@ def vad(media: Media) -> None:
         for s in segments
         if s.is_speech or warnings
     ]
-    print(json.dumps({"utterances": spans, "warnings": warnings}))
+    print_json({"utterances": spans, "warnings": warnings})
 
 
 @app.command()
@@ -63,19 +63,16 @@ def align(
     from avt_memocmt.preprocessing.text_preprocess import clean_text
 
     words = make_aligner(model).align(load_audio(media), clean_text(text))
-    print(
-        json.dumps(
-            [
-                {
-                    "word": word.word,
-                    "start": round(word.start, 3),
-                    "end": round(word.end, 3),
-                    "score": round(word.score, 3),
-                }
-                for word in words
-            ],
-            ensure_ascii=False,
-        )
+    print_json(
+        [
+            {
+                "word": word.word,
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "score": round(word.score, 3),
+            }
+            for word in words
+        ]
     )
 
 
@@ -88,7 +85,7 @@ def video(
     """Sample frames as JPEG files named by their time in milliseconds."""
     from avt_memocmt.preprocessing.video_preprocess import extract_frames
 
-    print(f"{len(extract_frames(media, out, fps))} pictures in {out}")
+    print_lines(f"{len(extract_frames(media, out, fps))} pictures in {out}")
 
 
 @app.command()
@@ -100,7 +97,7 @@ def faces(
     """Follow the face and write aligned crops, with boxes and landmarks as JSON."""
     from avt_memocmt.preprocessing.video_preprocess_mtcnn import extract_faces
 
-    print(f"{len(extract_faces(media, out, detector))} faces in {out}")
+    print_lines(f"{len(extract_faces(media, out, detector))} faces in {out}")
 
 
 @app.command()
@@ -116,4 +113,4 @@ def text(
     if not cues:
         raise AvtError("no words are left after cleaning; give a text with words.")
     for cue in cues:
-        print(clean_text(cue.text, lowercase=lowercase))
+        print_lines(clean_text(cue.text, lowercase=lowercase))

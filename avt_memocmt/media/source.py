@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,14 +112,8 @@ def _wav(first: Any, second: Any) -> bytes:
     """Samples and their rate, in either order, as a WAV file."""
     from scipy.io import wavfile
 
-    samples, rate = (
-        (second, first) if isinstance(first, int | float | np.number) else (first, second)
-    )
-    if (
-        not isinstance(rate, int | float | np.number)
-        or not 1 <= rate <= MOST_RATE
-        or int(rate) != rate
-    ):
+    samples, rate = (second, first) if _is_number(first) else (first, second)
+    if not _is_number(rate) or not 1 <= rate <= MOST_RATE or int(rate) != rate:
         raise AvtError(
             f"{rate!r} is no rate of samples; give (samples, rate) with the rate in Hz, such as "
             "(samples, 16000)."
@@ -127,6 +121,10 @@ def _wav(first: Any, second: Any) -> bytes:
     buffer = io.BytesIO()
     wavfile.write(buffer, int(rate), _samples(samples))
     return buffer.getvalue()
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float | np.number)
 
 
 def _samples(given: Any) -> NDArray[Any]:
