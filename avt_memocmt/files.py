@@ -29,6 +29,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             partial.unlink()
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write text as UTF-8; bytes of file names that are none, become escapes. See above."""
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Write a CSV file with a header; a column that a row lacks stays empty.
 
@@ -39,7 +44,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
     writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, buffer.getvalue().encode())
+    write_text_atomically(path, buffer.getvalue())
 
 
 def remove_partial_files(folder: Path) -> None:

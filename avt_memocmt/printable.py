@@ -8,6 +8,7 @@ import re
 # Control characters move the cursor, colour or retitle a terminal; line separators and the controls
 # of writing direction make one name look like several lines or like another name.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -16,12 +17,11 @@ def printable(text: str) -> str:
 
 
 def path_text(path: str) -> str:
-    r"""Return a path as valid Unicode: bytes that are no UTF-8 become escapes such as "\xe9"."""
+    r"""Return a path as valid Unicode: bytes that could not be decoded become such as "\xe9"."""
     try:
-        raw = os.fsencode(path)
-    except UnicodeEncodeError:  # no path of this system
-        raw = path.encode("utf-8", "surrogatepass")
-    return raw.decode("utf-8", "backslashreplace")
+        return os.fsencode(path).decode()  # names are UTF-8 also where the locale is another
+    except UnicodeError:
+        return _SURROGATE.sub(_escape, path)
 
 
 def _escape(match: re.Match[str]) -> str:
