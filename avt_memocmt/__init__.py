@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from avt_memocmt.telemetry import switch_off_telemetry
 from avt_memocmt.version import __version__
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
         StreamEvent,
         UtterancePrediction,
     )
+
+# Before any library is imported, in whichever way this package is used.
+switch_off_telemetry()
 
 _EXPORTS = {
     "EmotionRecognizer": "avt_memocmt.api",

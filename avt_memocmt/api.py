@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from avt_memocmt.config import Config
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.engine import load_torch, with_gradients
+from avt_memocmt.inference.arguments import Transcript, require_utterances, transcript_cues
+from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.utterance_stream import Progress
 from avt_memocmt.models.checkpoint import checkpoint_folder
-from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.pretrained import CHECKPOINTS
 
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
     from avt_memocmt.inference.results import StreamEvent
+    from avt_memocmt.media.source import Media
 
 
 class EmotionRecognizer(Recognizer):
     """Recognises the emotion of every utterance of a media file.
+
+    It may be used in processes that were forked after it was loaded, where it computes on one
+    thread, and it pickles as the name of its checkpoint, from which it is then loaded again.
 
     Example:
         >>> recognizer = EmotionRecognizer.from_pretrained("embedded")
         >>> for utterance in recognizer.predict("clip.mp4").utterances:
         ...     print(utterance.start, utterance.emotion, utterance.confidence)
     """
+
+    _origin: tuple[str, EngineName] | None = None
+    """Arguments of `from_pretrained` that load it in another folder too."""
 
     @classmethod
     def from_pretrained(
@@ -43,32 +53,33 @@ class EmotionRecognizer(Recognizer):
 
         Raises:
             AvtError: the checkpoint or an encoder's weights are missing or damaged, the checkpoint
-                cannot read media, or the engine is not installed or not for this machine.
+                cannot read media, or the engine is unknown, not installed or not for this machine.
         """
-        if engine in ("onnx", "openvino"):
-            from avt_memocmt.engines.onnx_engine import load_onnx
-            from avt_memocmt.engines.sessions import GRAPH_TYPES
+        if not isinstance(name_or_path, str | os.PathLike):
+            kind = type(name_or_path).__name__
+            raise AvtError(f"a checkpoint is named by its name or folder, not by a {kind}.")
+        engines = get_args(EngineName)
+        if engine not in engines:
+            raise AvtError(f"the engine {engine!r} is unknown; give one of {', '.join(engines)}.")
+        recognizer = cls(*_load(name_or_path, engine))
+        is_shipped = (CHECKPOINTS / name_or_path).is_dir()
+        name = str(name_or_path) if is_shipped else os.path.abspath(name_or_path)
+        recognizer._origin = name, engine
+        return recognizer
 
-            return cls(*load_onnx(Path(name_or_path), GRAPH_TYPES[engine]))
-        loaded, config = load_torch(checkpoint_folder(name_or_path))
-        if engine == "torch-bf16":
-            from avt_memocmt.engines.bfloat16 import in_bfloat16
-
-            return cls(in_bfloat16(loaded), config)
-        if engine == "torch-cuda":
-            from avt_memocmt.engines.cuda import on_gpu
-
-            return cls(on_gpu(loaded), config)
-        return cls(loaded, config)
+    def __reduce__(self) -> tuple[Callable[..., EmotionRecognizer], tuple[str, EngineName]]:
+        if self._origin is None:
+            raise AvtError("a recogniser pickles only if from_pretrained loaded it; load it so.")
+        return type(self).from_pretrained, self._origin
 
     def stream(
         self,
-        source: str,
+        source: str | os.PathLike[str],
         *,
         hop: float = 0.5,
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
-        captions: Sequence[Cue] | None = None,
+        captions: Transcript | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -79,7 +90,8 @@ class EmotionRecognizer(Recognizer):
             transcribe: let the packaged recogniser listen; words that come late revise a decision.
             as_fast_as_possible: read a file at full speed, not in real time; the final decisions
                 are then those of `predict`.
-            captions: cues of a file, with times; they give its utterances and their words.
+            captions: a .srt or .vtt of a file, or its cues, with times; they give its utterances
+                and their words.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -87,20 +99,25 @@ class EmotionRecognizer(Recognizer):
         """
         from avt_memocmt.inference.live import LiveStream
 
+        if not isinstance(source, str | os.PathLike):
+            raise AvtError(
+                f"a stream of type {type(source).__name__} cannot be read; give a file, a device "
+                "or a URL, or give the media to predict."
+            )
         running = LiveStream(
             self,
-            source,
+            os.fspath(source),
             hop=hop,
             transcribe=transcribe,
             as_fast_as_possible=as_fast_as_possible,
-            captions=captions,
+            captions=transcript_cues(captions),
         )
         return running.events(seconds)
 
     def explain(
         self,
-        media: str | Path,
-        transcript: Sequence[Cue] | None = None,
+        media: Media,
+        transcript: Transcript | None = None,
         *,
         utterances: Collection[int] | None = None,
         emotion: str | None = None,
@@ -123,6 +140,7 @@ class EmotionRecognizer(Recognizer):
             AvtError: as in `predict`; the emotion is unknown; the extra is not installed; the
                 engine is not torch.
         """
+        require_utterances(utterances)
         with_gradients(self.engine)
         require_captum()
         from avt_memocmt.explainability.explanation import ExplainSettings, explain_media
@@ -130,6 +148,25 @@ class EmotionRecognizer(Recognizer):
         index = None if emotion is None else emotion_index(emotion)
         settings = ExplainSettings(utterances, index, plus_plus, check)
         return explain_media(self, media, transcript, settings, progress)
+
+
+def _load(name_or_path: str | os.PathLike[str], engine: EngineName) -> tuple[Engine, Config]:
+    """See `EmotionRecognizer.from_pretrained`; what an engine needs is imported only for it."""
+    if engine in ("onnx", "openvino"):
+        from avt_memocmt.engines.onnx_engine import load_onnx
+        from avt_memocmt.engines.sessions import GRAPH_TYPES
+
+        return load_onnx(Path(name_or_path), GRAPH_TYPES[engine])
+    loaded, config = load_torch(checkpoint_folder(Path(name_or_path)))
+    if engine == "torch-bf16":
+        from avt_memocmt.engines.bfloat16 import in_bfloat16
+
+        return in_bfloat16(loaded), config
+    if engine == "torch-cuda":
+        from avt_memocmt.engines.cuda import on_gpu
+
+        return on_gpu(loaded), config
+    return loaded, config
 
 
 def require_captum() -> None:

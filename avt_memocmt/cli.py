@@ -10,7 +10,7 @@ import typer
 from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.bench import bench
 from avt_memocmt.commands.check_explanations import check_explanations
-from avt_memocmt.commands.console import log, show_library_log
+from avt_memocmt.commands.console import log, prepare_output, show_library_log
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import (
     evaluate,
@@ -22,6 +22,7 @@ from avt_memocmt.commands.explain import explain
 from avt_memocmt.commands.export import export
 from avt_memocmt.commands.extract import extract
 from avt_memocmt.commands.import_pack import import_pack
+from avt_memocmt.commands.interrupts import interrupted_by_signals
 from avt_memocmt.commands.make_weights import make_weights
 from avt_memocmt.commands.predict import predict
 from avt_memocmt.commands.prepare import prepare
@@ -66,13 +67,13 @@ app.add_typer(preprocess.app, name="preprocess")
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on stderr and status 1."""
+    prepare_output()
     show_library_log()
     try:
-        app()
+        with interrupted_by_signals():
+            app()
     except AvtError as error:
         log.print(f"error: {error}", style="red")
-        sys.exit(1)
-    except BrokenPipeError:
         sys.exit(1)
 
 

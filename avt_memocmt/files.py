@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -22,8 +23,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise AvtError(f"cannot write {path}: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):  # it is gone, or the folder is
+            partial.unlink()
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write text as UTF-8; bytes of file names that are none, become escapes. See above."""
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -36,7 +44,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
     writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, buffer.getvalue().encode())
+    write_text_atomically(path, buffer.getvalue())
 
 
 def remove_partial_files(folder: Path) -> None:

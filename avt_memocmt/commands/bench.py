@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, EngineOption, JsonFile, log
+from avt_memocmt.commands.console import Checkpoint, EngineOption, JsonFile, log, print_lines
 from avt_memocmt.errors import AvtError
 
 
@@ -52,4 +52,4 @@ def bench(
         report.write_json(json_file)
     if out is not None:
         report.write_docs(out)
-    print(report.markdown(), end="")
+    print_lines(report.markdown().rstrip("\n"))

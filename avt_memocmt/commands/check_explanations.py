@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, exit_after, log, step_progress
+from avt_memocmt.commands.console import Checkpoint, exit_after, log, print_lines, step_progress
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
@@ -34,7 +34,7 @@ def check_explanations(
         table = check_manifest(recognizer, dialogues, advance)
     write_atomically(out / JSON_FILE, json.dumps(table.to_json(), indent=1).encode())
     write_atomically(out / TABLE_FILE, table.to_markdown().encode())
-    typer.echo(table.to_markdown(), nl=False)
+    print_lines(table.to_markdown().rstrip("\n"))
     log.print(f"wrote {out / TABLE_FILE} and {JSON_FILE} beside it")
     exit_after((f"{row.name} {row.path}", row.reason) for row in table.failures)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -24,10 +28,41 @@ from rich.text import Text
 from avt_memocmt.data.baseline_scope import read_scope
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
+from avt_memocmt.json_files import json_text
+from avt_memocmt.printable import printable
 
-output = Console(highlight=False, markup=False)
+
+class _SafeConsole(Console):
+    """Prints names and words of others without obeying them: no escape sequence is passed on."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See `Console.render_str`, through which every string goes, also those of tables."""
+        return super().render_str(printable(text), **options)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller whether work goes on without a reader."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See `Console.print`; a log that cannot be written ends no work.
+
+        Raises:
+            AvtError: stdout cannot be written.
+            BrokenPipeError: nobody reads stdout any more.
+        """
+        if not self.stderr:
+            with _writing_to_stdout():
+                return super().print(*objects, **options)
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.quiet = True
+            _forget_output(sys.stderr)
+
+
+output = _SafeConsole(highlight=False, markup=False)
 """Tables, on stdout."""
-log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+log = _SafeConsole(stderr=True, highlight=False, soft_wrap=True, markup=False)
 """Everything that is no result, on stderr."""
 
 
@@ -36,7 +71,8 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message alone."""
-        log.print(self.format(record))
+        for line in self.format(record).splitlines():
+            log.print(line)
 
 
 _HANDLER = _ConsoleHandler()
@@ -87,9 +123,68 @@ SpeakerBaseline = Annotated[
 ]
 
 
+def prepare_output() -> None:
+    """Let every character be printed: what the output's encoding lacks becomes an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_lines(text: str) -> None:
+    """Print lines on stdout as they are, neither wrapped nor obeyed; errors as of `print_json`."""
+    with _writing_to_stdout():
+        for line in text.split("\n"):
+            print(printable(line))
+        sys.stdout.flush()
+
+
+def print_json(value: object) -> None:
+    """Print a value on stdout as one line of JSON, in ASCII where the output is not Unicode.
+
+    Raises:
+        AvtError: stdout cannot be written.
+        BrokenPipeError: nobody reads stdout any more.
+    """
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower()
+    with _writing_to_stdout():
+        print(json_text(value, ascii_only=not encoding.startswith("utf")), flush=True)
+
+
+@contextmanager
+def _writing_to_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        _forget_output(sys.stdout)
+        raise
+    except OSError as error:
+        _forget_output(sys.stdout)
+        raise AvtError(f"the results cannot be written to stdout: {error.strerror}.") from error
+
+
+def _forget_output(stream: TextIO) -> None:
+    """Drop what a stream still holds, because its reader is gone or its disk is full.
+
+    Python would try to write it again at its end, and complain.
+    """
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def log_failure(name: object, reason: str) -> None:
     """Say on stderr that something failed, and why."""
     log.print(f"failed: {name}: {reason}", style="red")
+
+
+@contextmanager
+def recorded(failures: list[tuple[str, str]], name: object) -> Iterator[None]:
+    """Let what fails in the block be one of several failures, not the end."""
+    try:
+        yield
+    except AvtError as error:
+        failures.append((str(name), str(error)))
 
 
 def exit_after(failures: Iterable[tuple[object, str]]) -> NoReturn:
@@ -128,7 +223,7 @@ def counted_progress(name: str) -> Iterator[Callable[[float, float | None], None
         def show(done: float, total: float | None) -> None:
             # What an earlier run did took no time now, so the rate must not count it.
             if not bar.tasks:
-                bar.add_task(name, total=total, completed=int(done))
+                bar.add_task(printable(name), total=total, completed=int(done))
             bar.update(bar.tasks[0].id, completed=done, total=total)
 
         yield show
@@ -138,5 +233,5 @@ def counted_progress(name: str) -> Iterator[Callable[[float, float | None], None
 def step_progress(name: str, total: int) -> Iterator[Callable[..., None]]:
     """Show how many steps are done; yields a function that adds one step, or as many as given."""
     with _progress() as bar:
-        task = bar.add_task(name, total=total)
+        task = bar.add_task(printable(name), total=total)
         yield lambda count=1: bar.advance(task, count)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from avt_memocmt.commands.console import output
 
 
 def doctor() -> None:
@@ -13,6 +14,6 @@ def doctor() -> None:
 
     table = Table(show_header=False, box=None)
     for fact in gather_facts():
-        mark = {True: "[green]ok[/]", False: "[red]missing[/]", None: ""}[fact.ok]
-        table.add_row(mark, fact.name, escape(fact.value))
-    Console(highlight=False).print(table)
+        mark = {True: Text("ok", "green"), False: Text("missing", "red"), None: Text()}[fact.ok]
+        table.add_row(mark, fact.name, fact.value)
+    output.print(table)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from avt_memocmt.commands.console import exit_after, log, output
+from avt_memocmt.commands.console import exit_after, log, output, recorded
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
 
@@ -53,12 +53,15 @@ def report_evaluation(
     if compare is not None:
         second = measure_second(_checkpoint_folder(compare))
         report["comparison"] = {"checkpoint": compare, **_comparison(evaluation, second)}
+    failures = [(f"{row.name} {row.path}".strip(), row.reason) for row in evaluation.failures]
     if json_file is not None:
-        write_atomically(json_file, json.dumps(report, indent=2).encode())
+        with recorded(failures, json_file):
+            write_atomically(json_file, json.dumps(report, indent=2).encode())
     if experiments is not None:
-        _write_results(evaluation, provenance, experiments)
+        with recorded(failures, experiments):
+            _write_results(evaluation, provenance, experiments)
     _print_scores(report)
-    exit_after((f"{row.name} {row.path}".strip(), row.reason) for row in evaluation.failures)
+    exit_after(failures)
 
 
 def _check_outputs(json_file: Path | None, experiments: Path | None) -> None:

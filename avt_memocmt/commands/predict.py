@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from avt_memocmt.commands.console import (
     Checkpoint,
@@ -16,12 +14,13 @@ from avt_memocmt.commands.console import (
     Transcript,
     counted_progress,
     log,
-    output,
 )
+from avt_memocmt.commands.interrupts import exit_status
 from avt_memocmt.commands.loading import load_recognizer
+from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
-from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
     from avt_memocmt.engines.names import EngineName
@@ -57,34 +56,30 @@ def predict(
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
-    from avt_memocmt.inference.results import to_json
     from avt_memocmt.preprocessing.transcripts import load_transcript
-    from avt_memocmt.report.prediction_page import write_report
 
-    if out is not None:
-        writable_folder(out)
+    results = PredictionOutput(out, as_json)
     cues = None if transcript is None else load_transcript(transcript)
     files, failures = _collect(media)
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
-    results: list[MediaPrediction] = []
     predictions = _predictions(
         files, failures, checkpoint, engine, cues, transcribe, min_confidence, speaker_baseline
     )
-    for result in predictions:
-        results.append(result)
-        if as_json:
-            print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
-        else:
-            _print_timeline(result)
-    if out is not None:
-        text = json.dumps([to_json(result) for result in results], indent=2, ensure_ascii=False)
-        write_atomically(out / "predictions.json", text.encode())
-        write_report(results, failures, out / "report.html")
-        log.print(f"wrote {out / 'predictions.json'} and {out / 'report.html'}")
-    for _, reason in failures:
+    status = 0
+    try:
+        for result in predictions:
+            results.take(result)
+    except KeyboardInterrupt as interrupt:
+        status = exit_status(interrupt)
+    if results.results or not status:  # else what an earlier run wrote stays
+        results.finish(failures)
+    for reason in (*(reason for _, reason in failures), *results.problems):
         log.print(f"failed: {reason}", style="red")
-    raise typer.Exit(1 if failures else 0)
+    if status:
+        done = len(results.results) + len(failures)
+        log.print(f"interrupted after {done} of {len(files)} inputs", style="red")
+    raise typer.Exit(status or int(bool(failures or results.problems)))
 
 
 def _collect(media: list[str]) -> tuple[list[Path], list[tuple[str, str]]]:
@@ -97,7 +92,7 @@ def _collect(media: list[str]) -> tuple[list[Path], list[tuple[str, str]]]:
         try:
             files += find_media(argument)
         except AvtError as error:
-            failures.append((argument, str(error)))
+            failures.append((path_text(argument), str(error)))
     return files, failures
 
 
@@ -127,18 +122,9 @@ def _predictions(
                     progress=advance,
                 )
         except AvtError as error:
-            failures.append((str(path), str(error)))
+            failures.append((path_text(str(path)), str(error)))
+        except Exception as error:  # one odd file must not end a run over thousands
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            failures.append((path_text(str(path)), f"{path}: unexpected {reason}"))
         else:
             yield result
-
-
-def _print_timeline(result: MediaPrediction) -> None:
-    headings = ("start", "end", "emotion", "confidence", "text", "warnings")
-    table = Table(*headings, title=result.media, title_justify="left", box=None)
-    for turn in result.utterances:
-        emotion = turn.emotion
-        if emotion != turn.likeliest:
-            emotion += f" ({turn.likeliest})"
-        start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
-        table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
-    output.print(table)

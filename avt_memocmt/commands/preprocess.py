@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from avt_memocmt.commands.console import print_json, print_lines
 
 app = typer.Typer(help="Run one preprocessing module alone.", no_args_is_help=True)
 
@@ -44,7 +45,7 @@ def vad(media: Media) -> None:
         for s in segments
         if s.is_speech or warnings
     ]
-    print(json.dumps({"utterances": spans, "warnings": warnings}))
+    print_json({"utterances": spans, "warnings": warnings})
 
 
 @app.command()
@@ -61,19 +62,16 @@ def align(
     from avt_memocmt.preprocessing.text_preprocess import clean_text
 
     words = make_aligner(model).align(load_audio(media), clean_text(text))
-    print(
-        json.dumps(
-            [
-                {
-                    "word": word.word,
-                    "start": round(word.start, 3),
-                    "end": round(word.end, 3),
-                    "score": round(word.score, 3),
-                }
-                for word in words
-            ],
-            ensure_ascii=False,
-        )
+    print_json(
+        [
+            {
+                "word": word.word,
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "score": round(word.score, 3),
+            }
+            for word in words
+        ]
     )
 
 
@@ -86,7 +84,7 @@ def video(
     """Sample frames as JPEG files named by their time in milliseconds."""
     from avt_memocmt.preprocessing.video_preprocess import extract_frames
 
-    print(f"{len(extract_frames(media, out, fps))} pictures in {out}")
+    print_lines(f"{len(extract_frames(media, out, fps))} pictures in {out}")
 
 
 @app.command()
@@ -98,7 +96,7 @@ def faces(
     """Follow the face and write aligned crops, with boxes and landmarks as JSON."""
     from avt_memocmt.preprocessing.video_preprocess_mtcnn import extract_faces
 
-    print(f"{len(extract_faces(media, out, detector))} faces in {out}")
+    print_lines(f"{len(extract_faces(media, out, detector))} faces in {out}")
 
 
 @app.command()
@@ -111,4 +109,4 @@ def text(
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
     for cue in load_transcript(source):
-        print(clean_text(cue.text, lowercase=lowercase))
+        print_lines(clean_text(cue.text, lowercase=lowercase))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, exit_after, step_progress
+from avt_memocmt.commands.console import Checkpoint, exit_after, print_lines, step_progress
 
 
 def robustness(
@@ -38,5 +38,5 @@ def robustness(
         run = RobustnessRun(recognizer, sha256, answers, advance)
         results = [(trial, run.measure(trial)) for trial in trials]
     write_robustness(results, checkpoint, experiments)
-    print((experiments / SUMMARY_FILE).read_text(encoding="utf-8"))
+    print_lines((experiments / SUMMARY_FILE).read_text(encoding="utf-8"))
     exit_after(failure for trial in trials for failure in trial.failures)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avt_memocmt.commands.console import Checkpoint, EngineOption, log
+from avt_memocmt.commands.line_output import LineOutput
 from avt_memocmt.commands.loading import load_recognizer
-from avt_memocmt.files import writable_folder
 
 if TYPE_CHECKING:
     from avt_memocmt.inference.live import LiveStream
@@ -50,11 +47,7 @@ def stream(
     from avt_memocmt.inference.live import LiveStream
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    with ExitStack() as stack:
-        files: list[TextIO] = [sys.stdout]
-        if out is not None:
-            writable_folder(out.parent)
-            files.append(stack.enter_context(out.open("w", encoding="utf-8")))
+    with LineOutput(out) as lines:
         running = LiveStream(
             load_recognizer(checkpoint, engine),
             source,
@@ -66,19 +59,23 @@ def stream(
         )
         _stop_on_interrupt(running)
         for event in running.events(seconds):
-            for file in files:
-                file.write(json.dumps(event.to_json()) + "\n")
-                file.flush()
+            lines.write(event.to_json())
     frames, sound = running.backlog.dropped_frames, running.backlog.dropped_sound
     if frames or sound:
         log.print(f"dropped {frames} pictures and {sound:.1f} s of sound to keep up")
+    raise typer.Exit(1 if lines.failed else 0)
 
 
 def _stop_on_interrupt(running: LiveStream) -> None:
-    """Let the first Ctrl-C end the stream with everything written, and a second one the program."""
+    """Let the first Ctrl-C end the stream with everything written, and a second one the program.
+
+    So does SIGTERM, by which services and containers are stopped.
+    """
 
     def stop(number: int, frame: object) -> None:
         running.stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
+from avt_memocmt.printable import path_text
 
 UNLABELLED = -1
 """Emotion of an utterance whose label is not known."""
@@ -87,9 +88,15 @@ def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
     """Write an index as Parquet, whole or not at all.
 
     Raises:
-        AvtError: the folder cannot be written.
+        AvtError: the folder cannot be written, or a path is not Unicode, as an index needs it.
     """
     rows = [{**asdict(record), "flags": list(record.flags)} for record in records]
+    for path_of_row in {row["path"] for row in rows if row["path"]}:
+        if path_text(path_of_row) != path_of_row:
+            raise AvtError(
+                f"the name {path_text(path_of_row)} is not UTF-8, so an index cannot hold it; "
+                "rename the file or its folder."
+            )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
     write_atomically(path, buffer.getvalue())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,10 +25,20 @@ class DeviceEngine(Engine):
 
     model: AvtMemoCmt
     device: torch.device
+    process: int = field(default_factory=os.getpid)
+    """Id of the process that holds the networks."""
 
     def __post_init__(self) -> None:
         for network in (self.model, *self.encoders.networks):
             network.to(self.device)
+
+    def require_process(self) -> None:
+        """See `Engine.require_process`: CUDA does not survive a fork."""
+        if os.getpid() != self.process:
+            raise AvtError(
+                "a forked process cannot use the GPU of its parent; start processes with "
+                "multiprocessing.get_context('spawn')."
+            )
 
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
         """See `Engine.fuse`."""

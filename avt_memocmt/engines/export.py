@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -44,9 +45,10 @@ def export_checkpoint(
         progress: called with the name of each graph before it is written.
 
     Raises:
-        AvtError: the checkpoint's encoders are not those of the embedded preset, or the folder
-            cannot be written.
+        AvtError: the extra `onnx` is not installed, the checkpoint's encoders are not those of the
+            embedded preset, or the folder cannot be written.
     """
+    _require_exporter()
     writable_folder(folder)
     source = checkpoint_folder(checkpoint)
     engine, _ = load_torch(source)
@@ -57,6 +59,15 @@ def export_checkpoint(
     _write_manifest(folder, str(checkpoint), ())
     if quantize:
         quantize_export(folder, progress)
+
+
+def _require_exporter() -> None:
+    for name in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(name) is None:
+            raise AvtError(
+                f"the export needs the package {name}; install its extra with: "
+                "pip install 'avt-memocmt[onnx]'"
+            )
 
 
 def _graphs(engine: TorchEngine, checkpoint: str | Path) -> dict[str, NetworkGraph]:

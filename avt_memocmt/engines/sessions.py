@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.forking import PerProcess
 
 
 class Graph(Protocol):
@@ -33,19 +35,11 @@ class OnnxGraph:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that spin while they wait keep the cores from the next network and from PyTorch.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = PerProcess(partial(_onnx_session, path))
 
     def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
         """See `Graph`."""
-        return [torch.from_numpy(found) for found in self._session.run(None, _arrays(feed))]
+        return [torch.from_numpy(found) for found in self._session.get().run(None, _arrays(feed))]
 
 
 class OpenVinoGraph:
@@ -65,22 +59,37 @@ class OpenVinoGraph:
                 "this engine needs the package openvino; install its extra with: "
                 "pip install 'avt-memocmt[openvino]'"
             )
-        import openvino
-
-        settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        if precision is not None:
-            settings["INFERENCE_PRECISION_HINT"] = precision
-        self._network = openvino.Core().compile_model(str(path), "CPU", settings)
+        self._network = PerProcess(partial(_openvino_network, path, precision))
 
     def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
         """See `Graph`."""
         # Each call makes its own request, because a request serves one thread at a time.
-        found = self._network.create_infer_request().infer(_arrays(feed))
-        return [torch.from_numpy(found[output]) for output in self._network.outputs]
+        network = self._network.get()
+        found = network.create_infer_request().infer(_arrays(feed))
+        return [torch.from_numpy(found[output]) for output in network.outputs]
 
 
 GRAPH_TYPES: dict[str, Callable[[Path], Graph]] = {"onnx": OnnxGraph, "openvino": OpenVinoGraph}
 """By the name of the engine."""
+
+
+def _onnx_session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that spin while they wait keep the cores from the next network and from PyTorch.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _openvino_network(path: Path, precision: str | None) -> Any:
+    import openvino
+
+    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    if precision is not None:
+        settings["INFERENCE_PRECISION_HINT"] = precision
+    return openvino.Core().compile_model(str(path), "CPU", settings)
 
 
 def _arrays(feed: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:

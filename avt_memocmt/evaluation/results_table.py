@@ -11,7 +11,7 @@ from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import Provenance
-from avt_memocmt.files import write_atomically, write_csv
+from avt_memocmt.files import write_csv, write_text_atomically
 from avt_memocmt.metrics.scores import MAIN_SCORES, mean_and_deviation
 from avt_memocmt.wording import SCORE_NAMES, markdown, with_interval
 
@@ -103,7 +103,7 @@ def record_result(folder: Path, evaluation: Evaluation, provenance: Provenance) 
         AvtError: as of `append_result`.
     """
     rows = append_result(folder / RESULTS_FILE, result_row(evaluation, provenance))
-    write_atomically(folder / SUMMARY_FILE, markdown_table(rows).encode())
+    write_text_atomically(folder / SUMMARY_FILE, markdown_table(rows))
 
 
 def markdown_table(rows: Sequence[ResultRow]) -> str:

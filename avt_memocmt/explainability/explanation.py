@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,10 @@ from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.inference.transcript_alignment import word_spans
 from avt_memocmt.inference.utterance_stream import Progress
-from avt_memocmt.preprocessing.transcripts import Cue
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.arguments import Transcript
+    from avt_memocmt.media.source import Media
 
 
 @dataclass(frozen=True)
@@ -210,8 +213,8 @@ class ExplainingRecognizer(Recognizer):
 
 def explain_media(
     recognizer: Recognizer,
-    media: str | Path,
-    transcript: Sequence[Cue] | None,
+    media: Media,
+    transcript: Transcript | None,
     settings: ExplainSettings,
     progress: Progress = lambda seconds, total: None,
 ) -> MediaExplanation:

@@ -6,6 +6,7 @@ Whisper tiny.en (Radford et al. 2022): this package's PyTorch encoder, CTranslat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import PIECE_SAMPLES, join_tokens, token_spans
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.whisper_encoder import MAX_TOKENS, WHISPER, WhisperEncoder
+from avt_memocmt.forking import PerProcess
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.pretrained import packaged_path, packaged_tokenizer
 
@@ -69,7 +71,7 @@ class Transcriber:
         """
         self.encoder = encoder
         path = packaged_path(WHISPER)
-        self.decoder = _load_decoder(str(path.parent), compute_type)
+        self.decoder = PerProcess(partial(_load_decoder, str(path.parent), compute_type))
         self.tokenizer = packaged_tokenizer(WHISPER)
         self.prompt = [self.tokenizer.token_to_id(name) for name in PROMPT]
 
@@ -103,7 +105,7 @@ class Transcriber:
         """The text of the final hidden states [tokens, dim], or "" if it cannot be trusted."""
         from ctranslate2 import StorageView
 
-        result = self.decoder.generate(
+        result = self.decoder.get().generate(
             StorageView.from_array(np.ascontiguousarray(hidden[None].numpy())),
             [self.prompt],
             beam_size=BEAM_SIZE,

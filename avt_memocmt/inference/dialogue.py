@@ -66,7 +66,12 @@ class DialogueReader:
     """
 
     def __init__(self, engine: Engine, config: Config) -> None:
-        """Start an empty dialogue."""
+        """Start an empty dialogue.
+
+        Raises:
+            AvtError: as of `Engine.require_process`.
+        """
+        engine.require_process()
         self._engine = engine
         self._config = config
         self._vectors: deque[Tensor] = deque(maxlen=config.model.reach - 1)

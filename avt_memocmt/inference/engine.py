@@ -28,6 +28,13 @@ class Engine(ABC):
 
     encoders: Encoders
 
+    def require_process(self) -> None:  # noqa: B027 - most engines compute in every process
+        """Refuse a process in which the engine cannot compute.
+
+        Raises:
+            AvtError: this process was forked, and the engine's device does not follow.
+        """
+
     @abstractmethod
     def fuse(self, parts: dict[str, ModalityBatch]) -> Fused:
         """Token level; see `AvtMemoCmt.fuse`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.baseline_scope import NamedScope
@@ -16,6 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEncoder
+from avt_memocmt.inference.arguments import Transcript, require_settings, transcript_cues
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
@@ -32,11 +34,15 @@ from avt_memocmt.inference.utterance_stream import (
 )
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.source import MediaSource, media_source
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.version import __version__
+
+if TYPE_CHECKING:
+    from avt_memocmt.media.source import Media
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +62,8 @@ class Recognizer:
 
     def predict(
         self,
-        media: str | Path,
-        transcript: Sequence[Cue] | None = None,
+        media: Media,
+        transcript: Transcript | None = None,
         *,
         transcribe: bool = True,
         min_confidence: float = 0.0,
@@ -71,8 +77,10 @@ class Recognizer:
         `speaker_baseline` says otherwise.
 
         Args:
-            media: a video, audio or image file.
-            transcript: cues from `load_transcript`; without it the speech recogniser listens.
+            media: a video, recording or picture: the path of a file, its bytes, a binary file that
+                is open, (samples, rate) or a PIL picture; see `media_source`.
+            transcript: the words, the path of a .srt, .vtt or .txt file, or cues from
+                `load_transcript`; without it the speech recogniser listens.
             transcribe: False leaves the words out where no transcript is given.
             min_confidence: least probability at which an emotion is named; below it, "uncertain".
             speaker_baseline: what an utterance is judged against where the transcript names its
@@ -82,18 +90,21 @@ class Recognizer:
                 second reading.
 
         Raises:
-            AvtError: the file cannot be read, or has neither audible sound nor a face nor words.
+            AvtError: the file cannot be read, or has neither audible sound nor a face nor words;
+                an argument is of the wrong type or out of its range.
         """
+        require_settings(min_confidence, speaker_baseline)
+        source, cues = media_source(media), transcript_cues(transcript)
         known: ChooseBaselines | None = None
         if speaker_baseline == "off":
             known = _none
-        elif speaker_baseline == "all" and any(cue.speaker for cue in transcript or ()):
+        elif speaker_baseline == "all" and any(cue.speaker for cue in cues or ()):
             everyone = _Everyone()
-            self._read(media, transcript, transcribe, everyone.count_in, progress)
+            self._read(source, cues, transcribe, everyone.count_in, progress)
             known = everyone.without
-        found = self._read(media, transcript, transcribe, known, progress)
+        found = self._read(source, cues, transcribe, known, progress)
         if found.captions and (said := found.captions.sentences()):
-            _log.warning("%s: %s", media, said)
+            _log.warning("%s: %s", source.name, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
         return replace(found, utterances=tuple(turns))
 
@@ -151,14 +162,15 @@ class Recognizer:
 
     def _read(
         self,
-        media: str | Path,
+        source: MediaSource,
         transcript: Sequence[Cue] | None,
         transcribe: bool,
         choose_baselines: ChooseBaselines | None,
         progress: Progress,
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
-        with MediaReader(media, self.config.visual.frames_per_second) as reader:
+        rate = self.config.visual.frames_per_second
+        with MediaReader(source.path, rate, file=source.open()) as reader:
             info = reader.info
             captions = FittedCaptions(transcript, info.duration) if transcript else None
             cues = captions.cues if captions and captions.is_timed else None
@@ -179,16 +191,16 @@ class Recognizer:
             warnings = tuple(reader.warnings)
         reached = math.inf if info.kind == "image" else stream.latest
         if captions:
-            captions.require_some(media, reached)
+            captions.require_some(source.name, reached)
         if not turns:
             raise AvtError(
-                f"{media} holds nothing to judge: no audible sound, no face and no words were "
-                "found in it."
+                f"{source.name} holds nothing to judge: no audible sound, no face and no words "
+                "were found in it."
             )
         preset = self.config.preset
         use = captions.use(reached) if captions else None
         warnings += use.warnings if use else ()
-        return MediaPrediction(str(media), duration, preset, __version__, turns, warnings, use)
+        return MediaPrediction(source.name, duration, preset, __version__, turns, warnings, use)
 
     def _utterances(
         self,

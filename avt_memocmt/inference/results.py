@@ -73,7 +73,7 @@ class MediaPrediction:
     """The emotion timeline of one input.
 
     Attributes:
-        media: the path as the user gave it.
+        media: the path as the user gave it, as valid text; or what else was given, as "<bytes>".
         duration: seconds of the media; 0 for a still image.
         preset: name of the preset of the model.
         version: version of the package.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.audio.stream import AudioStream
@@ -15,34 +18,54 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.media.address import refuse_what_is_no_path
 from avt_memocmt.media.types import MediaInfo
 
+# A playlist names other files. None is fetched from elsewhere; what is in memory opens none.
+_PROTOCOLS, _PROTOCOLS_IN_MEMORY = "file,crypto,data", "crypto,data"
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}  # text files that FFmpeg would draw as pictures
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open a media file for reading.
+def open_container(path: Path, file: BinaryIO | None = None) -> InputContainer:
+    """Open a media file for reading; what it names is opened only where that lies on this machine.
+
+    Args:
+        path: of the file.
+        file: the open file, at its start; the path is then only its name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, unreadable, damaged or not media.
     """
-    if not path.exists():
-        refuse_what_is_no_path(path)
-        raise AvtError(f"{path} does not exist; check the path.")
-    if not path.is_file():
-        raise AvtError(f"{path} is not a file; give one media file.")
-    if path.stat().st_size == 0:
-        raise AvtError(f"{path} is empty (0 bytes); record or download it again.")
+    if file is None:
+        _require_file(path)
+    # The absolute path keeps FFmpeg from reading "name:" as a protocol.
+    source = os.path.abspath(path) if file is None else file
+    options = {"protocol_whitelist": _PROTOCOLS if file is None else _PROTOCOLS_IN_MEMORY}
     try:
-        # The absolute path keeps FFmpeg from reading "name:" as a protocol.
-        return av.open(os.path.abspath(path), metadata_errors="replace")
+        return av.open(source, "r", metadata_errors="replace", options=options)
     except PermissionError as error:
         raise AvtError(f"{path} may not be read; check its permissions.") from error
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise AvtError(_refusal(path)) from error
+        raise AvtError(_refusal(path, file)) from error
 
 
-def _refusal(path: Path) -> str:
-    with path.open("rb") as file:
-        is_mp4 = file.read(12)[4:8] == b"ftyp"
+def _require_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        refuse_what_is_no_path(path)
+        raise AvtError(f"{path} does not exist; check the path.") from error
+    except OSError as error:
+        raise AvtError(f"{path} cannot be read ({error.strerror}); check the path.") from error
+    if stat.S_ISFIFO(status.st_mode):
+        raise AvtError(f"{path} is a pipe; write what it sends to a file and give that.")
+    if not stat.S_ISREG(status.st_mode):
+        raise AvtError(f"{path} is not a file; give one media file.")
+    if status.st_size == 0:
+        raise AvtError(f"{path} is empty (0 bytes); record or download it again.")
+
+
+def _refusal(path: Path, file: BinaryIO | None) -> str:
+    with path.open("rb") if file is None else nullcontext(file) as opened:
+        opened.seek(0)
+        is_mp4 = opened.read(12)[4:8] == b"ftyp"
     if is_mp4:
         return (
             f"{path} cannot be decoded: its index (moov atom) is missing or damaged, as in a "

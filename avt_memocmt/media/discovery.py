@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -30,9 +31,9 @@ def find_media(path: str | Path) -> list[Path]:
     if not Path(path).exists():
         refuse_what_is_no_path(path)
     path = Path(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise AvtError(f"{path} does not exist; check the path.")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     found = [
         file

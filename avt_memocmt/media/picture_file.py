@@ -7,9 +7,10 @@ whole, and does not decode animated WebP.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.display_picture import still_rgb
@@ -52,17 +53,20 @@ class PictureFile:
         path: the file.
         form: one of the formats of `_plugin`.
         max_side: longer side, in pixels, of what is shown.
+        file: the open file, at its start; the path is then only its name.
 
     Raises:
         AvtError: the picture is too large.
         ValueError: Pillow cannot decode it.
     """
 
-    def __init__(self, path: Path, form: str, max_side: int) -> None:
+    def __init__(
+        self, path: Path, form: str, max_side: int, file: BinaryIO | None = None
+    ) -> None:
         self._side = max_side
         self.is_damaged = False
         self.duration: float | None = None
-        self._image = _guarded(lambda: _plugin(form)(path))
+        self._image = _guarded(lambda: _plugin(form)(file or path))
         count = getattr(self._image, "n_frames", 1) if form in _ANIMATED else 1
         # An animated PNG may begin with a picture for viewers that show only one.
         first = 1 if count > 1 and getattr(self._image, "default_image", False) else 0
@@ -121,22 +125,25 @@ class PictureFile:
         self._image.load()
 
 
-def open_picture_file(path: Path, max_side: int) -> PictureFile | None:
+def open_picture_file(
+    path: Path, max_side: int, file: BinaryIO | None = None
+) -> PictureFile | None:
     """Open a file that is a picture, or return None if it is another file or Pillow cannot read it.
 
     Args:
         path: any file, or none.
         max_side: longer side, in pixels, of what is shown.
+        file: the open file, at its start; the path is then only its name.
 
     Raises:
         AvtError: the picture is too large; or it is a HEIC or AVIF photo that cannot be decoded,
             of which FFmpeg would read a thumbnail.
     """
-    form = _format(path)
+    form = _format(path, file)
     if form is None:
         return None
     try:
-        return PictureFile(path, form, max_side)
+        return PictureFile(path, form, max_side, file)
     except ValueError as error:
         if form not in ("HEIF", "AVIF"):
             return None
@@ -145,12 +152,13 @@ def open_picture_file(path: Path, max_side: int) -> PictureFile | None:
         ) from error
 
 
-def _format(path: Path) -> str | None:
+def _format(path: Path, file: BinaryIO | None) -> str | None:
     """The format of a picture by the first bytes of its file, or None."""
     try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError:
+        with path.open("rb") if file is None else nullcontext(file) as opened:
+            head = opened.read(64)
+            opened.seek(0)
+    except (OSError, ValueError):  # a path with a NUL is a ValueError
         return None
     if path.suffix.lower() in _FILMS:
         return None

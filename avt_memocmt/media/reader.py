@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import av
 from av.audio.frame import AudioFrame
@@ -59,6 +59,7 @@ class MediaReader:
         end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
             once both kinds have passed it.
         container: an open source to read; the path is then only its name.
+        file: an open file to read; the path is then only its name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
@@ -76,6 +77,7 @@ class MediaReader:
         start: float = 0.0,
         end: float = math.inf,
         container: InputContainer | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         if not 0.0 <= start < end:
             raise AvtError(
@@ -93,7 +95,9 @@ class MediaReader:
         self._picture_end: float | None = None
         self._next_picture = 0.0
         self._before_start: DecodedFrame | None = None
-        self._pictures = open_picture_file(Path(path), max_side) if container is None else None
+        self._pictures = None
+        if container is None:
+            self._pictures = open_picture_file(Path(path), max_side, file)
         if self._pictures is not None:
             self.info = self._pictures.info
             self.warnings += ["no_audio"] if self._pictures.is_animated else []
@@ -102,7 +106,7 @@ class MediaReader:
                 raise AvtError(_NO_SOUND.format(self.path))
             return
         self._is_live = container is not None
-        self._container = container or open_container(Path(path))
+        self._container = container or open_container(Path(path), file)
         self._audio = audio_stream(self._container)
         self._video = video_stream(self._container)
         if self._video is not None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import unicodedata
 from abc import ABC, abstractmethod
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.forking import PerProcess
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.pretrained import packaged_path
 
@@ -60,17 +62,10 @@ class PhonemeModel(AcousticModel):
         weights = packaged_path("hama-ctc")
         for name in ("hama-g2p-encoder", "hama-g2p-decoder", "hama-g2p-vocabulary"):
             packaged_path(name)
-        from hama.asr import ASRModel
-        from hama.inference import G2PModel
-
-        try:
-            self._model = ASRModel(model_path=weights)
-            self._pronounce = lru_cache(maxsize=20_000)(G2PModel(max_input_len=48).predict)
-        except RuntimeError as error:
-            raise AvtError(
-                "the packaged aligner has no build for this system; use a Wav2Vec2 CTC model."
-            ) from error
-        self._ids = {token: index for index, token in enumerate(self._model.decoder_tokens)}
+        self._models = PerProcess(partial(_load_hama, weights))
+        self._pronounce = lru_cache(maxsize=20_000)(self._alignments)
+        acoustic, _ = self._models.get()
+        self._ids = {token: index for index, token in enumerate(acoustic.decoder_tokens)}
         self.blank = self._ids["<blank>"]
         self.boundary = self._ids["<wb>"]
 
@@ -79,7 +74,7 @@ class PhonemeModel(AcousticModel):
         waveform = np.clip(samples, -1.0, 1.0)[None]
         feeds = {"waveform": waveform, "waveform_lengths": np.array([len(samples)])}
         posteriors: NDArray[np.float32]
-        (posteriors,) = self._model.session.run(["log_probs"], feeds)
+        (posteriors,) = self._models.get()[0].session.run(["log_probs"], feeds)
         return posteriors[0]
 
     def tokens(self, spoken: str) -> list[int]:
@@ -91,8 +86,12 @@ class PhonemeModel(AcousticModel):
             known = "".join(char for char in plain if "a" <= char <= "z" or char == "'")
             if not known.strip("'"):
                 return []
-            phonemes = [item.phoneme for item in self._pronounce(known).alignments]
+            phonemes = self._pronounce(known)
         return [self._ids[p] for p in phonemes if p.strip() and p in self._ids and p[0] != "<"]
+
+    def _alignments(self, word: str) -> list[str]:
+        """Phonemes that the grapheme-to-phoneme model writes for a word."""
+        return [item.phoneme for item in self._models.get()[1].predict(word).alignments]
 
 
 class CharacterModel(AcousticModel):
@@ -147,6 +146,19 @@ class CharacterModel(AcousticModel):
             if form in self._ids:
                 return self._ids[form]
         return None
+
+
+def _load_hama(weights: Path) -> tuple[Any, Any]:
+    """The acoustic and the grapheme-to-phoneme model, both with threads of their own."""
+    from hama.asr import ASRModel
+    from hama.inference import G2PModel
+
+    try:
+        return ASRModel(model_path=weights), G2PModel(max_input_len=48)
+    except RuntimeError as error:
+        raise AvtError(
+            "the packaged aligner has no build for this system; use a Wav2Vec2 CTC model."
+        ) from error
 
 
 def _without_accents(text: str) -> str:

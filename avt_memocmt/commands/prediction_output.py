@@ -1,0 +1,113 @@
+"""Where `avt-memocmt predict` puts its results: on stdout, and on disk once they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from avt_memocmt.commands.console import log, output, print_json
+from avt_memocmt.errors import AvtError
+from avt_memocmt.files import writable_folder
+from avt_memocmt.json_files import JsonArrayFile
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.results import MediaPrediction
+
+
+class PredictionOutput:
+    """Takes results one by one; what cannot be written now is tried again, and said at the end.
+
+    Args:
+        folder: for predictions.json and report.html, or None.
+        as_json: JSON Lines on stdout instead of tables.
+
+    Attributes:
+        results: all that were taken.
+        problems: sentences on what could not be written.
+
+    Raises:
+        AvtError: the folder cannot be written into.
+    """
+
+    def __init__(self, folder: Path | None, as_json: bool) -> None:
+        self.results: list[MediaPrediction] = []
+        self.problems: list[str] = []
+        self._folder = None if folder is None else writable_folder(folder)
+        self._array = None if folder is None else JsonArrayFile(folder / "predictions.json")
+        self._as_json = as_json
+        self._is_read = True
+
+    def take(self, result: MediaPrediction) -> None:
+        """Write a result and show it.
+
+        Raises:
+            AvtError: stdout cannot be written, and there is no folder.
+            BrokenPipeError: nobody reads stdout any more, and there is no folder.
+        """
+        from avt_memocmt.inference.results import to_json
+
+        self.results.append(result)
+        if self._array is not None:
+            was_waiting = self._array.waiting
+            try:
+                self._array.add(to_json(result))
+            except AvtError as error:
+                if not was_waiting:
+                    log.print(f"{error} It will be tried again with the next result.", style="red")
+        if self._is_read:
+            self._show(result)
+
+    def finish(self, failures: Sequence[tuple[str, str]]) -> None:
+        """Complete predictions.json and write report.html.
+
+        Args:
+            failures: (input, reason) of inputs that could not be predicted.
+        """
+        from avt_memocmt.report.prediction_page import write_report
+
+        if self._folder is None or self._array is None:
+            return
+        pages = (self._folder / "predictions.json", self._folder / "report.html")
+        before = len(self.problems)
+        try:
+            self._array.write()
+        except AvtError as error:
+            self.problems.append(f"{error} It lacks the last {self._array.waiting} results.")
+        finally:
+            self._array.close()
+        try:
+            write_report(self.results, failures, pages[1])
+        except AvtError as error:
+            self.problems.append(str(error))
+        if len(self.problems) == before:
+            log.print(f"wrote {pages[0]} and {pages[1]}")
+
+    def _show(self, result: MediaPrediction) -> None:
+        from avt_memocmt.inference.results import to_json
+
+        try:
+            if self._as_json:
+                print_json(to_json(result))
+            else:
+                _print_timeline(result)
+        except (AvtError, BrokenPipeError) as error:
+            if self._array is None:
+                raise
+            self._is_read = False  # the folder gets them all
+            if isinstance(error, AvtError):
+                self.problems.append(str(error))
+
+
+def _print_timeline(result: MediaPrediction) -> None:
+    headings = ("start", "end", "emotion", "confidence", "text", "warnings")
+    table = Table(*headings, title=result.media, title_justify="left", box=None)
+    for turn in result.utterances:
+        emotion = turn.emotion
+        if emotion != turn.likeliest:
+            emotion += f" ({turn.likeliest})"
+        start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
+        table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
+    output.print(table)
