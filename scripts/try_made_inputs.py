@@ -30,6 +30,7 @@ from rich.progress import track
 
 from avt_memocmt.cli import main as command_line
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
+from avt_memocmt.printable import path_text
 
 MOST_MEMORY = 1_500_000_000
 """Bytes."""
@@ -81,13 +82,13 @@ def try_media(seeds: range, folder: Path, material: Material) -> Iterator[str]:
         yield f"{seeds}: predictions.json: {error}"
         return
     by_media = {result["media"]: result for result in results}
-    missing = [one for one in made if str(one.path) not in by_media]
+    missing = [one for one in made if path_text(str(one.path)) not in by_media]
     if found.status != (1 if missing else 0):
         yield f"{seeds}: status {found.status}, {len(missing)} not predicted: {found.log}"
     if found.log.count("failed: ") != len(missing):
         yield f"{seeds}: {len(missing)} not predicted, but named are: {found.log}"
     for one in made:
-        yield from _unexpected(one, by_media.get(str(one.path)))
+        yield from _unexpected(one, by_media.get(path_text(str(one.path))))
 
 
 def _unexpected(made: MadeInput, result: dict[str, object] | None) -> Iterator[str]:
