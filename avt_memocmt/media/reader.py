@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import av
 from av.audio.frame import AudioFrame
@@ -21,17 +19,21 @@ from av.video.stream import VideoStream
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.audio_converter import AudioConverter
+from avt_memocmt.media.clock import MediaClock, TimedPacket
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
 from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
+from avt_memocmt.media.read_ahead import read_ahead
+from avt_memocmt.media.sound_check import audible_track, full_scale
+from avt_memocmt.media.stated_size import size_warning
 from avt_memocmt.media.types import AudioChunk, VideoFrame
+from avt_memocmt.media.window import can_jump, jump, passed_over
 
 # Formats whose header states the length; elsewhere FFmpeg only estimates it.
 _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
+_STATED_LENGTH |= {"asf", "flv", "mxf", "tta", "wv"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _MAX_READ_FAILURES = 50
 _AHEAD = 24  # events: bounds the memory of decoded pictures
-_END = object()
-Item = TypeVar("Item")
 
 
 class MediaReader:
@@ -43,7 +45,9 @@ class MediaReader:
         info: what the header says the file holds.
         warnings: names of what went wrong so far, each once: "no_audio" (a video without sound),
             "no_video" (sound without pictures), "corrupt_audio", "corrupt_frames", "truncated"
-            (the file ends before its header says).
+            (the file ends before its header says), "rest_unread" (a second recording follows in
+            the file), "clock_jump" (timestamps run back; see `MediaClock`), "other_track" (the
+            main sound track is silent, so another one is read).
 
     Args:
         path: a video, audio or image file.
@@ -51,15 +55,17 @@ class MediaReader:
         max_side: longer side of a yielded picture in pixels; larger ones are scaled down.
         only: decode "audio" or "video" alone.
         start: nothing that ends before this time, in seconds, is yielded; the first picture from
-            here on is.
+            here on is. What lies long before it is not decoded.
         end: nothing that starts at or after this time, in seconds, is yielded, and reading stops
             once both kinds have passed it.
+        audio_track: number of the sound track to read, from 1; None reads the one that FFmpeg
+            holds for the main one, or another where that is silent.
         container: an open source to read; the path is then only its name.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
-            without any sound or picture, or without the kind that `only` asks for; or the times
-            are no span.
+            without any sound or picture, without the kind that `only` asks for or the sound
+            track; or the times are no span.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class MediaReader:
         only: Literal["audio", "video"] | None = None,
         start: float = 0.0,
         end: float = math.inf,
+        audio_track: int | None = None,
         container: InputContainer | None = None,
     ) -> None:
         if not 0.0 <= start < end:
@@ -83,18 +90,22 @@ class MediaReader:
         self._start, self._end = start, end
         self._sampler = FrameSampler(frames_per_second)
         self._container = container or open_container(self.path)
-        self._audio = audio_stream(self._container)
+        self._is_file = container is None
         self._video = video_stream(self._container)
         codec = self._video.codec_context.name if self._video is not None else ""
         self._converter = PictureConverter(max_side, codec)
-        if self._video is not None and container is None:
+        if self._video is not None and self._is_file:
             # Decodes on all processors, some pictures ahead, which a live source cannot wait for.
             self._video.thread_type = "AUTO"
         try:
+            self._audio = self._choose_track(audio_track)
             self._choose(only)
         except AvtError:
             self.close()
             raise
+        self._stated = None
+        if self._container.format.name in _STATED_LENGTH:
+            self._stated = self.info.duration
         self._origin = 0.0
         self._sound_end: float | None = None
         self._picture_end: float | None = None
@@ -112,6 +123,11 @@ class MediaReader:
             self._ahead.close()
         self._container.close()
 
+    @property
+    def reached(self) -> float:
+        """Seconds from the start of the media to the end of what was read so far."""
+        return max(self._sound_end or 0.0, self._picture_end or 0.0)
+
     def events_ahead(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield `events`, decoded ahead in a thread of its own; ends when the reader closes."""
         self._ahead = read_ahead(self.events(), _AHEAD)
@@ -126,13 +142,10 @@ class MediaReader:
         Raises:
             AvtError: nothing at all can be decoded.
         """
-        packets = self.packets()
-        first = next(packets)
-        self._origin = self._first_time(first[1])
-        converter = AudioConverter(self._origin)
-        for stream, packet in chain([first], packets):
-            if stream not in (self._audio, self._video):
-                continue
+        packets = self._timed_packets()
+        scale = full_scale(self.path, self._audio) if self._audio and self._is_file else 1.0
+        converter = AudioConverter(self._origin, scale)
+        for stream, packet in packets:
             if stream is self._video:
                 self._pass_over(packet)
             for frame in self._decode(stream, packet):
@@ -145,12 +158,16 @@ class MediaReader:
         yield from self._sound(converter.flush())
         self._conclude()
 
-    def packets(self) -> Iterator[tuple[Stream, Packet[Stream] | None]]:
-        """Yield the packets of the two streams; None stands for the end of a stream."""
+    def packets(self, following: Iterator[Packet[Stream]] | None = None) -> Iterator[TimedPacket]:
+        """Yield the packets of the two streams; None stands for the end of a stream.
+
+        Args:
+            following: the packets from where the file stands; None = they are read.
+        """
         streams = self._streams
         for _ in range(_MAX_READ_FAILURES):
             try:
-                for packet in self._container.demux(streams):
+                for packet in following or self._container.demux(streams):
                     if packet.size:
                         yield packet.stream, packet
                 break
@@ -160,8 +177,34 @@ class MediaReader:
             except av.FFmpegError:
                 # Reading may go on behind the damage.
                 self._warn("truncated")
+                following = None
         for stream in streams:
             yield stream, None
+
+    def _timed_packets(self) -> Iterator[TimedPacket]:
+        """The packets of what is read, on one clock; those far before `start` are left out."""
+        packets = self.packets()
+        first = next(packets)
+        packets = chain([first], packets)
+        self._origin = self._first_time(first[1])
+        jumped = None
+        if self._is_file and can_jump(self._container, self._start):
+            jumped = jump(self._container, self._streams, self._origin + self._start)
+            packets = self.packets(jumped)
+        clock = MediaClock(self._origin, self._stated, self._warn, from_start=jumped is None)
+        wanted = (item for item in clock.follow(packets) if item[0] in (self._audio, self._video))
+        return passed_over(wanted, self._origin + self._start) if self._start else wanted
+
+    def _choose_track(self, number: int | None) -> AudioStream | None:
+        track = audio_stream(self._container, number)
+        if track is None or number is not None or not self._is_file:
+            return track
+        if len(self._container.streams.audio) == 1:
+            return track
+        chosen = audible_track(self.path, track)
+        if chosen != track.index:
+            self._warn("other_track")
+        return next(s for s in self._container.streams.audio if s.index == chosen)
 
     def _choose(self, only: Literal["audio", "video"] | None) -> None:
         audio, video = self._audio, self._video
@@ -201,7 +244,9 @@ class MediaReader:
         try:
             yield from stream.decode(packet)
         except av.FFmpegError:
-            self._warn("corrupt_audio" if stream is self._audio else "corrupt_frames")
+            # Before a window lies what decoding may begin in the middle of.
+            if packet is None or packet.pts is None or self._time(packet) >= self._start:
+                self._warn("corrupt_audio" if stream is self._audio else "corrupt_frames")
 
     def _pass_over(self, packet: Packet[Stream] | None) -> None:
         """Let the decoder drop the packet's picture if neither we nor another picture need it.
@@ -210,8 +255,8 @@ class MediaReader:
         """
         if self._video is None or packet is None or packet.pts is None:
             return
-        time = max(0.0, float(packet.pts * packet.time_base) - self._origin)
-        skipped = self._start <= time < self._end and self._sampler.may_skip(time)
+        time = max(0.0, self._time(packet))
+        skipped = time < self._start or (time < self._end and self._sampler.may_skip(time))
         self._video.codec_context.skip_frame = "NONREF" if skipped else "DEFAULT"
 
     def _sound(self, chunks: Iterator[AudioChunk]) -> Iterator[AudioChunk]:
@@ -225,9 +270,6 @@ class MediaReader:
             self._warn("corrupt_audio")
 
     def _picture(self, frame: DecodedFrame) -> VideoFrame | None:
-        if frame.is_corrupt:
-            self._warn("corrupt_frames")
-            return None
         assert self._video is not None
         # PyAV leaves the unit out of pictures that a threaded decoder holds back until the end.
         unit = frame.time_base or self._video.time_base
@@ -235,6 +277,10 @@ class MediaReader:
         time = self._next_picture
         if frame.pts is not None and unit is not None:
             time = max(0.0, float(frame.pts * unit) - self._origin)
+        if frame.is_corrupt:
+            if time >= self._start:
+                self._warn("corrupt_frames")
+            return None
         rate = float(self._video.guessed_rate or 25)
         length = float(frame.duration * unit) if frame.duration and unit else 1.0 / rate
         self._next_picture = time + length
@@ -258,36 +304,22 @@ class MediaReader:
                 f"{self.path} cannot be decoded: no sound and no picture in it is intact; "
                 "record or download it again."
             )
-        if self._audio is not None and self._sound_end is None:
+        # What lies before a window was not decoded.
+        if self._audio is not None and self._sound_end is None and not self._start:
             self._warn("no_audio")
-        if self._video is not None and self._picture_end is None:
+        if self._video is not None and self._picture_end is None and not self._start:
             self._warn("no_video")
-        stated = self.info.duration if self._container.format.name in _STATED_LENGTH else None
-        reached = max(self._sound_end or 0.0, self._picture_end or 0.0)
         is_whole = all(stream in (self._audio, self._video) for stream in self._streams)
-        if is_whole and stated is not None and reached < stated - _TRUNCATION_TOLERANCE:
+        if is_whole and self._stated and self.reached < self._stated - _TRUNCATION_TOLERANCE:
             self._warn("truncated")
+        if self._is_file and (found := size_warning(self.path)) is not None:
+            self._warn(found)
+
+    def _time(self, packet: Packet[Stream]) -> float:
+        """Seconds from the start of the media at which a packet with a timestamp is shown."""
+        assert packet.pts is not None
+        return float(packet.pts * packet.time_base) - self._origin
 
     def _warn(self, name: str) -> None:
         if name not in self.warnings:
             self.warnings.append(name)
-
-
-def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
-    """Yield the items of an iterator, which runs ahead in a thread of its own.
-
-    Closing the generator waits for that thread. An error of the iterator is raised here, after the
-    items before it.
-
-    Args:
-        items: the iterator.
-        most: items that may be ready before they are asked for.
-    """
-    with ThreadPoolExecutor(1, "decoder") as thread:
-        coming = deque(thread.submit(next, items, _END) for _ in range(most))
-        while True:
-            item = coming.popleft().result()
-            if item is _END:
-                return
-            coming.append(thread.submit(next, items, _END))
-            yield item  # type: ignore[misc]

@@ -26,7 +26,8 @@ from PIL import Image, ImageCms
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.discovery import find_media
-from avt_memocmt.media.reader import MediaReader, read_ahead
+from avt_memocmt.media.read_ahead import read_ahead
+from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
 THREE_SECONDS = np.arange(75) / 25
