@@ -69,6 +69,7 @@ class EmotionRecognizer(Recognizer):
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
         captions: Sequence[Cue] | None = None,
+        audio_track: int | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -80,6 +81,7 @@ class EmotionRecognizer(Recognizer):
             as_fast_as_possible: read a file at full speed, not in real time; the final decisions
                 are then those of `predict`.
             captions: cues of a file, with times; they give its utterances and their words.
+            audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -94,6 +96,7 @@ class EmotionRecognizer(Recognizer):
             transcribe=transcribe,
             as_fast_as_possible=as_fast_as_possible,
             captions=captions,
+            audio_track=audio_track,
         )
         return running.events(seconds)
 

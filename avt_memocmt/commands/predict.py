@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from avt_memocmt.commands.console import (
+    AudioTrack,
     Checkpoint,
     EngineOption,
     Transcript,
@@ -22,6 +23,7 @@ from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder, write_atomically
+from avt_memocmt.wording import WARNINGS
 
 if TYPE_CHECKING:
     from avt_memocmt.engines.names import EngineName
@@ -45,6 +47,7 @@ def predict(
         float,
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
+    audio_track: AudioTrack = None,
     speaker_baseline: Annotated[
         NamedScope,
         typer.Option(
@@ -69,7 +72,15 @@ def predict(
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     results: list[MediaPrediction] = []
     predictions = _predictions(
-        files, failures, checkpoint, engine, cues, transcribe, min_confidence, speaker_baseline
+        files,
+        failures,
+        checkpoint,
+        engine,
+        cues,
+        transcribe,
+        min_confidence,
+        speaker_baseline,
+        audio_track,
     )
     for result in predictions:
         results.append(result)
@@ -110,6 +121,7 @@ def _predictions(
     transcribe: bool,
     min_confidence: float,
     speaker_baseline: NamedScope,
+    audio_track: int | None,
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
@@ -124,6 +136,7 @@ def _predictions(
                     transcribe=transcribe,
                     min_confidence=min_confidence,
                     speaker_baseline=speaker_baseline,
+                    audio_track=audio_track,
                     progress=advance,
                 )
         except AvtError as error:
@@ -142,3 +155,5 @@ def _print_timeline(result: MediaPrediction) -> None:
         start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
         table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
     output.print(table)
+    for name in result.warnings:
+        output.print(f" {name}: {WARNINGS.get(name, '')}", soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, EngineOption, log
+from avt_memocmt.commands.console import AudioTrack, Checkpoint, EngineOption, log
 from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
@@ -41,6 +41,7 @@ def stream(
     captions: Annotated[
         str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
     ] = None,
+    audio_track: AudioTrack = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
@@ -66,6 +67,7 @@ def stream(
             transcribe=transcribe,
             as_fast_as_possible=fast,
             captions=None if captions is None else load_transcript(captions),
+            audio_track=audio_track,
             warn=log.print,
         )
         _stop_on_interrupt(running)

@@ -15,6 +15,7 @@ from avt_memocmt.media.live_source import Backlog, Event, LiveSource, in_real_ti
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.wording import WARNINGS
 
 HOP = 0.5
 """Seconds of the stream between two provisional emotions."""
@@ -129,8 +130,9 @@ class LiveStream:
         as_fast_as_possible: read a file at full speed, drop nothing and wait for the words of each
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
-        warn: called with a sentence when a live source is lost or found again, or when decisions
-            on silence were not kept.
+        audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
+        warn: called with a sentence when a live source is lost or found again, when decisions on
+            silence were not kept, or of what is wrong with a file.
 
     Attributes:
         backlog: input that waits; it counts what was dropped because the recogniser was behind.
@@ -148,14 +150,19 @@ class LiveStream:
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
         captions: Sequence[Cue] | None = None,
+        audio_track: int | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
+        if audio_track is not None and is_live(source):
+            raise AvtError(f"{source} is live; a number of a sound track belongs to a file.")
         if captions is not None and (is_live(source) or any(cue.start is None for cue in captions)):
             raise AvtError("captions need times and a file; give a .srt or .vtt of the file.")
         rate = recognizer.config.visual.frames_per_second
         self.backlog = Backlog()
         self._source = (
-            LiveSource(source, rate, warn) if is_live(source) else MediaReader(source, rate)
+            LiveSource(source, rate, warn)
+            if is_live(source)
+            else MediaReader(source, rate, audio_track=audio_track)
         )
         self._at_once = as_fast_as_possible
         self._warn = warn
@@ -191,8 +198,11 @@ class LiveStream:
             self._close()
         duration = None
         if isinstance(self._source, MediaReader) and not self._stopped and seconds is None:
-            duration = self._source.info.duration
+            duration = self._source.reached
         yield from self._recognizer.finish(duration)
+        if isinstance(self._source, MediaReader):
+            for name in self._source.warnings:
+                self._warn(f"{self._source.path}: {name}: {WARNINGS.get(name, '')}")
         if forgotten := self._recognizer.forgotten:
             self._warn(f"nobody spoke: the first {forgotten} decisions on silence were not kept.")
 

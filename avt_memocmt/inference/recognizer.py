@@ -57,6 +57,7 @@ class Recognizer:
         transcribe: bool = True,
         min_confidence: float = 0.0,
         speaker_baseline: NamedScope = "past",
+        audio_track: int | None = None,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """Predict the emotion timeline of one file, read in one pass in bounded memory.
@@ -73,6 +74,7 @@ class Recognizer:
             speaker_baseline: what an utterance is judged against where the transcript names its
                 speaker, who is otherwise unknown: nothing ("off"), the earlier utterances ("past")
                 or all others of the file ("all"), which is then read twice.
+            audio_track: number of the sound track to hear, from 1; None = see `MediaReader`.
             progress: called with the seconds read so far and those in all, if known; anew in the
                 second reading.
 
@@ -84,9 +86,9 @@ class Recognizer:
             known = _none
         elif speaker_baseline == "all" and any(cue.speaker for cue in transcript or ()):
             everyone = _Everyone()
-            self._read(media, transcript, transcribe, everyone.count_in, progress)
+            self._read(media, transcript, transcribe, everyone.count_in, audio_track, progress)
             known = everyone.without
-        found = self._read(media, transcript, transcribe, known, progress)
+        found = self._read(media, transcript, transcribe, known, audio_track, progress)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
         return replace(found, utterances=tuple(turns))
 
@@ -141,10 +143,12 @@ class Recognizer:
         transcript: Sequence[Cue] | None,
         transcribe: bool,
         choose_baselines: ChooseBaselines | None,
+        audio_track: int | None,
         progress: Progress,
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
-        with MediaReader(media, self.config.visual.frames_per_second) as reader:
+        rate = self.config.visual.frames_per_second
+        with MediaReader(media, rate, audio_track=audio_track) as reader:
             policy = TurnPolicy(
                 self.new_dialogue,
                 reader.info.has_audio,
@@ -157,7 +161,7 @@ class Recognizer:
                 events += policy.take(utterance, utterance.end)
             events += policy.finish(0.0)
             turns = tuple(event.prediction for event in events)
-            duration = reader.info.duration or max((turn.end for turn in turns), default=0.0)
+            duration = 0.0 if reader.info.kind == "image" else reader.reached
             warnings = tuple(reader.warnings)
         if not turns:
             raise AvtError(
