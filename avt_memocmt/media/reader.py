@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -19,20 +18,18 @@ from av.video.stream import VideoStream
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.audio_converter import AudioConverter
-from avt_memocmt.media.clock import MediaClock, TimedPacket
 from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
 from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
+from avt_memocmt.media.packets import PacketReader
 from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.sound_check import audible_track, full_scale
 from avt_memocmt.media.stated_size import size_warning
 from avt_memocmt.media.types import AudioChunk, VideoFrame
-from avt_memocmt.media.window import can_jump, jump, passed_over
 
 # Formats whose header states the length; elsewhere FFmpeg only estimates it.
 _STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
 _STATED_LENGTH |= {"asf", "flv", "mxf", "tta", "wv"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
-_MAX_READ_FAILURES = 50
 _AHEAD = 24  # events: bounds the memory of decoded pictures
 
 
@@ -98,7 +95,9 @@ class MediaReader:
             # Decodes on all processors, some pictures ahead, which a live source cannot wait for.
             self._video.thread_type = "AUTO"
         try:
-            self._audio = self._choose_track(audio_track)
+            self._audio = audio_stream(self._container, audio_track)
+            if audio_track is None and self._is_file and only != "video":
+                self._find_audible()
             self._choose(only)
         except AvtError:
             self.close()
@@ -106,7 +105,7 @@ class MediaReader:
         self._stated = None
         if self._container.format.name in _STATED_LENGTH:
             self._stated = self.info.duration
-        self._origin = 0.0
+        self._source = PacketReader(self._container, self._streams, self._warn)
         self._sound_end: float | None = None
         self._picture_end: float | None = None
         self._next_picture = 0.0
@@ -142,9 +141,10 @@ class MediaReader:
         Raises:
             AvtError: nothing at all can be decoded.
         """
-        packets = self._timed_packets()
+        wanted = [stream for stream in (self._audio, self._video) if stream is not None]
+        packets = self._source.timed(wanted, self._stated, self._start, self._end)
         scale = full_scale(self.path, self._audio) if self._audio and self._is_file else 1.0
-        converter = AudioConverter(self._origin, scale)
+        converter = AudioConverter(self._source.origin, scale)
         for stream, packet in packets:
             if stream is self._video:
                 self._pass_over(packet)
@@ -156,55 +156,18 @@ class MediaReader:
             if self._is_past_end():
                 return
         yield from self._sound(converter.flush())
-        self._conclude()
+        if self.reached < self._end:
+            self._conclude()
 
-    def packets(self, following: Iterator[Packet[Stream]] | None = None) -> Iterator[TimedPacket]:
-        """Yield the packets of the two streams; None stands for the end of a stream.
-
-        Args:
-            following: the packets from where the file stands; None = they are read.
-        """
-        streams = self._streams
-        for _ in range(_MAX_READ_FAILURES):
-            try:
-                for packet in following or self._container.demux(streams):
-                    if packet.size:
-                        yield packet.stream, packet
-                break
-            except IndexError:
-                # PyAV 18 stumbles at the end of a transport stream in which a stream began late.
-                break
-            except av.FFmpegError:
-                # Reading may go on behind the damage.
-                self._warn("truncated")
-                following = None
-        for stream in streams:
-            yield stream, None
-
-    def _timed_packets(self) -> Iterator[TimedPacket]:
-        """The packets of what is read, on one clock; those far before `start` are left out."""
-        packets = self.packets()
-        first = next(packets)
-        packets = chain([first], packets)
-        self._origin = self._first_time(first[1])
-        jumped = None
-        if self._is_file and can_jump(self._container, self._start):
-            jumped = jump(self._container, self._streams, self._origin + self._start)
-            packets = self.packets(jumped)
-        clock = MediaClock(self._origin, self._stated, self._warn, from_start=jumped is None)
-        wanted = (item for item in clock.follow(packets) if item[0] in (self._audio, self._video))
-        return passed_over(wanted, self._origin + self._start) if self._start else wanted
-
-    def _choose_track(self, number: int | None) -> AudioStream | None:
-        track = audio_stream(self._container, number)
-        if track is None or number is not None or not self._is_file:
-            return track
-        if len(self._container.streams.audio) == 1:
-            return track
-        chosen = audible_track(self.path, track)
-        if chosen != track.index:
+    def _find_audible(self) -> None:
+        """Take another sound track where the main one of several is silent."""
+        tracks = self._container.streams.audio
+        if self._audio is None or len(tracks) < 2:
+            return
+        index = audible_track(self.path, self._audio)
+        if index != self._audio.index:
+            self._audio = next(track for track in tracks if track.index == index)
             self._warn("other_track")
-        return next(s for s in self._container.streams.audio if s.index == chosen)
 
     def _choose(self, only: Literal["audio", "video"] | None) -> None:
         audio, video = self._audio, self._video
@@ -224,18 +187,6 @@ class MediaReader:
             self._video = None
         if only == "video":
             self._audio = None
-
-    def _first_time(self, packet: Packet[Stream] | None) -> float:
-        """The earliest timestamp in seconds: the origin of the media's clock.
-
-        FFmpeg finds it while probing, but passes over the first picture of a slow video. Negative
-        timestamps of a first packet are an encoder's run-in, which the decoder drops.
-        """
-        start = self._container.start_time
-        times = [] if start is None else [start / av.time_base]
-        if packet is not None and packet.pts is not None:
-            times.append(max(0.0, float(packet.pts * packet.time_base)))
-        return min(times, default=0.0)
 
     def _decode(
         self, stream: Stream, packet: Packet[Stream] | None
@@ -276,7 +227,7 @@ class MediaReader:
         # A raw stream carries no timestamps: its nominal frame rate is all there is.
         time = self._next_picture
         if frame.pts is not None and unit is not None:
-            time = max(0.0, float(frame.pts * unit) - self._origin)
+            time = max(0.0, float(frame.pts * unit) - self._source.origin)
         if frame.is_corrupt:
             if time >= self._start:
                 self._warn("corrupt_frames")
@@ -318,7 +269,7 @@ class MediaReader:
     def _time(self, packet: Packet[Stream]) -> float:
         """Seconds from the start of the media at which a packet with a timestamp is shown."""
         assert packet.pts is not None
-        return float(packet.pts * packet.time_base) - self._origin
+        return float(packet.pts * packet.time_base) - self._source.origin
 
     def _warn(self, name: str) -> None:
         if name not in self.warnings:

@@ -35,7 +35,11 @@ def size_warning(path: Path) -> str | None:
             return _of_parts(_boxes(file), size, b"ftyp")
         if head[:4] == b"caff":
             return _of_parts(_caf_chunks(file), size, b"caff")
-        stated = _of_mp3(file, head) if _of_header(head) is None else _of_header(head)
+        if (stated := _of_header(head)) is not None and stated < size:
+            file.seek(stated)
+            return "rest_unread" if file.read(4) == head[:4] else None
+        if stated is None:
+            stated = _of_mp3(file, head)
     return "truncated" if stated is not None and stated > size + _TOLERANCE else None
 
 

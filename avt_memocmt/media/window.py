@@ -23,6 +23,8 @@ _NEAR = 60.0
 """Seconds into a file up to which passing over packets is as fast as a jump."""
 _MOST_HELD = 64 << 20
 """Bytes of packets that wait for a picture from which decoding can begin."""
+_MOST_APART = 10.0
+"""Seconds that sound and pictures of one moment lie apart in a file, at most."""
 _MOST_SEARCHED = 500
 """Packets behind a jump among which the streams show where they are."""
 
@@ -103,3 +105,23 @@ def passed_over(packets: Iterator[TimedPacket], start: float) -> Iterator[TimedP
             break
     yield from held
     yield from packets
+
+
+def cut_off(packets: Iterator[TimedPacket], end: float) -> Iterator[TimedPacket]:
+    """Yield packets up to the first one far behind a time, then the ends of their streams.
+
+    Sound and pictures lie some way apart in a file, and one of them may have ended long before.
+
+    Args:
+        packets: with timestamps that run on.
+        end: that time as a timestamp, in seconds.
+    """
+    streams: dict[int, Stream] = {}
+    for stream, packet in packets:
+        streams[stream.index] = stream
+        yield stream, packet
+        if packet is None or packet.pts is None:
+            continue
+        if float(packet.pts * packet.time_base) > end + _MOST_APART:
+            yield from ((stream, None) for stream in streams.values())
+            return
