@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 TimedPacket: TypeAlias = "tuple[Stream, Packet[Stream] | None]"
 """A packet of a stream; None stands for the end of the stream."""
@@ -20,9 +21,9 @@ SETBACK = 0.5
 """Seconds by which timestamps, in the order of decoding, may run back without a meaning."""
 _OVERLAP = 2.0
 """Seconds by which a stream may begin before the other one behind a joint."""
-_UNSTATED = 12 * 3600.0
-"""Longest hole, in seconds, where the file does not state its length: MPEG's clock wraps at 26.5 h,
-so that half of it cannot be told from running back."""
+_UNSTATED = 3600.0
+"""Longest hole, in seconds, where the file does not state its length. The clock of a transport
+stream begins anywhere and wraps at 26.5 h: a longer one is rather a joint of two recordings."""
 _MOST_HELD = 1000
 """Packets that wait, at most, until a jump is understood."""
 
@@ -33,11 +34,13 @@ class _Track:
 
     Attributes:
         unit: seconds of one step of its timestamps.
+        length: seconds of a packet that states none and has no timestamp.
         offset: seconds added to its timestamps.
         due: where its next packet is expected, in the order of decoding.
     """
 
     unit: float
+    length: float
     offset: float
     due: float
 
@@ -89,7 +92,9 @@ class MediaClock:
     def _track(self, stream: Stream) -> _Track:
         if stream.index not in self._tracks:
             unit = float(stream.time_base) if stream.time_base else 0.0
-            self._tracks[stream.index] = _Track(unit, self._offsets[-1], self._first_due)
+            rate = stream.guessed_rate if isinstance(stream, VideoStream) else None
+            length = 1 / float(rate) if rate else 0.0
+            self._tracks[stream.index] = _Track(unit, length, self._offsets[-1], self._first_due)
         return self._tracks[stream.index]
 
     def _is_odd(self, stream: Stream, packet: Packet[Stream]) -> bool:
@@ -171,6 +176,9 @@ class MediaClock:
             self._reached = max(self._reached, packet.pts * track.unit + length)
             if packet.dts is None and stream.type == "audio":
                 track.due = packet.pts * track.unit + length
+        elif packet.dts is None:
+            track.due += length or track.length
+            self._reached = max(self._reached, track.due)
 
 
 def _decoding_time(packet: Packet[Stream], track: _Track) -> float | None:

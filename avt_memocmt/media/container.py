@@ -66,7 +66,9 @@ def audio_stream(container: InputContainer, number: int | None = None) -> AudioS
     if number is not None:
         return _numbered(container, number)
     best = container.streams.best("audio")
-    return best if isinstance(best, AudioStream) and best.codec_context is not None else None
+    # FFmpeg knows nothing yet of sound that begins late in a transport stream.
+    tracks = [best] if isinstance(best, AudioStream) else container.streams.audio
+    return next((track for track in tracks if track.codec_context is not None), None)
 
 
 def _numbered(container: InputContainer, number: int) -> AudioStream:

@@ -59,7 +59,7 @@ def find_media(path: str | Path) -> list[Path]:
     others = set(files).difference(found)
     left_out = sorted(str(file.relative_to(path)) for file in others if _looks_like_media(file))
     if left_out or unreadable:
-        parts = [_counted(left_out, "file that is", "files that are", "by name no media")]
+        parts = [_counted(left_out, "file", "files", "of kinds that are not read")]
         parts += [_counted(sorted(unreadable), "folder", "folders", "that cannot be read")]
         _log.warning("%s: left out %s.", path, " and ".join(part for part in parts if part))
     if not found:

@@ -59,7 +59,7 @@ class Mixdown:
             for row in self._rows
         )
         return "|".join(
-            [f"{len(self._rows)}c", *(f"c{index}={row}" for index, row in enumerate(rows))]
+            [f"{len(self._rows)}C", *(f"c{index}={row}" for index, row in enumerate(rows))]
         )
 
     def choose(self, filtered: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ class PacketReader:
     Attributes:
         origin: the earliest timestamp, in seconds, which is 0 on the media's clock; known when the
             first packet was read.
+        last_byte: place in the file up to which packets were read.
 
     Args:
         container: an open source.
@@ -34,6 +35,7 @@ class PacketReader:
         self, container: InputContainer, streams: list[Stream], warn: Callable[[str], None]
     ) -> None:
         self.origin = 0.0
+        self.last_byte = 0
         self._container = container
         self._streams = streams
         self._warn = warn
@@ -48,6 +50,7 @@ class PacketReader:
             try:
                 for packet in following or self._container.demux(self._streams):
                     if packet.size:
+                        self.last_byte = max(self.last_byte, (packet.pos or 0) + packet.size)
                         yield packet.stream, packet
                 break
             except IndexError:

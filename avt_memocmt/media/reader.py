@@ -23,7 +23,7 @@ from avt_memocmt.media.frame_sampler import FrameSampler, PictureConverter
 from avt_memocmt.media.packets import PacketReader
 from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.sound_check import audible_track, full_scale
-from avt_memocmt.media.stated_size import size_warning
+from avt_memocmt.media.stated_size import size_warning, states_length
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 
 # Formats whose header states the length; elsewhere FFmpeg only estimates it.
@@ -102,9 +102,9 @@ class MediaReader:
         except AvtError:
             self.close()
             raise
-        self._stated = None
-        if self._container.format.name in _STATED_LENGTH:
-            self._stated = self.info.duration
+        name = self._container.format.name
+        is_stated = name in _STATED_LENGTH and states_length(self.path, name)
+        self._stated = self.info.duration if is_stated and self._is_file else None
         self._source = PacketReader(self._container, self._streams, self._warn)
         self._sound_end: float | None = None
         self._picture_end: float | None = None
@@ -263,7 +263,7 @@ class MediaReader:
         is_whole = all(stream in (self._audio, self._video) for stream in self._streams)
         if is_whole and self._stated and self.reached < self._stated - _TRUNCATION_TOLERANCE:
             self._warn("truncated")
-        if self._is_file and (found := size_warning(self.path)) is not None:
+        if self._is_file and (found := size_warning(self.path, self._source.last_byte)) is not None:
             self._warn(found)
 
     def _time(self, packet: Packet[Stream]) -> float:

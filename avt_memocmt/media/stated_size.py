@@ -12,15 +12,42 @@ _UNKNOWN = 0x7FFF_0000
 """Sizes from here on stand for "not known yet" in headers of 32 bits that were never completed."""
 _MOST_PARTS = 20_000
 _SEARCHED = 8192
+_SHORT_READ = (b"\x1aE\xdf\xa3", b"FLV\1")
+_MOST_INDEX = 0.1
+"""Share of such a file that an index behind its packets takes at most."""
+_MATROSKA_INFO, _MATROSKA_DURATION, _MATROSKA_INFO_SIZE = b"\x15\x49\xa9\x66", b"\x44\x89", 200
 _RIFF = (b"RIFF", b"RF64", b"BW64")
 _W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 
 
-def size_warning(path: Path) -> str | None:
+def states_length(path: Path, form: str) -> bool:
+    """Whether the header of a file states its length, so that it need not be estimated.
+
+    Args:
+        path: the file.
+        form: FFmpeg's name of its format, one in which headers usually state it.
+    """
+    if form != "matroska,webm":
+        return True
+    # A recording that was written while it was watched has none: FFmpeg then divides the size of
+    # the file by the rate of its sound.
+    with path.open("rb") as file:
+        head = file.read(_SEARCHED)
+    # A table of contents before it may hold its name too.
+    first, last = head.find(_MATROSKA_INFO), head.rfind(_MATROSKA_INFO)
+    return first < 0 or _MATROSKA_DURATION in head[first : last + _MATROSKA_INFO_SIZE]
+
+
+def size_warning(path: Path, last_byte: int) -> str | None:
     """What the headers of WAV, AVI, AIFF, AU, CAF, W64, ASF, MP4 and MP3 files say of their size.
 
-    FFmpeg takes the length of most of these from the size of the file instead.
+    FFmpeg takes the length of most of these from the size of the file instead. Of Matroska and FLV
+    files it stops at the end of the first recording, or of the second.
+
+    Args:
+        path: the file, which was read to its end.
+        last_byte: where the last packet in it ends.
 
     Returns:
         "truncated" where the file is shorter than stated; "rest_unread" where a second recording
@@ -31,8 +58,10 @@ def size_warning(path: Path) -> str | None:
         head = file.read(_SEARCHED)
         if head[:4] in _RIFF:
             return _of_parts(_riff_chunks(file), size, b"WAVE")
+        if head[:4] in _SHORT_READ:
+            return "rest_unread" if last_byte < (1 - _MOST_INDEX) * size - _TOLERANCE else None
         if head[4:8] == b"ftyp":
-            return _of_parts(_boxes(file), size, b"ftyp")
+            return _of_parts(_boxes(file), size, b"ftyp", 0)
         if head[:4] == b"caff":
             return _of_parts(_caf_chunks(file), size, b"caff")
         if (stated := _of_header(head)) is not None and stated < size:
@@ -43,12 +72,14 @@ def size_warning(path: Path) -> str | None:
     return "truncated" if stated is not None and stated > size + _TOLERANCE else None
 
 
-def _of_parts(parts: Iterator[tuple[bytes, int]], size: int, first: bytes) -> str | None:
+def _of_parts(
+    parts: Iterator[tuple[bytes, int]], size: int, first: bytes, tolerance: int = _TOLERANCE
+) -> str | None:
     """Judge a file by its parts, each with its kind and the byte at which it ends."""
     recordings = 0
     for kind, end in parts:
         recordings += kind == first
-        if end > size + _TOLERANCE:
+        if end > size + tolerance:
             return "truncated"
     return "rest_unread" if recordings > 1 else None
 

@@ -19,7 +19,7 @@ RUN_IN = 2.0
 _INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "w64"}
 """Formats with an index, or with packets of one size: a jump leads to the right place, and the
 times there are those of reading from the start. Of others all packets are read, undecoded."""
-_NEAR = 60.0
+_NEAR = 20.0
 """Seconds into a file up to which passing over packets is as fast as a jump."""
 _MOST_HELD = 64 << 20
 """Bytes of packets that wait for a picture from which decoding can begin."""
