@@ -90,11 +90,13 @@ def passed_over(packets: Iterator[TimedPacket], start: float) -> Iterator[TimedP
         start: that time as a timestamp, in seconds.
     """
     held: deque[TimedPacket] = deque()
+    left_out: dict[int, TimedPacket] = {}
     size = 0
     for stream, packet in packets:
         if packet is not None and packet.pts is not None:
             time = float(packet.pts * packet.time_base)
             if time < start - RUN_IN and stream.type == "audio":
+                left_out[stream.index] = stream, packet
                 continue
             if time < start and stream.type == "video" and packet.is_keyframe:
                 held = deque(item for item in held if item[0].index != stream.index)
@@ -103,6 +105,9 @@ def passed_over(packets: Iterator[TimedPacket], start: float) -> Iterator[TimedP
         held.append((stream, packet))
         if packet is None or packet.pts is None or time >= start or size > _MOST_HELD:
             break
+    if held and held[-1][1] is None:
+        # The file ends before that time; its last sound tells where.
+        yield from left_out.values()
     yield from held
     yield from packets
 
