@@ -80,6 +80,7 @@ class EmotionRecognizer(Recognizer):
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
         captions: Transcript | None = None,
+        audio_track: int | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -92,6 +93,7 @@ class EmotionRecognizer(Recognizer):
                 are then those of `predict`.
             captions: a .srt or .vtt of a file, or its cues, with times; they give its utterances
                 and their words.
+            audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -111,6 +113,7 @@ class EmotionRecognizer(Recognizer):
             transcribe=transcribe,
             as_fast_as_possible=as_fast_as_possible,
             captions=transcript_cues(captions),
+            audio_track=audio_track,
         )
         return running.events(seconds)
 

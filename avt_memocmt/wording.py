@@ -35,6 +35,12 @@ WARNINGS: dict[str, str] = {
     "corrupt_audio": "Parts of the sound track are damaged and were skipped.",
     "corrupt_frames": "Some pictures are damaged and were skipped.",
     "truncated": "The file ends before its header says it should; the rest is missing.",
+    "rest_unread": "A second recording follows in the same file, as where two were joined byte by "
+    "byte; it was not read. Join them with ffmpeg instead.",
+    "clock_jump": "The clock of the file runs back or jumps; what follows was put right behind "
+    "what came before, so later times may differ from those that a player shows.",
+    "other_track": "The main sound track is silent, so another one of the file was heard.",
+    "span_cut": "The file ends before the span that was asked for; the rest of it is missing.",
     "audio_cut": "The utterance is long; sound beyond the model's limit was left out.",
 }
 """What each warning means, by its name in `predictions.json`."""

@@ -70,7 +70,9 @@ def write_media(
             video = container.add_stream(video_codec, rate=25)
             video.width, video.height = size
             video.pix_fmt = "yuvj420p" if video_codec == "mjpeg" else "yuv420p"
-            video.codec_context.time_base = TIME_BASE
+            # MPEG-1 and 2 know few rates.
+            is_mpeg = video_codec in ("mpeg1video", "mpeg2video")
+            video.codec_context.time_base = Fraction(1, 25) if is_mpeg else TIME_BASE
             if video_codec == "libx264":
                 video.options = video_options or {"preset": "ultrafast", "bf": "0", "g": "12"}
             if images is None:

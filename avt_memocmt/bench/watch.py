@@ -10,6 +10,7 @@ from unittest.mock import patch
 from avt_memocmt.bench.stages import StageTimer
 from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.inference.recognizer import Recognizer
+from avt_memocmt.media.packets import PacketReader
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
@@ -24,7 +25,7 @@ def watched(recognizer: Recognizer, timer: StageTimer) -> Iterator[None]:
     engine, encoders = type(recognizer.engine), recognizer.engine.encoders
     # Faces and words by the methods that the caches of a stream call too.
     parts: list[tuple[str, Any, str]] = [
-        ("demux", MediaReader, "packets"),
+        ("demux", PacketReader, "packets"),
         ("decode", MediaReader, "events"),
         ("wait for decoder", MediaReader, "events_ahead"),
         ("voice activity", CausalSegmenter, "push"),

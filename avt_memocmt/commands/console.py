@@ -93,6 +93,16 @@ Transcript = Annotated[
     str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
 ]
 
+AudioTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--audio-track",
+        min=1,
+        help="The sound track to hear, counted from 1. Unless given: the main one of the file, or "
+        "another where that is silent.",
+    ),
+]
+
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
 EngineOption = Annotated[

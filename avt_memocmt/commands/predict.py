@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avt_memocmt.commands.console import (
+    AudioTrack,
     Checkpoint,
     EngineOption,
     Transcript,
@@ -44,6 +45,7 @@ def predict(
         float,
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
+    audio_track: AudioTrack = None,
     speaker_baseline: Annotated[
         NamedScope,
         typer.Option(
@@ -64,7 +66,15 @@ def predict(
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     predictions = _predictions(
-        files, failures, checkpoint, engine, cues, transcribe, min_confidence, speaker_baseline
+        files,
+        failures,
+        checkpoint,
+        engine,
+        cues,
+        transcribe,
+        min_confidence,
+        speaker_baseline,
+        audio_track,
     )
     status = 0
     try:
@@ -105,6 +115,7 @@ def _predictions(
     transcribe: bool,
     min_confidence: float,
     speaker_baseline: NamedScope,
+    audio_track: int | None,
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
@@ -119,6 +130,7 @@ def _predictions(
                     transcribe=transcribe,
                     min_confidence=min_confidence,
                     speaker_baseline=speaker_baseline,
+                    audio_track=audio_track,
                     progress=advance,
                 )
         except AvtError as error:

@@ -12,6 +12,7 @@ from avt_memocmt.commands.console import log, output, print_json
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 from avt_memocmt.json_files import JsonArrayFile
+from avt_memocmt.wording import WARNINGS
 
 if TYPE_CHECKING:
     from avt_memocmt.inference.results import MediaPrediction
@@ -111,3 +112,5 @@ def _print_timeline(result: MediaPrediction) -> None:
         start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
         table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
     output.print(table)
+    for name in result.warnings:
+        output.print(f" {name}: {WARNINGS.get(name, '')}", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, EngineOption, log
+from avt_memocmt.commands.console import AudioTrack, Checkpoint, EngineOption, log
 from avt_memocmt.commands.line_output import LineOutput
 from avt_memocmt.commands.loading import load_recognizer
 
@@ -37,6 +37,7 @@ def stream(
     captions: Annotated[
         str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
     ] = None,
+    audio_track: AudioTrack = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
@@ -55,6 +56,7 @@ def stream(
             transcribe=transcribe,
             as_fast_as_possible=fast,
             captions=None if captions is None else load_transcript(captions),
+            audio_track=audio_track,
             warn=log.print,
         )
         _stop_on_interrupt(running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,11 @@ from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
 from avt_memocmt.inference.turn_policy import find_words
 from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.wording import WARNINGS
+
+_log = logging.getLogger(__name__)
+_OF_FILES = {"truncated", "rest_unread", "clock_jump", "other_track", "span_cut"}
+"""Warnings that speak of the file of a row; they count in no figure, so they are logged."""
 
 _UNKNOWN = (float("nan"),) * NUM_EMOTIONS
 _NO_ANSWER = UtterancePrediction(
@@ -154,6 +160,8 @@ def _prepare(
         utterance = Utterance(0.0, nominal_seconds(row.text), None, (), is_speech=False)
     else:
         utterance = recognizer.read_whole(row.path, row.start, row.end)
+        for name in _OF_FILES.intersection(utterance.warnings):
+            _log.warning("line %d: %s: %s: %s", row.line, row.path, name, WARNINGS[name])
     utterance = replace(utterance, text=row.text, speaker=row.speaker)
     if utterance.is_empty:
         raise AvtError("nothing to judge: no audible sound, no face and no text.")

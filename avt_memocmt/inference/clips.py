@@ -42,7 +42,8 @@ def read_clip(
         end: seconds, or None for the end of the media.
 
     Raises:
-        AvtError: the file cannot be read, or the end is not after the start.
+        AvtError: the file cannot be read, the end is not after the start, or most of the span lies
+            beyond the end of the file.
     """
     limit = start + config.audio.max_seconds
     stop = min(math.inf if end is None else end, limit + _BEYOND)
@@ -55,7 +56,10 @@ def read_clip(
         if detector is not None:
             tracker = FaceTracker(detector, config.visual.face_policy, config.visual.min_face)
         utterance = _whole(reader, tracker, config, start, stop)
-        return replace(utterance, warnings=(*utterance.warnings, *reader.warnings))
+        warnings = [*utterance.warnings, *reader.warnings]
+        if start or end is not None:
+            warnings += _check_span(reader, start, math.inf if end is None else stop)
+        return replace(utterance, warnings=tuple(warnings))
 
 
 def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utterance:
@@ -86,6 +90,18 @@ def _sound_alone(path: str | Path) -> Literal["audio"] | None:
     """Skip the pictures of a file with sound; those of a silent film tell its length."""
     with MediaReader(path) as reader:
         return "audio" if reader.info.has_audio else None
+
+
+def _check_span(reader: MediaReader, start: float, end: float) -> list[str]:
+    """Warn of a span, in seconds, that goes beyond the end of what was read; refuse most of one."""
+    reached = reader.reached
+    if reached <= start or (end < math.inf and reached < min(end - _BEYOND, (start + end) / 2)):
+        span = f"from {start:g} s on" if end == math.inf else f"from {start:g} to {end:g} s"
+        raise AvtError(
+            f"{reader.path} ends at {reached:.2f} s, so the span {span} is not in it; check its "
+            "times and the file."
+        )
+    return ["span_cut"] if end < math.inf and reached < end - _BEYOND else []
 
 
 def _whole(

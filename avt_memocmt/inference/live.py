@@ -18,6 +18,7 @@ from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.wording import WARNINGS
 
 HOP = 0.5
 """Seconds of the stream between two provisional emotions."""
@@ -134,8 +135,10 @@ class LiveStream:
         as_fast_as_possible: read a file at full speed, drop nothing, and wait for the words of each
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
-        warn: called with a sentence when a live source is lost, and why, or found again, or when
-            decisions on silence were not kept or captions were left out.
+        audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
+        warn: called with a sentence when a live source is lost, and why, or found again, when
+            decisions on silence were not kept or captions were left out, or of what is wrong with
+            a file.
 
     Attributes:
         backlog: input that waits; it counts what was dropped because the recogniser was behind.
@@ -154,6 +157,7 @@ class LiveStream:
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
         captions: Sequence[Cue] | None = None,
+        audio_track: int | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         if captions is not None and any(cue.start is None for cue in captions):
@@ -161,7 +165,7 @@ class LiveStream:
         rate = recognizer.config.visual.frames_per_second
         needs_end = as_fast_as_possible or captions is not None
         self.backlog = Backlog()
-        self._source = open_source(source, rate, warn, needs_end=needs_end)
+        self._source = open_source(source, rate, warn, needs_end=needs_end, audio_track=audio_track)
         self._name = source
         self._at_once = as_fast_as_possible
         self._warn = warn
@@ -201,8 +205,11 @@ class LiveStream:
         duration = None
         cut = self._stopped or seconds is not None
         if isinstance(self._source, MediaReader) and not cut:
-            duration = self._source.info.duration
+            duration = self._source.reached
         yield from self._recognizer.finish(duration)
+        if isinstance(self._source, MediaReader):
+            for name in self._source.warnings:
+                self._warn(f"{self._source.path}: {name}: {WARNINGS.get(name, '')}")
         if forgotten := self._recognizer.forgotten:
             self._warn(f"nobody spoke: the first {forgotten} decisions on silence were not kept.")
         if self._captions:

@@ -68,6 +68,7 @@ class Recognizer:
         transcribe: bool = True,
         min_confidence: float = 0.0,
         speaker_baseline: NamedScope = "past",
+        audio_track: int | None = None,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """Predict the emotion timeline of one file, read in one pass in bounded memory.
@@ -86,6 +87,7 @@ class Recognizer:
             speaker_baseline: what an utterance is judged against where the transcript names its
                 speaker, who is otherwise unknown: nothing ("off"), the earlier utterances ("past")
                 or all others of the file ("all"), which is then read twice.
+            audio_track: number of the sound track to hear, from 1; None = see `MediaReader`.
             progress: called with the seconds read so far and those in all, if known; anew in the
                 second reading.
 
@@ -100,9 +102,9 @@ class Recognizer:
             known = _none
         elif speaker_baseline == "all" and any(cue.speaker for cue in cues or ()):
             everyone = _Everyone()
-            self._read(source, cues, transcribe, everyone.count_in, progress)
+            self._read(source, cues, transcribe, everyone.count_in, audio_track, progress)
             known = everyone.without
-        found = self._read(source, cues, transcribe, known, progress)
+        found = self._read(source, cues, transcribe, known, audio_track, progress)
         if found.captions and (said := found.captions.sentences()):
             _log.warning("%s: %s", source.name, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
@@ -166,11 +168,12 @@ class Recognizer:
         transcript: Sequence[Cue] | None,
         transcribe: bool,
         choose_baselines: ChooseBaselines | None,
+        audio_track: int | None,
         progress: Progress,
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
         rate = self.config.visual.frames_per_second
-        with MediaReader(source.path, rate, file=source.open()) as reader:
+        with MediaReader(source.path, rate, audio_track=audio_track, file=source.open()) as reader:
             info = reader.info
             captions = FittedCaptions(transcript, info.duration) if transcript else None
             cues = captions.cues if captions and captions.is_timed else None
@@ -187,7 +190,7 @@ class Recognizer:
                 events += policy.take(utterance, utterance.end)
             events += policy.finish(0.0)
             turns = tuple(event.prediction for event in events)
-            duration = info.duration or max((turn.end for turn in turns), default=0.0)
+            duration = 0.0 if info.kind == "image" else reader.reached
             warnings = tuple(reader.warnings)
         reached = math.inf if info.kind == "image" else stream.latest
         if captions:

@@ -208,7 +208,7 @@ def read_utterances(
         found = stream.push(event)
         progress(stream.latest, reader.info.duration)
         yield from found
-    yield from stream.flush(reader.info.duration)
+    yield from stream.flush(reader.reached)
 
 
 class _Clock:

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
 from avt_memocmt.inference.shown_faces import ShownFaces
-from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.media.types import SAMPLE_RATE, SILENT_DBFS
 from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import changed_faces
 
-SILENT_DBFS = -60.0
-"""Sound counts as absent if its peak stays below this level, in dB of full scale."""
 SHORT = 0.25
 """Seconds; a shorter utterance is predicted with the warning "too_short"."""
 

@@ -8,31 +8,33 @@ from itertools import pairwise
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.layout import AudioLayout
 from av.filter import Graph
 
+from avt_memocmt.media.mixdown import Mixdown
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
 
 TIMESTAMP_JITTER = 0.05
 """Seconds by which a timestamp may miss the running sample count (Matroska rounds to 1 ms)."""
 
-MAX_GAP = 60.0
-"""Seconds; a longer jump forward is taken for a damaged timestamp, not for missing sound."""
+OVERLAP = 0.1
+"""Seconds by which a timestamp may run back before the sound that was there already is dropped."""
 
 
 class AudioConverter:
     """Mixes decoded sound to mono, resamples it and places it on the media clock.
 
     Chunks never overlap and never run backwards. Missing sound in the middle, or a late start,
-    shows as a jump of `AudioChunk.start`. Jitter and timestamps that run backwards are ignored: the
-    next chunk follows the last one.
+    shows as a jump of `AudioChunk.start`. Jitter is ignored: the next chunk follows the last one.
 
     Args:
         origin: the timestamp, in seconds, at which the media starts.
+        scale: see `Mixdown`.
     """
 
-    def __init__(self, origin: float = 0.0) -> None:
+    def __init__(self, origin: float = 0.0, scale: float = 1.0) -> None:
         self._origin = origin
+        self._scale = scale
+        self._mixdown: Mixdown | None = None
         self._graph: Graph | None = None
         self._setup: tuple[str, str, int] | None = None
         self._start = 0.0  # seconds, start of the current stretch without holes
@@ -43,7 +45,8 @@ class AudioConverter:
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup != self._setup:
             yield from self.flush()
-            self._graph = _conversion_graph(frame)
+            self._mixdown = Mixdown(frame.layout, self._scale)
+            self._graph = _conversion_graph(frame, self._mixdown)
             self._setup = setup
         assert self._graph is not None
         self._graph.push(frame)
@@ -64,16 +67,21 @@ class AudioConverter:
             except (av.BlockingIOError, av.EOFError):
                 return
             assert isinstance(frame, AudioFrame)
-            yield self._place(frame)
+            if (chunk := self._place(frame)) is not None:
+                yield chunk
 
-    def _place(self, frame: AudioFrame) -> AudioChunk:
+    def _place(self, frame: AudioFrame) -> AudioChunk | None:
+        assert self._mixdown is not None
+        samples = self._mixdown.choose(np.asarray(frame.to_ndarray(), np.float32))
         if frame.time is not None:
-            time = frame.time - self._origin
-            if TIMESTAMP_JITTER < time - self._clock <= MAX_GAP:
-                self._start, self._count = time, 0
-        # A damaged float stream holds NaN and huge values.
-        samples = np.nan_to_num(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
-        chunk = AudioChunk(self._clock, np.clip(samples, -1.0, 1.0))
+            ahead = frame.time - self._origin - self._clock
+            if ahead > TIMESTAMP_JITTER:
+                self._start, self._count = frame.time - self._origin, 0
+            elif ahead < -OVERLAP:
+                samples = samples[round(-ahead * SAMPLE_RATE) :]
+        if not len(samples):
+            return None
+        chunk = AudioChunk(self._clock, samples)
         self._count += len(samples)
         return chunk
 
@@ -82,24 +90,7 @@ class AudioConverter:
         return self._start + self._count / SAMPLE_RATE
 
 
-def _mono_filter(layout: AudioLayout) -> tuple[str, str]:
-    """FFmpeg's filter, and its options, that mixes a layout to mono.
-
-    Stereo becomes the mean of both sides. Other layouts become the stereo mix of ITU-R BS.775
-    (centre, which carries the dialogue of film and television, and surrounds at -3 dB, no
-    low-frequency channel), then that mean. Six or eight channels without names, as in a plain WAV
-    file, are taken for 5.1 and 7.1; the mean of all is taken of other channels without left and
-    right.
-    """
-    names = {channel.name for channel in layout.channels}
-    count = len(layout.channels)
-    if {"FL", "FR"} <= names or count in (6, 8):
-        # swresample's own gains are 3 dB higher and would clip loud stereo.
-        return "aresample", f"out_chlayout=mono:rematrix_volume={0.5**0.5!r}"
-    return "pan", "mono|c0=" + "+".join(f"{1 / count:.6f}*c{index}" for index in range(count))
-
-
-def _conversion_graph(frame: AudioFrame) -> Graph:
+def _conversion_graph(frame: AudioFrame, mixdown: Mixdown) -> Graph:
     time_base = frame.time_base or f"1/{frame.sample_rate}"
     graph = Graph()
     steps = [
@@ -112,7 +103,7 @@ def _conversion_graph(frame: AudioFrame) -> Graph:
         ),
         # Float before the mix, or integer formats would clip inside it.
         graph.add("aformat", "sample_fmts=fltp"),
-        graph.add(*_mono_filter(frame.layout)),
+        graph.add("pan", mixdown.filter_options),
         graph.add("aresample", str(SAMPLE_RATE)),
         graph.add("aformat", "sample_fmts=flt"),
         graph.add("abuffersink"),

@@ -74,10 +74,40 @@ def _refusal(path: Path, file: BinaryIO | None) -> str:
     return f"{path} is not media that FFmpeg can read, or it is damaged; check the file."
 
 
-def audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound stream that FFmpeg holds for the main one, or None if it cannot be decoded."""
+def audio_stream(container: InputContainer, number: int | None = None) -> AudioStream | None:
+    """A sound stream.
+
+    Args:
+        container: an open file.
+        number: of its sound track, from 1; None is the one that FFmpeg holds for the main one.
+
+    Returns:
+        The stream; None where there is no main one, or it cannot be decoded.
+
+    Raises:
+        AvtError: there is no track of that number, or it cannot be decoded.
+    """
+    if number is not None:
+        return _numbered(container, number)
     best = container.streams.best("audio")
-    return best if isinstance(best, AudioStream) and best.codec_context is not None else None
+    # FFmpeg knows nothing yet of sound that begins late in a transport stream.
+    tracks = [best] if isinstance(best, AudioStream) else container.streams.audio
+    return next((track for track in tracks if track.codec_context is not None), None)
+
+
+def _numbered(container: InputContainer, number: int) -> AudioStream:
+    tracks = container.streams.audio
+    if not tracks:
+        raise AvtError(f"{container.name} has no sound track; leave out --audio-track.")
+    if not 1 <= number <= len(tracks):
+        counted = "1 sound track" if len(tracks) == 1 else f"{len(tracks)} sound tracks"
+        raise AvtError(
+            f"{container.name} has {counted}, so there is no track {number}; give --audio-track "
+            f"a number from 1 to {len(tracks)}."
+        )
+    if tracks[number - 1].codec_context is None:
+        raise AvtError(f"sound track {number} of {container.name} cannot be decoded; give another.")
+    return tracks[number - 1]
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:

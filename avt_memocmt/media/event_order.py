@@ -1,16 +1,11 @@
-"""Sound and pictures of a file in the order of their times, decoded ahead."""
+"""Sound and pictures of a file in the order of their times."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterator
 
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
-
-_END = object()
-Item = TypeVar("Item")
 
 MOST_SOUND = 600.0
 """Seconds of sound that may wait for an earlier picture: 38 MB."""
@@ -51,23 +46,3 @@ def in_order_of_time(
 
 def _is_long(samples: int) -> bool:
     return samples > MOST_SOUND * SAMPLE_RATE
-
-
-def read_ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
-    """Yield the items of an iterator, which runs ahead in a thread of its own.
-
-    Closing the generator waits for that thread. An error of the iterator is raised here, after the
-    items before it.
-
-    Args:
-        items: the iterator.
-        most: items that may be ready before they are asked for.
-    """
-    with ThreadPoolExecutor(1, "decoder") as thread:
-        coming = deque(thread.submit(next, items, _END) for _ in range(most))
-        while True:
-            item = coming.popleft().result()
-            if item is _END:
-                return
-            coming.append(thread.submit(next, items, _END))
-            yield item  # type: ignore[misc]

@@ -53,7 +53,12 @@ def is_live(name: str) -> bool:
 
 
 def open_source(
-    name: str, frames_per_second: float, warn: Callable[[str], None], *, needs_end: bool
+    name: str,
+    frames_per_second: float,
+    warn: Callable[[str], None],
+    *,
+    needs_end: bool,
+    audio_track: int | None = None,
 ) -> MediaReader | LiveSource:
     """Open a file or a film on a server, which have an end, or else a live source.
 
@@ -62,15 +67,18 @@ def open_source(
         frames_per_second: as of `LiveSource`.
         warn: as of `LiveSource`.
         needs_end: refuse a live source.
+        audio_track: as of `MediaReader`; a live source has no choice of them.
 
     Raises:
         AvtError: it cannot be opened, or has no end and needs one.
     """
     if not is_live(name):
-        return MediaReader(name, frames_per_second)
+        return MediaReader(name, frames_per_second, audio_track=audio_track)
     container = open_address(name) if is_address(name) else None
     if container is not None and has_end(container):
-        return MediaReader(name, frames_per_second, container=container)
+        return MediaReader(name, frames_per_second, audio_track=audio_track, container=container)
+    if audio_track is not None:
+        raise AvtError(f"{name} is live; --audio-track is for files and films.")
     if needs_end:
         raise AvtError(f"{name} is live; --fast and captions are for files and films.")
     return LiveSource(name, frames_per_second, warn, container)

@@ -60,9 +60,7 @@ class PictureFile:
         ValueError: Pillow cannot decode it.
     """
 
-    def __init__(
-        self, path: Path, form: str, max_side: int, file: BinaryIO | None = None
-    ) -> None:
+    def __init__(self, path: Path, form: str, max_side: int, file: BinaryIO | None = None) -> None:
         self._side = max_side
         self.is_damaged = False
         self.duration: float | None = None

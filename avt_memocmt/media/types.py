@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 16_000
 """Hz of every waveform inside the package."""
 
+SILENT_DBFS = -60.0
+"""Sound whose peak stays below this level, relative to full scale, counts as silence."""
+
 
 @dataclass(frozen=True)
 class AudioChunk:

@@ -26,7 +26,7 @@ from PIL import Image, ImageCms
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.discovery import find_media
-from avt_memocmt.media.event_order import read_ahead
+from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
