@@ -149,12 +149,12 @@ def open_picture_file(path: Path, max_side: int) -> PictureFile | None:
 
 def _format(path: Path) -> str | None:
     """The format of a picture by the first bytes of its file, or None."""
+    if path.suffix.lower() in _FILMS or not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError:
-        return None
-    if path.suffix.lower() in _FILMS:
         return None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"

@@ -121,6 +121,25 @@ def test_pixels_become_square(
     assert small[1] / small[0] == pytest.approx(expected[1] / expected[0], rel=0.02)
 
 
+def test_a_broadcast_that_changes_the_shape_of_its_pixels_is_followed(tmp_path: Path) -> None:
+    data = b""
+    for number, pixel in enumerate((Fraction(1), Fraction(4, 3))):
+        path = tmp_path / f"{number}.ts"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 144, 108, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = pixel
+            for index in range(25):
+                frame = av.VideoFrame.from_ndarray(picture(144, 108, 90), format="rgb24")
+                frame.pts, frame.time_base = number * 25 + index, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        data += path.read_bytes()
+    (tmp_path / "tv.ts").write_bytes(data)
+    widths = [frame.image.shape[1] for frame in shown(tmp_path / "tv.ts")[1]]
+    assert widths == [144] * 4 + [192] * 4
+
+
 def test_pixels_become_square_before_the_picture_is_turned(tmp_path: Path) -> None:
     path = write_anamorphic(tmp_path / "phone.mp4", Fraction(4, 3), (144, 108))
     image = shown(set_rotation(path, (0, 1, -1, 0)))[1][0].image
