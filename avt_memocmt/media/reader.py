@@ -145,10 +145,11 @@ class MediaReader:
             AvtError: nothing at all can be decoded.
         """
         if self._pictures is not None:
-            return self._shown(self._pictures)
-        if self._is_live or self._audio is None or self._video is None:
-            return self._decoded()
-        return in_order_of_time(self._decoded())
+            yield from self._shown(self._pictures)
+        elif self._is_live or self._audio is None or self._video is None:
+            yield from self._decoded()
+        else:
+            yield from in_order_of_time(self._decoded())
 
     def _decoded(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield sound and pictures in the order of the file."""
