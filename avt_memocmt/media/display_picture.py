@@ -84,8 +84,7 @@ def still_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
         max_side: the longer side is at most this, pixels.
     """
     image.load()
-    # Some plugins turn the picture while they load it, and then say so.
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = _orientation(image)
     profile = image.info.get("icc_profile")
     shown = _resized(_eight_bits(image), max_side)
     if profile:
@@ -95,7 +94,7 @@ def still_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
 
 
 _AS_STORED: _Matrix = (1, 0, 0, 1)
-_EXIF_MATRICES: dict[int, _Matrix] = {
+_EXIF_MATRICES: dict[object, _Matrix] = {
     2: (-1, 0, 0, 1),
     3: (-1, 0, 0, -1),
     4: (1, 0, 0, -1),
@@ -105,6 +104,14 @@ _EXIF_MATRICES: dict[int, _Matrix] = {
     8: (0, -1, 1, 0),
 }
 """EXIF's eight orientations, 1 left out, as display matrices."""
+
+
+def _orientation(image: Image.Image) -> object:
+    """EXIF's orientation of a loaded picture; 1 where the plugin has already turned it."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF raises struct.error, SyntaxError and others
+        return 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MOST_PIXELS = 100_000_000
-"""A larger picture is refused: decoded, one of this size takes 400 MB."""
+"""A larger picture is refused: to decode one of this size takes up to 900 MB."""
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -73,11 +73,13 @@ class PictureFile:
         if form == "JPEG" and not self._image.info.get("progressive"):
             # Decodes at a half, a quarter or an eighth of the size, if that is enough.
             self._image.draft(None, (2 * max_side, 2 * max_side))
+        # The decoder of WebP holds several pictures with transparency.
+        most = MOST_PIXELS // 2 if form == "WEBP" else MOST_PIXELS
         width, height = self._image.size
-        if width * height > MOST_PIXELS:
+        if width * height > most:
             raise AvtError(
-                f"{path} has {width} x {height} pixels, more than the "
-                f"{MOST_PIXELS // 1_000_000} million that are read; save it smaller."
+                f"{path} has {width} x {height} pixels, more than the {most // 1_000_000} million "
+                "that are read; save it smaller."
             )
         _guarded(lambda: self._turn_to(first))
 
@@ -152,13 +154,13 @@ def open_picture_file(
 
 def _format(path: Path, file: BinaryIO | None) -> str | None:
     """The format of a picture by the first bytes of its file, or None."""
+    if path.suffix.lower() in _FILMS or not path.is_file():
+        return None
     try:
         with path.open("rb") if file is None else nullcontext(file) as opened:
             head = opened.read(64)
             opened.seek(0)
     except (OSError, ValueError):  # a path with a NUL is a ValueError
-        return None
-    if path.suffix.lower() in _FILMS:
         return None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"

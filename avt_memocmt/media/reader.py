@@ -149,10 +149,11 @@ class MediaReader:
             AvtError: nothing at all can be decoded.
         """
         if self._pictures is not None:
-            return self._shown(self._pictures)
-        if self._is_live or self._audio is None or self._video is None:
-            return self._decoded()
-        return in_order_of_time(self._decoded())
+            yield from self._shown(self._pictures)
+        elif self._is_live or self._audio is None or self._video is None:
+            yield from self._decoded()
+        else:
+            yield from in_order_of_time(self._decoded())
 
     def _take_pictures(
         self, pictures: PictureFile, only: str | None, audio_track: int | None

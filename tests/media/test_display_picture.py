@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_factory import picture, set_rotation, tone, truncate, write_media
+from media_factory import flip_bytes, picture, set_rotation, tone, truncate, write_media
 from numpy.typing import NDArray
 from picture_factory import write_photo
 from PIL import Image, ImageCms
@@ -119,6 +119,25 @@ def test_pixels_become_square(
     small = shown(path, max_side=64)[1][0].image.shape[:2]
     assert max(small) == 64
     assert small[1] / small[0] == pytest.approx(expected[1] / expected[0], rel=0.02)
+
+
+def test_a_broadcast_that_changes_the_shape_of_its_pixels_is_followed(tmp_path: Path) -> None:
+    data = b""
+    for number, pixel in enumerate((Fraction(1), Fraction(4, 3))):
+        path = tmp_path / f"{number}.ts"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 144, 108, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = pixel
+            for index in range(25):
+                frame = av.VideoFrame.from_ndarray(picture(144, 108, 90), format="rgb24")
+                frame.pts, frame.time_base = number * 25 + index, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        data += path.read_bytes()
+    (tmp_path / "tv.ts").write_bytes(data)
+    widths = [frame.image.shape[1] for frame in shown(tmp_path / "tv.ts")[1]]
+    assert widths == [144] * 4 + [192] * 4
 
 
 def test_pixels_become_square_before_the_picture_is_turned(tmp_path: Path) -> None:
@@ -295,6 +314,33 @@ def test_a_photo_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     (frame,) = shown(truncate(tmp_path / "half.jpg", 0.7))[1]
     assert frame.image.shape == (192, 256, 3)
     assert np.abs(quarters(frame.image)[0].astype(int) - COLOURS[0]).max() < 40
+
+
+def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+    Image.fromarray(STORED).save(tmp_path / "a.webp", exif=b"Exif\0\0not a header at all")
+    assert_same(still(tmp_path / "a.webp"), STORED)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif", ".heic"])
+def test_damage_is_survived_or_refused_in_a_sentence(
+    tmp_path: Path, suffix: str, seed: int
+) -> None:
+    path = tmp_path / f"photo{suffix}"
+    if suffix == ".heic":
+        write_photo(path, STORED)
+    else:
+        Image.fromarray(STORED).save(path)
+    flip_bytes(path, 20, seed, first=0.0)
+    try:
+        (frame,) = shown(path)[1]
+    except AvtError as error:
+        refusal = str(error)
+    else:
+        assert frame.image.dtype == np.uint8
+        return
+    assert str(path) in refusal
+    assert "\n" not in refusal
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".heic"])
