@@ -91,10 +91,13 @@ def passed_over(packets: Iterator[TimedPacket], start: float) -> Iterator[TimedP
     """
     held: deque[TimedPacket] = deque()
     left_out: dict[int, TimedPacket] = {}
+    units: dict[int, float] = {}  # fractions would take a third of the time of passing over
     size = 0
     for stream, packet in packets:
         if packet is not None and packet.pts is not None:
-            time = float(packet.pts * packet.time_base)
+            if stream.index not in units:
+                units[stream.index] = float(packet.time_base)
+            time = packet.pts * units[stream.index]
             if time < start - RUN_IN and stream.type == "audio":
                 left_out[stream.index] = stream, packet
                 continue
