@@ -80,7 +80,7 @@ def check(extra: str, folder: Path) -> list[str]:
 def commands(binaries: Path, folder: Path) -> list[str]:
     """The names that `avt-memocmt --help` lists."""
     listing = run(binaries, ["--help"], folder).stdout
-    names = re.findall(r"^\W*([a-z][a-z-]+)\s{2,}", listing, re.MULTILINE)
+    names = re.findall(r"^[^\w-]*([a-z][a-z-]+)\s{2,}", listing, re.MULTILINE)
     if len(names) < 15:
         raise SystemExit(f"avt-memocmt --help lists only {names}")
     return names
