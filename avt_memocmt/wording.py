@@ -19,7 +19,8 @@ SCORE_NAMES = {
 
 WARNINGS: dict[str, str] = {
     "no_face": "No face was found in the pictures of this stretch, so only sound and words count.",
-    "no_speech": "Nobody was heard speaking here; noise or music may have been judged instead.",
+    "no_speech": "Nobody was heard speaking here; the sound counts only where there is no face and "
+    "no word.",
     "too_short": "The utterance is shorter than a quarter of a second, too little to judge well.",
     "silent_audio": "The sound track is there but silent, so it was left out.",
     "transcript_mismatch": "The given words do not seem to be what is said; check that the "

@@ -33,6 +33,7 @@ from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_align
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
 from avt_memocmt.preprocessing.transcripts import Cue, merge_cues
+from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 from avt_memocmt.version import __version__
 
 
@@ -100,7 +101,7 @@ class Recognizer:
         """Start a stream that cuts media into utterances: at the times of `cues`, or by voice."""
         visual = self.config.visual
         tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
-        parts = self.config, tracker, has_audio, has_video
+        parts = self.config, tracker, self._voices, has_audio, has_video
         return CueStream(*parts, merge_cues(list(cues))) if cues else VoiceStream(*parts)
 
     def read_whole(
@@ -180,6 +181,10 @@ class Recognizer:
         if transcript and not is_timed:
             return iter(place_transcript(list(found), transcript, self.aligner))
         return found
+
+    @cached_property
+    def _voices(self) -> VoiceDetector:
+        return VoiceDetector()
 
     @cached_property
     def _transcriber(self) -> Transcriber:
