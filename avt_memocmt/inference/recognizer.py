@@ -189,7 +189,8 @@ class Recognizer:
     @cached_property
     def _transcriber(self) -> Transcriber:
         audio = self.engine.encoders.audio
-        return Transcriber(audio if isinstance(audio, WhisperEncoder) else WhisperTinyEncoder())
+        encoder = audio if isinstance(audio, WhisperEncoder) else WhisperTinyEncoder()
+        return Transcriber(encoder, voices=self._voices)
 
     @cached_property
     def aligner(self) -> Aligner:
