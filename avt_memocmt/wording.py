@@ -32,6 +32,9 @@ WARNINGS: dict[str, str] = {
     "corrupt_audio": "Parts of the sound track are damaged and were skipped.",
     "corrupt_frames": "Some pictures are damaged and were skipped.",
     "truncated": "The file ends before its header says it should; the rest is missing.",
+    "unknown_words": "Most of the words are in a language or script that the text encoder does not "
+    "know, so they were left out; it reads English.",
+    "text_cut": "The text is long; its beginning, beyond the model's limit, was left out.",
     "audio_cut": "The utterance is long; sound beyond the model's limit was left out.",
 }
 """What each warning means, by its name in `predictions.json`."""
