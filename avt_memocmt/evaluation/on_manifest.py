@@ -165,4 +165,7 @@ def _prepare(
     utterance = replace(utterance, text=row.text, speaker=row.speaker)
     if utterance.is_empty:
         raise AvtError("nothing to judge: no audible sound, no face and no text.")
-    return dialogue.prepare(*find_words(utterance, recognizer.listen if transcribe else None))
+    turn = dialogue.prepare(*find_words(utterance, recognizer.listen if transcribe else None))
+    if not turn.tokens:
+        raise AvtError("nothing to judge: the text is in no language that the encoder knows.")
+    return turn

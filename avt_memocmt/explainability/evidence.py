@@ -100,9 +100,10 @@ class WordEvidence(Evidence):
     def __init__(self, encoder: TextEncoder, item: TextInput) -> None:
         self.encoder = encoder
         self.batch = encoder.prepare([item])
-        self.word_of_piece = self.batch.words[0]
+        first, last = self.batch.words[0][0], self.batch.words[0][-1]
+        self.word_of_piece = [word - first for word in self.batch.words[0]]
         words = split_words(clean_text(item.text, lowercase=encoder.config.lowercase))
-        self.words = words[: self.word_of_piece[-1] + 1]
+        self.words = words[first : last + 1]
         with torch.no_grad():
             self.inputs = encoder.embed(self.batch).detach().float()
             self.baseline = self.inputs.clone()

@@ -16,6 +16,7 @@ from avt_memocmt.features.text_encoder import POOLER, WORD_EMBEDDINGS, TextEncod
 from avt_memocmt.pretrained import file_sha256, packaged_path, packaged_tokenizer
 
 MINILM = "minilm-l6"
+_SPECIAL = ("CLS", "SEP", "PAD", "MASK", "UNK")
 TEXT_ENCODER_FILE = "text_encoder.safetensors"
 
 
@@ -56,7 +57,7 @@ def load_text_tokenizer(config: TextConfig) -> TextTokenizer:
     if name != MINILM:
         return load_hub_tokenizer(name, revision)
     tokenizer = packaged_tokenizer(name)
-    special = [tokenizer.token_to_id(f"[{piece}]") for piece in ("CLS", "SEP", "PAD", "MASK")]
+    special = [tokenizer.token_to_id(f"[{piece}]") for piece in _SPECIAL]
     return TextTokenizer(tokenizer, special)
 
 

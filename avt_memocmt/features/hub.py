@@ -70,7 +70,7 @@ def load_hub_tokenizer(name: str, revision: str | None) -> TextTokenizer:
 
     with readable_errors(f"the encoder {name!r}"):
         fast: Any = AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True)
-    special = (fast.cls_token_id, fast.sep_token_id, fast.pad_token_id, fast.mask_token_id)
+    special = [getattr(fast, f"{name}_token_id") for name in ("cls", "sep", "pad", "mask", "unk")]
     return TextTokenizer(fast.backend_tokenizer, special)
 
 

@@ -6,9 +6,11 @@ itself become tokens, so that fusion and explanations speak of the words that we
 
 from __future__ import annotations
 
-from collections import deque
+import unicodedata
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.preprocessing.text_preprocess import clean_text, split_words
+from avt_memocmt.preprocessing.text_signs import written_out
 
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
 POOLER = "pooler."
@@ -30,6 +33,15 @@ BATCH = 32
 
 EncodedPieces = tuple[NDArray[np.float32], list[int]]
 """Float32 [pieces, dim], and the word (index into `split_words`) of each piece."""
+
+UNKNOWN_WORDS, TEXT_CUT = "unknown_words", "text_cut"
+"""Warnings: most words are unknown, so there is no text; the beginning of the text is left out."""
+
+_MOST_UNKNOWN = 0.5
+"""Share of unknown words above which a text counts as absent."""
+_SCRIPT_PIECES = 1000
+"""Word pieces that a vocabulary has of a script it knows. English BERT has 488 of Chinese and at
+most 100 of any other but Latin, nearly all of them single letters; multilingual ones thousands."""
 
 _SPEAKER_TAGS = {True: "me:", False: "you:", None: "-"}
 
@@ -133,7 +145,8 @@ class TextTokenizer:
 
     Args:
         tokenizer: a `tokenizers.Tokenizer`.
-        special: ids of the pieces that begin, end, pad and hide: [CLS], [SEP], [PAD] and [MASK].
+        special: ids of the pieces that begin, end, pad, hide and stand for what is unknown: [CLS],
+            [SEP], [PAD], [MASK] and [UNK].
     """
 
     def __init__(self, tokenizer: Any, special: Sequence[int | None]) -> None:
@@ -141,13 +154,42 @@ class TextTokenizer:
         # Some files ask for padding and truncation, as for embeddings of whole sentences.
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        begin, end, self.pad_token_id, self.mask_token_id = special
+        begin, end, self.pad_token_id, self.mask_token_id, self.unk_token_id = special
         self.cls_token_id, self.sep_token_id = int(begin or 0), int(end or 0)
 
     def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         """Ids of the word pieces of some words, and the index of each one's word."""
         found = self._tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
         return list(found.ids), [word for word in found.word_ids if word is not None]
+
+    def unknown_share(self, words: Sequence[str]) -> float:
+        """Share of words that the vocabulary lacks; 0 where there is no word.
+
+        Such a word has an unknown piece, or letters of a script of which the vocabulary has hardly
+        more than the letters. Numbers and punctuation do not count.
+        """
+        ids, owners = self.pieces(words)
+        lacking = {owner for piece, owner in zip(ids, owners, strict=True) if self._is_unk(piece)}
+        foreign = {i for i, word in enumerate(words) if self._is_foreign(word)}
+        counted = {i for i, word in enumerate(words) if any(map(str.isalpha, word))} | lacking
+        return len(lacking | foreign) / len(counted) if counted else 0.0
+
+    def _is_unk(self, piece: int) -> bool:
+        return piece == self.unk_token_id
+
+    def _is_foreign(self, word: str) -> bool:
+        if word.isascii():
+            return False
+        scripts = [_script(letter) for letter in word if letter.isalpha()]
+        return any(script not in self._scripts for script in scripts)
+
+    @cached_property
+    def _scripts(self) -> frozenset[str]:
+        """Scripts of which the vocabulary has words."""
+        count = Counter[str]()
+        for piece in self._tokenizer.get_vocab():
+            count.update({_script(letter) for letter in piece if letter.isalpha()})
+        return frozenset({"LATIN", *(s for s, pieces in count.items() if pieces >= _SCRIPT_PIECES)})
 
     def ids(self, text: str) -> list[int]:
         """Ids of the word pieces of a text, without special ones."""
@@ -207,7 +249,11 @@ class TextEncoder(nn.Module):
         return {k: v for k, v in weights if k != WORD_EMBEDDINGS and not k.startswith(POOLER)}
 
     def prepare(self, inputs: Sequence[TextInput]) -> TextBatch:
-        """Tokenize; a context that is too long loses its start, an utterance its end."""
+        """Tokenize; a context and an utterance that are too long lose their starts.
+
+        Signs that stand for words are written out, and a text of which most words are unknown has
+        no pieces: see `warnings`.
+        """
         rows = [self._row(item) for item in inputs]
         length = max((len(ids) for ids, *_ in rows), default=1)
         ids = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
@@ -267,26 +313,39 @@ class TextEncoder(nn.Module):
                 found[i] = values[row, : len(words)].float().cpu().numpy(), words
         return [found[i] for i in range(len(inputs))]
 
+    def warnings(self, text: str) -> tuple[str, ...]:
+        """What a user should know of how a text is read: `UNKNOWN_WORDS` or `TEXT_CUT`."""
+        words = self._words(text)
+        if not self._knows(words):
+            return (UNKNOWN_WORDS,)
+        return (TEXT_CUT,) if len(self.tokenizer.pieces(words)[0]) > self.config.max_tokens else ()
+
     def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
         """Ids of one input, where its utterance starts, and the word of each of its pieces."""
-        words = split_words(clean_text(item.text, lowercase=self.config.lowercase))
-        found = self.tokenizer.pieces(words)
-        pieces, word_of_piece = (part[: self.config.max_tokens] for part in found)
+        words = self._words(item.text)
+        found = self.tokenizer.pieces(words) if self._knows(words) else ([], [])
+        pieces, word_of_piece = (part[-self.config.max_tokens :] for part in found)
         context = self._context(item.context)
         begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         prefix = [begin, *context, end] if context else [begin]
         return [*prefix, *pieces, end], len(prefix), word_of_piece
 
+    def _words(self, text: str) -> list[str]:
+        """The words of `split_words(clean_text(text))`, their signs written out."""
+        cleaned = clean_text(text, lowercase=self.config.lowercase)
+        return [written_out(word) for word in split_words(cleaned)]
+
+    def _knows(self, words: Sequence[str]) -> bool:
+        return self.tokenizer.unknown_share(words) <= _MOST_UNKNOWN
+
     def _context(self, turns: Sequence[ContextTurn]) -> list[int]:
-        most = self.config.context_turns
-        said = [turn for turn in turns if turn.text.strip()][-most:] if most else []
-        lowercase = self.config.lowercase
-        text = " ".join(
-            f"{_SPEAKER_TAGS[turn.same_speaker]} {clean_text(turn.text, lowercase=lowercase)}"
-            for turn in said
-        )
-        tokens = self.config.context_tokens
-        return self.tokenizer.ids(text)[-tokens:] if said and tokens else []
+        most, tokens = self.config.context_turns, self.config.context_tokens
+        if not most or not tokens:
+            return []
+        lines = [(turn, self._words(turn.text)) for turn in turns if turn.text.strip()]
+        said = [(turn, words) for turn, words in lines if self._knows(words)][-most:]
+        text = " ".join(" ".join([_SPEAKER_TAGS[turn.same_speaker], *w]) for turn, w in said)
+        return self.tokenizer.ids(text)[-tokens:] if said else []
 
 
 def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:
@@ -298,3 +357,8 @@ def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:
         return np.asarray(item.word_spans, np.float32)[list(words)]
     edges = np.linspace(0.0, item.duration, len(words) + 1, dtype=np.float32)
     return np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def _script(letter: str) -> str:
+    """The first word of a letter's Unicode name, such as "LATIN" or "CYRILLIC"."""
+    return unicodedata.name(letter, "?").partition(" ")[0]

@@ -39,6 +39,7 @@ from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_align
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
 from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 from avt_memocmt.version import __version__
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Recognizer:
         """
         visual = self.config.visual
         tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
-        parts = self.config, tracker, has_audio, has_video
+        parts = self.config, tracker, self._voices, has_audio, has_video
         return CueStream(*parts, cues) if cues else VoiceStream(*parts, is_live)
 
     def read_whole(
@@ -220,9 +221,14 @@ class Recognizer:
         return found
 
     @cached_property
+    def _voices(self) -> VoiceDetector:
+        return VoiceDetector()
+
+    @cached_property
     def _transcriber(self) -> Transcriber:
         audio = self.engine.encoders.audio
-        return Transcriber(audio if isinstance(audio, WhisperEncoder) else WhisperTinyEncoder())
+        encoder = audio if isinstance(audio, WhisperEncoder) else WhisperTinyEncoder()
+        return Transcriber(encoder, voices=self._voices)
 
     @cached_property
     def aligner(self) -> Aligner:

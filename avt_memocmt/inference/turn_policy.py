@@ -119,11 +119,12 @@ class TurnPolicy:
             return []
         self.last_taken = at
         if self._speech_heard or not self._has_audio:
-            return [self._decide(utterance, at)]
+            return self._decide(utterance, at)
         self._waiting.append((utterance, at))
         if len(self._waiting) > MOST_WAITING:
-            self.forgotten += len(self._silence) == self._silence.maxlen
-            self._silence.append(self._decide(*self._waiting.popleft()))
+            for event in self._decide(*self._waiting.popleft()):
+                self.forgotten += len(self._silence) == self._silence.maxlen
+                self._silence.append(event)
         return []
 
     def provisional(self, utterance: Utterance, at: float) -> StreamEvent:
@@ -151,7 +152,10 @@ class TurnPolicy:
         """Wait for late words; decide on the silence of a media in which nobody spoke."""
         found = self.revisions(at, most_pending=0)
         self._listener.shutdown()
-        return [*found, *self._silence, *(self._decide(*waiting) for waiting in self._waiting)]
+        found += self._silence
+        for waiting in self._waiting:
+            found += self._decide(*waiting)
+        return found
 
     def _begin_speech(self) -> None:
         self._speech_heard = True
@@ -160,16 +164,19 @@ class TurnPolicy:
         self._waiting.clear()
         self._silence.clear()
 
-    def _decide(self, utterance: Utterance, at: float) -> StreamEvent:
-        number = self._count
-        self._count += 1
+    def _decide(self, utterance: Utterance, at: float) -> list[StreamEvent]:
+        """The decision; none where all there is are words that the text encoder does not know."""
         if utterance.text and self._wait_for_words:
             utterance = self._check_words(utterance)
         is_late = utterance.is_speech and not utterance.text and not self._wait_for_words
         turn = self._dialogue.prepare(*find_words(utterance, None if is_late else self._listen))
+        if not turn.tokens:
+            return []
+        number = self._count
+        self._count += 1
         if is_late and self._listen is not None:
             words = self._listener.submit(self._listen, utterance)
             self._pending.append(_Pending(number, turn, words))
         if self._choose_baselines is not None:
             turn = replace(turn, baselines=self._choose_baselines(turn))
-        return StreamEvent("final", number, self._dialogue.decide(turn), at)
+        return [StreamEvent("final", number, self._dialogue.decide(turn), at)]

@@ -19,6 +19,7 @@ from avt_memocmt.preprocessing.audio_preprocess import join_chunks
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter, Segment
 from avt_memocmt.preprocessing.face_tracker import FaceTracker
 from avt_memocmt.preprocessing.transcripts import Cue, group_cues, join_cues
+from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 
 VIDEO_LAG = 5.0
 """Seconds of sound read beyond an utterance's end before its pictures are no longer waited for."""
@@ -34,6 +35,7 @@ class UtteranceStream(ABC):
     Args:
         config: of the checkpoint.
         tracker: follows the face; reset before use.
+        voices: confirms that there is a voice in what was taken for speech.
         has_audio: whether the media has sound.
         has_video: whether it has pictures.
         is_live: whether it comes from a device or the network, and may stall.
@@ -43,13 +45,15 @@ class UtteranceStream(ABC):
         self,
         config: Config,
         tracker: FaceTracker,
+        voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
         is_live: bool = False,
     ) -> None:
         period = 1 / config.visual.frames_per_second
         self._shown = ShownFaces(tracker, period, is_live)
-        self._builder = UtteranceBuilder(config, has_audio, self._shown if has_video else None)
+        shown = self._shown if has_video else None
+        self._builder = UtteranceBuilder(config, has_audio, shown, voices)
         self._clock = _Clock(has_audio, has_video, config.visual.frames_per_second)
 
     @property
@@ -90,11 +94,12 @@ class VoiceStream(UtteranceStream):
         self,
         config: Config,
         tracker: FaceTracker,
+        voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
         is_live: bool = False,
     ) -> None:
-        super().__init__(config, tracker, has_audio, has_video, is_live)
+        super().__init__(config, tracker, voices, has_audio, has_video, is_live)
         self._has_audio = has_audio
         self._period = 1 / config.visual.frames_per_second
         self._segmenter = CausalSegmenter(config.audio.segmentation)
@@ -123,7 +128,8 @@ class VoiceStream(UtteranceStream):
     def under_way(self) -> Utterance | None:
         """See `UtteranceStream.under_way`."""
         segment = None if self._waiting else self._segmenter.under_way()
-        return None if segment is None else self._build(segment)
+        utterance = None if segment is None else self._build(segment)
+        return utterance if utterance is not None and utterance.is_speech else None
 
     def _push_silence(self) -> None:
         """Stand in for the sound of a media that has none."""
@@ -151,11 +157,12 @@ class CueStream(UtteranceStream):
         self,
         config: Config,
         tracker: FaceTracker,
+        voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
         cues: Sequence[Cue],
     ) -> None:
-        super().__init__(config, tracker, has_audio, has_video)
+        super().__init__(config, tracker, voices, has_audio, has_video)
         self._sound: deque[AudioChunk] = deque()
         self._groups = deque(group_cues(cues))
         self._waiting = deque((*_span(cue), cue) for cue in map(join_cues, self._groups))

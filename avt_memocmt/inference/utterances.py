@@ -14,6 +14,7 @@ from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.preprocessing.video_preprocess import evenly_spaced
 from avt_memocmt.preprocessing.video_preprocess_mtcnn import changed_faces
+from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 
 SHORT = 0.25
 """Seconds; a shorter utterance is predicted with the warning "too_short"."""
@@ -56,10 +57,18 @@ class UtteranceBuilder:
         config: of the checkpoint.
         has_audio: whether the media has sound.
         shown: the faces on the screen; None where the media has no pictures.
+        voices: confirms that there is a voice in what was taken for speech; None takes its word.
     """
 
-    def __init__(self, config: Config, has_audio: bool, shown: ShownFaces | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        has_audio: bool,
+        shown: ShownFaces | None,
+        voices: VoiceDetector | None = None,
+    ) -> None:
         self.config = config
+        self._voices = voices
         self.has_audio = has_audio
         self.shown = shown
 
@@ -75,6 +84,9 @@ class UtteranceBuilder:
     ) -> Utterance:
         """Put one utterance together and forget the faces before it.
 
+        Sound without a voice is no speech, unless there are words that somebody wrote down. The
+        networks learned voices alone, so it is left out where a face or words are left.
+
         Args:
             start: seconds from the start of the media, not before that of the last utterance.
             end: seconds from the start of the media.
@@ -88,11 +100,13 @@ class UtteranceBuilder:
         faces = evenly_spaced(seen, visual.max_frames)
         heard = samples[: int(self.config.audio.max_seconds * SAMPLE_RATE)]
         audible = self.has_audio and len(heard) > 0 and peak_dbfs(heard) > SILENT_DBFS
+        voiced = audible and is_speech and self._has_voice(heard)
         warnings = []
         if self.has_audio and not audible:
             warnings.append("silent_audio")
-        elif self.has_audio and not is_speech:
+        elif self.has_audio and not voiced:
             warnings.append("no_speech")
+            is_speech = is_speech and bool(text)
         if self.shown is not None and not faces:
             warnings.append("no_face")
         if end - start < SHORT:
@@ -102,10 +116,13 @@ class UtteranceBuilder:
         return Utterance(
             start,
             end,
-            heard if audible else None,
+            heard if voiced or (audible and not faces and not text) else None,
             tuple(faces),
             text,
             speaker,
             is_speech,
             tuple(warnings),
         )
+
+    def _has_voice(self, samples: NDArray[np.float32]) -> bool:
+        return self._voices is None or self._voices.has_voice(samples)

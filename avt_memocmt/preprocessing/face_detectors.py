@@ -18,6 +18,7 @@ from avt_memocmt.preprocessing.face_boxes import (
     shifted,
     squared,
 )
+from avt_memocmt.preprocessing.onnx_session import small_session
 from avt_memocmt.pretrained import packaged_path
 
 SEARCH_SIDE = 640
@@ -74,7 +75,7 @@ class YuNetDetector:
 
     def __init__(self) -> None:
         model = packaged_path("yunet").read_bytes()
-        self._network = _session(model.replace(_YUNET_SIDES, _YUNET_ANY_SIDES, 1))
+        self._network = small_session(model.replace(_YUNET_SIDES, _YUNET_ANY_SIDES, 1))
 
     def detect(self, image: NDArray[np.uint8], max_side: int = SEARCH_SIDE) -> list[Face]:
         """See `FaceDetector.detect`."""
@@ -116,7 +117,7 @@ class MtcnnDetector:
 
     def __init__(self) -> None:
         self._proposal, self._refinement, self._output = (
-            _session(packaged_path(f"mtcnn-{name}").read_bytes())
+            small_session(packaged_path(f"mtcnn-{name}").read_bytes())
             for name in ("pnet", "rnet", "onet")
         )
 
@@ -233,17 +234,6 @@ def _bounded(image: NDArray[np.uint8], max_side: int) -> tuple[NDArray[np.uint8]
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(picture, dtype=np.uint8), scale
-
-
-def _session(model: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # The networks are tiny: more threads cost more in hand-over than they gain.
-    options.intra_op_num_threads = 1
-    # YuNet's outputs keep their stated sizes, of which every run would warn.
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _network_input(pictures: list[Any]) -> NDArray[np.float32]:

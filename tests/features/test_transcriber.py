@@ -78,6 +78,34 @@ def test_the_decoder_does_not_loop(transcriber: Transcriber, data_dir: Path) -> 
     assert 6 <= len(text.split()) <= 14
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["grid/brbk7n.mpg", "grid/pwij3p.mpg", "grid/swiz3n.mpg"],
+        [f"ravdess/03-01-0{name}.flac" for name in ("1-01-01-01-01", "1-01-01-01-13")]
+        + [f"ravdess/03-01-0{name}.flac" for name in ("1-01-01-02-08", "1-01-02-01-02")],
+    ],
+    ids=["grid", "ravdess"],
+)
+def test_the_decoder_goes_on_after_a_pause(
+    transcriber: Transcriber, data_dir: Path, names: list[str]
+) -> None:
+    # By itself it stops after the first, or the second, of these sentences.
+    clips = [load_audio(data_dir / name) for name in names]
+    text = transcriber.transcribe(np.concatenate(clips)).text
+    assert len(normalized(text)) >= 6 * len(names) - 2
+
+
+def test_nothing_is_added_to_a_complete_transcript(
+    transcriber: Transcriber, talking_clips: list[Spoken]
+) -> None:
+    voice = load_audio(talking_clips[0].path)
+    music = np.sin(2 * np.pi * 330 * np.arange(5 * SAMPLE_RATE) / SAMPLE_RATE)
+    alone = transcriber.transcribe(voice).text
+    before = transcriber.transcribe(np.concatenate([voice, 0.1 * music.astype(np.float32)])).text
+    assert abs(len(normalized(before)) - len(normalized(alone))) <= 2
+
+
 @pytest.mark.parametrize("seconds", [0.5, 4.0])
 @pytest.mark.parametrize("level", [0.0, 1e-4, 0.05, 0.3])
 def test_no_words_are_invented_for_silence_and_noise(

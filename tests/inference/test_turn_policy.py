@@ -26,7 +26,7 @@ class Dialogue:
         self.turns: list[str] = []
 
     def prepare(self, utterance: Utterance, source: str, known_audio: Tokens | None = None) -> Any:
-        return SimpleNamespace(utterance=utterance, source=source)
+        return SimpleNamespace(utterance=utterance, source=source, tokens={"text": None})
 
     def decide(self, turn: Any) -> UtterancePrediction:
         self.turns = [*self.turns[-3:], turn.utterance.text]
