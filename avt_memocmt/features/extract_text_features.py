@@ -12,7 +12,8 @@ from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
 from avt_memocmt.features.minilm import load_minilm
-from avt_memocmt.features.text_encoder import POOLER, WORD_EMBEDDINGS, TextEncoder, TextTokenizer
+from avt_memocmt.features.text_encoder import POOLER, WORD_EMBEDDINGS, TextEncoder
+from avt_memocmt.features.text_tokenizer import TextTokenizer
 from avt_memocmt.pretrained import file_sha256, packaged_path, packaged_tokenizer
 
 MINILM = "minilm-l6"

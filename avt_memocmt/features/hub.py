@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.text_encoder import TextTokenizer
+from avt_memocmt.features.text_tokenizer import TextTokenizer
 from avt_memocmt.pretrained import file_sha256
 
 
