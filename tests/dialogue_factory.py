@@ -34,6 +34,9 @@ class StoredWords:
     def encode(self, lines: list[TextInput]) -> list[Tokens]:
         return [make_tokens("text", 3, 100 + int(line.text)) for line in lines]
 
+    def warnings(self, text: str) -> tuple[str, ...]:
+        return ()
+
 
 def make_reader(network: AvtMemoCmt) -> DialogueReader:
     config = Config.model_validate(

@@ -6,6 +6,7 @@ whole, and does not decode animated WebP.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -154,13 +155,14 @@ def open_picture_file(
 
 def _format(path: Path, file: BinaryIO | None) -> str | None:
     """The format of a picture by the first bytes of its file, or None."""
-    if path.suffix.lower() in _FILMS or not path.is_file():
+    # A pipe would wait; a path that is none at all is refused where it is opened.
+    if path.suffix.lower() in _FILMS or (file is None and not os.path.isfile(path)):
         return None
     try:
         with path.open("rb") if file is None else nullcontext(file) as opened:
             head = opened.read(64)
             opened.seek(0)
-    except (OSError, ValueError):  # a path with a NUL is a ValueError
+    except OSError:
         return None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
