@@ -12,7 +12,7 @@ from avt_memocmt.config import Config
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.arguments import Transcript, require_utterances, transcript_cues
+from avt_memocmt.inference.arguments import GivenWords, require_utterances, transcript_cues
 from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.utterance_stream import Progress
@@ -79,7 +79,7 @@ class EmotionRecognizer(Recognizer):
         hop: float = 0.5,
         transcribe: bool = True,
         as_fast_as_possible: bool = False,
-        captions: Transcript | None = None,
+        captions: GivenWords | None = None,
         audio_track: int | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
@@ -120,7 +120,7 @@ class EmotionRecognizer(Recognizer):
     def explain(
         self,
         media: Media,
-        transcript: Transcript | None = None,
+        transcript: GivenWords | None = None,
         *,
         utterances: Collection[int] | None = None,
         emotion: str | None = None,

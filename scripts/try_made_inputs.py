@@ -129,7 +129,8 @@ def try_manifest(seed: int, folder: Path, clip: Path) -> Iterator[str]:
 
 
 def _unfit(name: str, found: Answer) -> Iterator[str]:
-    if "Traceback" in found.log or found.status not in (0, 1):
+    unexpected = "Traceback" in found.log or ": unexpected " in found.log
+    if unexpected or found.status not in (0, 1):
         yield f"{name}: status {found.status}: {found.log}"
     if "\x1b]" in found.out + found.log or "\x07" in found.out + found.log:
         yield f"{name}: an escape sequence reached the terminal"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,5 +113,7 @@ def _print_timeline(result: MediaPrediction) -> None:
         start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
         table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
     output.print(table)
+    is_sound = (mimetypes.guess_type(result.media)[0] or "").startswith("audio/")
     for name in result.warnings:
-        output.print(f" {name}: {WARNINGS.get(name, '')}", soft_wrap=True)
+        if name != "no_video" or not is_sound:  # nobody expects pictures of a recording
+            output.print(f" {name}: {WARNINGS.get(name, '')}", soft_wrap=True)

@@ -33,7 +33,7 @@ from avt_memocmt.inference.transcript_alignment import word_spans
 from avt_memocmt.inference.utterance_stream import Progress
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.arguments import Transcript
+    from avt_memocmt.inference.arguments import GivenWords
     from avt_memocmt.media.source import Media
 
 
@@ -214,7 +214,7 @@ class ExplainingRecognizer(Recognizer):
 def explain_media(
     recognizer: Recognizer,
     media: Media,
-    transcript: Transcript | None,
+    transcript: GivenWords | None,
     settings: ExplainSettings,
     progress: Progress = lambda seconds, total: None,
 ) -> MediaExplanation:

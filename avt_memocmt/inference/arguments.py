@@ -12,11 +12,11 @@ from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
-Transcript = str | os.PathLike[str] | Sequence[Cue]
+GivenWords = str | os.PathLike[str] | Sequence[Cue]
 """Words, the path of a file with them, or cues from `load_transcript`."""
 
 
-def transcript_cues(transcript: Transcript | None) -> Sequence[Cue] | None:
+def transcript_cues(transcript: GivenWords | None) -> Sequence[Cue] | None:
     """The cues of a transcript.
 
     Raises:

@@ -17,7 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEncoder
-from avt_memocmt.inference.arguments import Transcript, require_settings, transcript_cues
+from avt_memocmt.inference.arguments import GivenWords, require_settings, transcript_cues
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
@@ -64,7 +64,7 @@ class Recognizer:
     def predict(
         self,
         media: Media,
-        transcript: Transcript | None = None,
+        transcript: GivenWords | None = None,
         *,
         transcribe: bool = True,
         min_confidence: float = 0.0,
