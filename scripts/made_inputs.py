@@ -354,7 +354,7 @@ def make_manifest(seed: int, folder: Path, clip: str) -> tuple[Path, bool]:
     names = ["path", "text", "emotion"]
     extra = str(generator.choice(["", "dialogue_id", "start", "speaker"]))
     names += [extra] if extra else []
-    header = [name.upper() if generator.random() < 0.3 else f" {name} "[::1] for name in names]
+    header = [name.upper() if generator.random() < 0.3 else f" {name} " for name in names]
     right = True
     rows = []
     for number in range(int(generator.integers(1, 4))):

@@ -15,11 +15,14 @@ import contextlib
 import faulthandler
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +39,9 @@ MOST_MEMORY = 1_500_000_000
 """Bytes."""
 AT_ONCE = 8
 """Media of one command."""
+HANG = 60.0 + 10 * AT_ONCE * 6
+"""Seconds after which ten inputs hang."""
+OF_A_PROCESS = 50
 
 
 @dataclass(frozen=True)
@@ -136,28 +142,58 @@ def _unfit(name: str, found: Answer) -> Iterator[str]:
         yield f"{name}: an escape sequence reached the terminal"
 
 
-def try_seeds(first: int, last: int, work: Path, material: Material) -> list[str]:
-    """Try some seeds, the media of each ten first; returns what is wrong."""
-    work.mkdir(parents=True, exist_ok=True)
-    clip = work / "clip.wav"
+def try_ten(first: int, work: Path, material: Material) -> list[str]:
+    """Try ten inputs; returns what is wrong. What went right is removed."""
+    folder = work.absolute() / str(first)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    clip = folder / "clip.wav"
     _write_wav(clip, material.speech[: 16_000 * 3])
-    wrong: list[str] = []
-    for ten in track(range(first, last, 10), "inputs", disable=not sys.stderr.isatty()):
-        folder = work / str(ten)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        faulthandler.dump_traceback_later(60 + 10 * AT_ONCE * 6, exit=True)
-        found = [
-            *try_media(range(ten, ten + AT_ONCE), folder, material),
-            *try_captions(ten + 8, folder, clip),
-            *try_manifest(ten + 9, folder, clip),
-        ]
+    found = [
+        *try_media(range(first, first + AT_ONCE), folder, material),
+        *try_captions(first + 8, folder, clip),
+        *try_manifest(first + 9, folder, clip),
+    ]
+    if not found:
+        shutil.rmtree(folder)
+    return found
+
+
+def try_all(seeds: range, work: Path, packages: Path) -> int:
+    """Try inputs one after the other, watched; prints what is wrong, and returns how many tens."""
+    material, wrong = material_of(packages), 0
+    for first in seeds[::10]:
+        faulthandler.dump_traceback_later(HANG, exit=True)
+        found = try_ten(first, work, material)
         faulthandler.cancel_dump_traceback_later()
         if (used := _peak_memory()) > MOST_MEMORY:
-            found.append(f"{ten}: {used / 1e6:.0f} MB")
-        if not found:
-            shutil.rmtree(folder)
-        wrong += found
+            found.append(f"{first}: {used / 1e6:.0f} MB")
+        wrong += bool(found)
+        for line in found:
+            print(line)
+    return wrong
+
+
+def in_processes(seeds: range, work: Path, packages: Path) -> int:
+    """The same in a process for each `OF_A_PROCESS`, as many at a time as there are processors.
+
+    Each command loads the networks anew and never gives them back (see `load_recognizer`).
+    """
+
+    def run(part: range) -> bool:
+        arguments = [packages, work, part.start, part.stop, "alone"]
+        command = [sys.executable, __file__, *map(str, arguments)]
+        found = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if found.returncode:
+            print(f"{found.stdout}{found.stderr}", flush=True)
+        return found.returncode != 0
+
+    starts = range(seeds.start, seeds.stop, OF_A_PROCESS)
+    parts = [range(start, min(start + OF_A_PROCESS, seeds.stop)) for start in starts]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = track(pool.map(run, parts), "inputs", len(parts), disable=not sys.stderr.isatty())
+        wrong = sum(runs)
+    print(f"of {len(parts)} runs of {OF_A_PROCESS} inputs {wrong} went wrong")
     return wrong
 
 
@@ -192,10 +228,8 @@ def material_of(packages: Path) -> Material:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) not in (5, 6):
         raise SystemExit(__doc__)
-    packages, work = Path(sys.argv[1]), Path(sys.argv[2])
-    wrong = try_seeds(int(sys.argv[3]), int(sys.argv[4]), work, material_of(packages))
-    print("\n".join(wrong))
-    print(f"{len(wrong)} of {int(sys.argv[4]) - int(sys.argv[3])} inputs went wrong")
-    raise SystemExit(1 if wrong else 0)
+    numbers = range(*map(int, sys.argv[3:5]))
+    attempt = try_all if sys.argv[5:] == ["alone"] else in_processes
+    raise SystemExit(1 if attempt(numbers, Path(sys.argv[2]), Path(sys.argv[1])) else 0)
