@@ -17,7 +17,7 @@ from avt_memocmt.explainability.explanation import (
     ExplainSettings,
     UtteranceExplanation,
 )
-from avt_memocmt.explainability.faithfulness import STAGES
+from avt_memocmt.explainability.faithfulness import CLASSIFIERS, STAGES
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.metrics.intervals import mean_interval
 from avt_memocmt.wording import markdown, with_interval
@@ -80,7 +80,7 @@ class CheckTable:
         """The summary as a table."""
         heads = (
             *("present", "explained", "method", "n", "deletion gain", "insertion gain"),
-            *("completeness error", "all layers shuffled", "classifier shuffled", "stability"),
+            *("completeness error", "all layers shuffled", "classifiers shuffled", "stability"),
         )
         rows = []
         for kind in self.summary():
@@ -91,7 +91,7 @@ class CheckTable:
                 *(with_interval(g["mean"], g["interval_95"], "+") for g in gains),
                 "" if error is None else f"{error:.1%}",
                 f"{kind['randomised'][STAGES[-1]]:.2f}",
-                f"{kind['randomised'][STAGES[0]]:.2f}",
+                f"{kind['randomised'][CLASSIFIERS]:.2f}",
                 f"{kind['stability']:.2f}",
             )
             rows.append(cells)

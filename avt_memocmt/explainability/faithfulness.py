@@ -41,6 +41,8 @@ STAGES = (
     "projections",
 )
 """Parts of the network from the decision down, in the order in which they are randomised."""
+CLASSIFIERS = "unimodal_heads"
+"""The last of the stages that classify: a modality that is alone is judged by its own head."""
 
 Array = NDArray[np.float64]
 Method = Callable[[ForwardFunction, Evidence], Array]
