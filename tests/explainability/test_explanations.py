@@ -26,7 +26,13 @@ from avt_memocmt.explainability.explanation import (
     ExplainSettings,
     UtteranceExplanation,
 )
-from avt_memocmt.explainability.faithfulness import SHARES, curves, randomised_similarity, stability
+from avt_memocmt.explainability.faithfulness import (
+    CLASSIFIERS,
+    SHARES,
+    curves,
+    randomised_similarity,
+    stability,
+)
 from avt_memocmt.explainability.forward_function import ForwardFunction, leave_one_out
 from avt_memocmt.explainability.gradcam import grad_cam
 from avt_memocmt.explainability.integrated_gradients import integrated_gradients
@@ -311,6 +317,9 @@ def test_an_explanation_changes_with_what_the_network_learned_and_hardly_with_no
     before = [parameter.clone() for parameter in recognizer.engine.model.parameters()]
     shuffled = randomised_similarity(function, faces, method)["projections"]
     assert stability(function, faces, method) > max(0.7, shuffled + 0.2)
+    lone = replace(turn, tokens={"visual": turn.tokens["visual"]}, baselines={})
+    alone = ForwardFunction(recognizer.engine.model, lone)
+    assert randomised_similarity(alone, faces, method)[CLASSIFIERS] < 0.9
     assert faces.inputs is inputs
     for kept, parameter in zip(before, recognizer.engine.model.parameters(), strict=True):
         assert torch.equal(kept, parameter)
