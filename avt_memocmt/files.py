@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
@@ -27,6 +28,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):  # it is gone, or the folder is
             partial.unlink()
+
+
+def write_whole(file: RawIOBase, data: bytes) -> None:
+    """Write all of some bytes to an unbuffered file, which may take a part at a time.
+
+    Raises:
+        OSError: they cannot be written; a part of them may be.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def write_text_atomically(path: Path, text: str) -> None:

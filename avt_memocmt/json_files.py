@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import write_atomically, write_whole
 
 # Inside strings JSON may hold them; a terminal obeys some, and UTF-8 has no place for surrogates.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -42,7 +43,7 @@ class JsonArrayFile:
         self.path = path
         # File, length without the closing, items that wait: in one attribute, because an interrupt
         # may come between any two statements.
-        self._state: tuple[BinaryIO | None, int, tuple[bytes, ...]] = None, 0, ()
+        self._state: tuple[FileIO | None, int, tuple[bytes, ...]] = None, 0, ()
 
     @property
     def waiting(self) -> int:
@@ -74,7 +75,7 @@ class JsonArrayFile:
         content = (_OPENING if file is None else _BETWEEN) + _BETWEEN.join(items)
         if file is None:
             write_atomically(self.path, content + _CLOSING)
-            file = self.path.open("r+b", buffering=0)
+            file = FileIO(self.path, "r+")
         else:
             self._append(file, end, content + _CLOSING)
         self._state = file, end + len(content), ()
@@ -86,18 +87,16 @@ class JsonArrayFile:
             _restore(file, end)
             file.close()
 
-    def _append(self, file: BinaryIO, end: int, content: bytes) -> None:
+    def _append(self, file: FileIO, end: int, content: bytes) -> None:
         try:
             file.seek(end)
-            rest = memoryview(content)
-            while rest:
-                rest = rest[file.write(rest) :]
+            write_whole(file, content)
         except OSError as error:
             _restore(file, end)
             raise AvtError(f"cannot write {self.path}: {error.strerror}.") from error
 
 
-def _restore(file: BinaryIO, end: int) -> None:
+def _restore(file: FileIO, end: int) -> None:
     """Close the array behind its last whole item; the disk still has that place for it."""
     file.seek(end)
     file.truncate(end + len(_CLOSING))

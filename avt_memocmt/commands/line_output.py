@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avt_memocmt.commands.console import log, print_json
 from avt_memocmt.errors import AvtError
-from avt_memocmt.files import writable_folder
+from avt_memocmt.files import writable_folder, write_whole
 from avt_memocmt.json_files import json_text
 
 
@@ -65,9 +65,7 @@ class LineOutput:
     def _append(self, file: FileIO, line: bytes) -> None:
         end = file.tell()
         try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[file.write(rest) :]
+            write_whole(file, line)
         except OSError as error:
             file.truncate(end)  # whole lines only
             file.close()

@@ -42,13 +42,11 @@ class TextTokenizer:
         more than the letters. Numbers and punctuation do not count.
         """
         ids, owners = self.pieces(words)
-        lacking = {owner for piece, owner in zip(ids, owners, strict=True) if self._is_unk(piece)}
+        unknown = self.unk_token_id
+        lacking = {owner for piece, owner in zip(ids, owners, strict=True) if piece == unknown}
         foreign = {i for i, word in enumerate(words) if self._is_foreign(word)}
         counted = {i for i, word in enumerate(words) if any(map(str.isalpha, word))} | lacking
         return len(lacking | foreign) / len(counted) if counted else 0.0
-
-    def _is_unk(self, piece: int) -> bool:
-        return piece == self.unk_token_id
 
     def _is_foreign(self, word: str) -> bool:
         if word.isascii():

@@ -130,6 +130,11 @@ def _is_film(stream: VideoStream) -> bool:
     )
 
 
+def nominal_rate(stream: VideoStream) -> float:
+    """Pictures a second that the header of a picture stream states; 25 where it states none."""
+    return float(stream.guessed_rate or 25)
+
+
 def describe(
     container: InputContainer, audio: AudioStream | None, video: VideoStream | None
 ) -> MediaInfo:

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.clock import TimedPacket
+from avt_memocmt.media.container import nominal_rate
 from avt_memocmt.media.display_picture import PictureConverter
 from avt_memocmt.media.frame_sampler import FrameSampler
 from avt_memocmt.media.types import AudioChunk, VideoFrame
@@ -55,7 +56,7 @@ class Decoder:
         self._sampler = FrameSampler(frames_per_second)
         self._is_slow = False
         if video is not None:
-            self._is_slow = (video.guessed_rate or 25) < frames_per_second
+            self._is_slow = nominal_rate(video) < frames_per_second
             self._converter = PictureConverter(max_side, video)
         self._start, self._end = span
         self._warn = warn
@@ -153,8 +154,9 @@ class Decoder:
             if time >= self._start:
                 self._warn("corrupt_frames")
             return
-        rate = float(self._video.guessed_rate or 25)
-        length = float(frame.duration * unit) if frame.duration and unit else 1.0 / rate
+        length = 1.0 / nominal_rate(self._video)
+        if frame.duration and unit:
+            length = float(frame.duration * unit)
         self._next_picture = time + length
         self.picture_end = max(self.picture_end or 0.0, self._next_picture)
         if time < self._start:

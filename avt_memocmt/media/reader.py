@@ -13,7 +13,13 @@ from av.stream import Stream
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.clock import TimedPacket
-from avt_memocmt.media.container import audio_stream, describe, open_container, video_stream
+from avt_memocmt.media.container import (
+    audio_stream,
+    describe,
+    nominal_rate,
+    open_container,
+    video_stream,
+)
 from avt_memocmt.media.decoder import Decoder
 from avt_memocmt.media.event_order import in_order_of_time
 from avt_memocmt.media.frame_sampler import FrameSampler
@@ -170,7 +176,7 @@ class MediaReader:
         self._audio = audio_stream(self._container, audio_track)
         self._video = video_stream(self._container)
         if self._video is not None:
-            is_slow = (self._video.guessed_rate or 25) < self._rate
+            is_slow = nominal_rate(self._video) < self._rate
             if not self._is_live and not is_slow:
                 # Decodes on all processors, some pictures ahead, which take too long to come from a
                 # live source or a slide show.
