@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from avt_memocmt.config import Config
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
+from avt_memocmt.extras import require_extra
 from avt_memocmt.inference.arguments import GivenWords, require_utterances, transcript_cues
 from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
@@ -178,8 +178,4 @@ def require_captum() -> None:
     Raises:
         AvtError: it is not; the message says how to install it.
     """
-    if importlib.util.find_spec("captum") is None:
-        raise AvtError(
-            "explanations need the package captum; install its extra with: "
-            "pip install 'avt-memocmt[explain]'"
-        )
+    require_extra("explain", ("captum",), "explanations need")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from avt_memocmt.engines.network_graphs import (
 )
 from avt_memocmt.engines.onnx_engine import FORMAT, GRAPHS, MANIFEST_FILE
 from avt_memocmt.errors import AvtError
+from avt_memocmt.extras import require_extra
 from avt_memocmt.features.extract_visual_features import FaceCnnEncoder
 from avt_memocmt.features.whisper_encoder import WhisperEncoder
 from avt_memocmt.files import writable_folder, write_atomically
@@ -48,7 +48,7 @@ def export_checkpoint(
         AvtError: the extra `onnx` is not installed, the checkpoint's encoders are not those of the
             embedded preset, or the folder cannot be written.
     """
-    _require_exporter()
+    require_extra("onnx", ("onnx", "onnxscript"), "the export needs")
     writable_folder(folder)
     source = checkpoint_folder(checkpoint)
     engine, _ = load_torch(source)
@@ -59,15 +59,6 @@ def export_checkpoint(
     _write_manifest(folder, str(checkpoint), ())
     if quantize:
         quantize_export(folder, progress)
-
-
-def _require_exporter() -> None:
-    for name in ("onnx", "onnxscript"):
-        if importlib.util.find_spec(name) is None:
-            raise AvtError(
-                f"the export needs the package {name}; install its extra with: "
-                "pip install 'avt-memocmt[onnx]'"
-            )
 
 
 def _graphs(engine: TorchEngine, checkpoint: str | Path) -> dict[str, NetworkGraph]:

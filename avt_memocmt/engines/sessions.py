@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avt_memocmt.errors import AvtError
+from avt_memocmt.extras import require_extra
 from avt_memocmt.forking import PerProcess
 
 
@@ -54,11 +53,7 @@ class OpenVinoGraph:
     """
 
     def __init__(self, path: Path, precision: str | None = None) -> None:
-        if importlib.util.find_spec("openvino") is None:
-            raise AvtError(
-                "this engine needs the package openvino; install its extra with: "
-                "pip install 'avt-memocmt[openvino]'"
-            )
+        require_extra("openvino", ("openvino",), "this engine needs")
         self._network = PerProcess(partial(_openvino_network, path, precision))
 
     def __call__(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
