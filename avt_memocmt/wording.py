@@ -42,6 +42,9 @@ WARNINGS: dict[str, str] = {
     "what came before, so later times may differ from those that a player shows.",
     "other_track": "The main sound track is silent, so another one of the file was heard.",
     "span_cut": "The file ends before the span that was asked for; the rest of it is missing.",
+    "speaker_uncertain": "Who speaks here could not be told: the stretch is too short, or the "
+    "voice lies between two others.",
+    "speaker_not_seen": "No face on the screen speaks here, so no face counts.",
     "unknown_words": "Most of the words are in a language or script that the text encoder does not "
     "know, so they were left out; it reads English.",
     "text_cut": "The text is long; its beginning, beyond the model's limit, was left out.",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 from avt_memocmt.inference.captions import CaptionUse
 
@@ -27,19 +30,38 @@ class ModalityUse:
 
 
 @dataclass(frozen=True)
+class FacePrediction:
+    """What one of the people who were seen during an utterance showed.
+
+    Attributes:
+        id: of one of `MediaPrediction.faces`.
+        speaks: whether it is the face of who speaks.
+        seconds: for which it was seen.
+        probabilities: of the seven classes in the order of `EMOTIONS`, from this face alone.
+    """
+
+    id: str
+    speaks: bool
+    seconds: float
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class UtterancePrediction:
     """The emotion of one utterance.
 
     Attributes:
         start: seconds from the start of the media.
         end: seconds from the start of the media.
-        speaker: name where the transcript gives one.
+        speaker: id of one of `MediaPrediction.speakers`; None where that is not known.
         text: the words, "" where there are none.
         text_source: "given", "asr" (the packaged recogniser) or "none".
         probabilities: of the seven classes in the order of `EMOTIONS`.
         modalities: by name: audio, visual, text.
         warnings: names of problems that a user should know, such as "no_face".
         min_confidence: least probability at which an emotion is named, 0 to 1.
+        face: id of the face that counted, one of `MediaPrediction.faces`; None where there is none.
+        faces: every face that was seen, where all were asked for.
     """
 
     start: float
@@ -51,6 +73,8 @@ class UtterancePrediction:
     modalities: dict[str, ModalityUse]
     warnings: tuple[str, ...] = ()
     min_confidence: float = 0.0
+    face: str | None = None
+    faces: tuple[FacePrediction, ...] = ()
 
     @property
     def emotion(self) -> str:
@@ -69,6 +93,38 @@ class UtterancePrediction:
 
 
 @dataclass(frozen=True)
+class Speaker:
+    """One of the people who were heard.
+
+    Attributes:
+        id: the name that captions give, or "S1", "S2" in the order of appearance.
+        name: of the person, where captions or the user say it.
+        seconds: for which they speak.
+        face: id of their face, one of `MediaPrediction.faces`; None where it was not seen.
+    """
+
+    id: str
+    name: str | None
+    seconds: float
+    face: str | None = None
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """One of the people who were seen.
+
+    Attributes:
+        id: "F1", "F2" in the order of appearance.
+        seconds: for which they were seen.
+        thumbnail: uint8 RGB [112, 112, 3], their face.
+    """
+
+    id: str
+    seconds: float
+    thumbnail: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class MediaPrediction:
     """The emotion timeline of one input.
 
@@ -80,6 +136,8 @@ class MediaPrediction:
         utterances: in time order.
         warnings: problems of the whole input, such as "truncated".
         captions: what became of the transcript that was given, or None.
+        speakers: who was heard, in the order of appearance.
+        faces: who was seen, in the order of appearance.
     """
 
     media: str
@@ -89,6 +147,8 @@ class MediaPrediction:
     utterances: tuple[UtterancePrediction, ...]
     warnings: tuple[str, ...] = ()
     captions: CaptionUse | None = None
+    speakers: tuple[Speaker, ...] = ()
+    faces: tuple[SeenFace, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +187,11 @@ def to_json(prediction: MediaPrediction) -> dict[str, Any]:
         "model": {"preset": prediction.preset, "version": prediction.version},
         "utterances": [utterance_json(utterance) for utterance in prediction.utterances],
         "warnings": list(prediction.warnings),
+        "speakers": [
+            {"id": who.id, "name": who.name, "seconds": round(who.seconds, 3), "face": who.face}
+            for who in prediction.speakers
+        ],
+        "faces": [{"id": face.id, "seconds": round(face.seconds, 3)} for face in prediction.faces],
     } | ({} if captions is None else {"captions": captions.to_json()})
 
 
@@ -150,6 +215,16 @@ def utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:
             for name, use in utterance.modalities.items()
         },
         "warnings": list(utterance.warnings),
+        "face": utterance.face,
+        "faces": [
+            {
+                "id": face.id,
+                "speaks": face.speaks,
+                "seconds": round(face.seconds, 3),
+                "probabilities": _named(face.probabilities),
+            }
+            for face in utterance.faces
+        ],
     }
 
 
