@@ -15,6 +15,7 @@ from avt_memocmt.extras import require_extra
 from avt_memocmt.inference.arguments import GivenWords, require_utterances, transcript_cues
 from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
+from avt_memocmt.inference.speaker_settings import SpeakerCount, speaker_settings
 from avt_memocmt.inference.utterance_stream import Progress
 from avt_memocmt.models.checkpoint import checkpoint_folder
 from avt_memocmt.pretrained import CHECKPOINTS
@@ -81,6 +82,9 @@ class EmotionRecognizer(Recognizer):
         as_fast_as_possible: bool = False,
         captions: GivenWords | None = None,
         audio_track: int | None = None,
+        speakers: SpeakerCount = "auto",
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -94,6 +98,10 @@ class EmotionRecognizer(Recognizer):
             captions: a .srt or .vtt of a file, or its cues, with times; they give its utterances
                 and their words.
             audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
+            speakers: as for `predict`, with the next two; a "revised" event corrects an earlier
+                label.
+            min_speakers: fewest that "auto" may find.
+            max_speakers: most that it may find.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -114,6 +122,7 @@ class EmotionRecognizer(Recognizer):
             as_fast_as_possible=as_fast_as_possible,
             captions=transcript_cues(captions),
             audio_track=audio_track,
+            speakers=speaker_settings(speakers, min_speakers, max_speakers),
         )
         return running.events(seconds)
 

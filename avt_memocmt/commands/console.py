@@ -103,6 +103,17 @@ AudioTrack = Annotated[
     ),
 ]
 
+Speakers = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|N|off",
+        help="How many speak, where no captions say who: found out (auto, where the extra speakers "
+        "is installed), a number, or nobody is told apart (off).",
+    ),
+]
+MinSpeakers = Annotated[int | None, typer.Option(min=1, help="Fewest that auto may find.")]
+MaxSpeakers = Annotated[int | None, typer.Option(min=1, help="Most that auto may find.")]
+
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
 EngineOption = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,9 @@ from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
     EngineOption,
+    MaxSpeakers,
+    MinSpeakers,
+    Speakers,
     Transcript,
     counted_progress,
     log,
@@ -25,8 +28,9 @@ from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
     from avt_memocmt.engines.names import EngineName
+    from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction
-    from avt_memocmt.preprocessing.transcripts import Cue
+    from avt_memocmt.inference.utterance_stream import Progress
 
 
 def predict(
@@ -46,18 +50,25 @@ def predict(
         typer.Option(min=0, max=1, help='An emotion less probable than this is "uncertain".'),
     ] = 0.0,
     audio_track: AudioTrack = None,
+    speakers: Speakers = "auto",
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    speaker_names: Annotated[
+        Path | None, typer.Option(help="File with the names of speakers, lines such as S1 = Anna.")
+    ] = None,
     speaker_baseline: Annotated[
         NamedScope,
         typer.Option(
-            help="What an utterance is judged against, where captions name its speaker: nothing, "
-            "the earlier utterances of the speaker, or all others of the file, which is then read "
-            "twice."
+            help="What an utterance is judged against, where its speaker is known: nothing, the "
+            "earlier utterances of the speaker, or all others of the file, which is then read once "
+            "more."
         ),
     ] = "past",
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
+    from avt_memocmt.inference.speaker_settings import speaker_settings
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
     results = PredictionOutput(out, as_json)
@@ -65,17 +76,26 @@ def predict(
     files, failures = _collect(media)
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
-    predictions = _predictions(
-        files,
-        failures,
-        checkpoint,
-        engine,
-        cues,
-        transcribe,
-        min_confidence,
-        speaker_baseline,
-        audio_track,
-    )
+    if speaker_names and len(files) > 1:
+        raise AvtError("--speaker-names belongs to one input; give a single file with it.")
+    speaker_settings(speakers, min_speakers, max_speakers, speaker_names)  # before any long work
+
+    def predict_one(recognizer: EmotionRecognizer, path: Path, show: Progress) -> MediaPrediction:
+        return recognizer.predict(
+            path,
+            cues,
+            transcribe=transcribe,
+            min_confidence=min_confidence,
+            speaker_baseline=speaker_baseline,
+            speakers=speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            speaker_names=speaker_names,
+            audio_track=audio_track,
+            progress=show,
+        )
+
+    predictions = _predictions(files, failures, checkpoint, engine, predict_one)
     status = 0
     try:
         for result in predictions:
@@ -111,11 +131,7 @@ def _predictions(
     failures: list[tuple[str, str]],
     checkpoint: str,
     engine: EngineName,
-    cues: list[Cue] | None,
-    transcribe: bool,
-    min_confidence: float,
-    speaker_baseline: NamedScope,
-    audio_track: int | None,
+    predict_one: Callable[[EmotionRecognizer, Path, Progress], MediaPrediction],
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
@@ -124,15 +140,7 @@ def _predictions(
     for path in files:
         try:
             with counted_progress(str(path)) as advance:
-                result = recognizer.predict(
-                    path,
-                    cues,
-                    transcribe=transcribe,
-                    min_confidence=min_confidence,
-                    speaker_baseline=speaker_baseline,
-                    audio_track=audio_track,
-                    progress=advance,
-                )
+                result = predict_one(recognizer, path, advance)
         except AvtError as error:
             failures.append((path_text(str(path)), str(error)))
         except Exception as error:  # one odd file must not end a run over thousands

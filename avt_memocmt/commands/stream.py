@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avt_memocmt.commands.console import AudioTrack, Checkpoint, EngineOption, log
+from avt_memocmt.commands.console import (
+    AudioTrack,
+    Checkpoint,
+    EngineOption,
+    MaxSpeakers,
+    MinSpeakers,
+    Speakers,
+    log,
+)
 from avt_memocmt.commands.line_output import LineOutput
 from avt_memocmt.commands.loading import load_recognizer
 
@@ -38,6 +46,9 @@ def stream(
         str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
     ] = None,
     audio_track: AudioTrack = None,
+    speakers: Speakers = "auto",
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
@@ -46,6 +57,7 @@ def stream(
 ) -> None:
     """Say what is felt while it happens: a camera, a microphone, a network stream, a file."""
     from avt_memocmt.inference.live import LiveStream
+    from avt_memocmt.inference.speaker_settings import speaker_settings
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
     with LineOutput(out) as lines:
@@ -57,6 +69,7 @@ def stream(
             as_fast_as_possible=fast,
             captions=None if captions is None else load_transcript(captions),
             audio_track=audio_track,
+            speakers=speaker_settings(speakers, min_speakers, max_speakers),
             warn=log.print,
         )
         _stop_on_interrupt(running)

@@ -10,12 +10,18 @@ from functools import partial
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
+from avt_memocmt.inference.found_speakers import LiveSpeakers, SpeakerLabels
+from avt_memocmt.inference.hear_speakers import hear_speakers
+from avt_memocmt.inference.recent_decisions import RecentDecisions
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
+from avt_memocmt.inference.speaker_settings import NO_WISHES, SpeakerSettings
 from avt_memocmt.inference.turn_policy import TurnPolicy
+from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.backlog import Backlog, Event, in_real_time
 from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader
+from avt_memocmt.media.source import media_source
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.wording import WARNINGS
@@ -42,6 +48,7 @@ class LiveRecognizer:
         wait_for_words: see `TurnPolicy`.
         captions: cues with times, which then cut the stream and give its words; nothing else is
             judged.
+        labels: say who speaks; None where nobody is to be told apart.
         is_live: whether the stream comes from a device or the network, so that a picture without
             a newer one does not count for ever, and only so many silent decisions are kept.
     """
@@ -56,9 +63,12 @@ class LiveRecognizer:
         transcribe: bool = True,
         wait_for_words: bool = False,
         captions: Sequence[Cue] | None = None,
+        labels: SpeakerLabels | None = None,
         is_live: bool = False,
     ) -> None:
-        self._stream = recognizer.new_stream(has_audio, has_video, captions, is_live)
+        self._labels = labels
+        self._decided = RecentDecisions()
+        self._stream = recognizer.new_stream(has_audio, has_video, captions, labels, is_live)
         # The final decision then finds its faces and caption encoded by the provisional ones.
         encoders = recognizer.engine.encoders.cached(
             faces=2 * recognizer.config.visual.max_frames, lines=_KNOWN_LINES if captions else 0
@@ -92,10 +102,8 @@ class LiveRecognizer:
             event: sound or a picture; each kind in order of time.
             hurry: leave out the provisional decision, because more input is waiting.
         """
-        found: list[StreamEvent] = []
-        for utterance in self._stream.push(event):
-            found += self._turns.take(utterance, self.latest)
-        found += self._turns.revisions(self.latest)
+        found = self._take(self._stream.push(event))
+        found += self._decided.add(self._turns.revisions(self.latest))
         return found if hurry else found + self._provisional()
 
     def finish(self, duration: float | None = None) -> list[StreamEvent]:
@@ -104,10 +112,18 @@ class LiveRecognizer:
         Args:
             duration: of the media in seconds, where it is known.
         """
+        found = self._take(self._stream.flush(duration))
+        return found + self._decided.add(self._turns.finish(self.latest))
+
+    def _take(self, utterances: Sequence[Utterance]) -> list[StreamEvent]:
+        """Decide on utterances that are over; say where the speaker of an earlier one changes."""
         found: list[StreamEvent] = []
-        for utterance in self._stream.flush(duration):
-            found += self._turns.take(utterance, self.latest)
-        return found + self._turns.finish(self.latest)
+        for utterance in utterances:
+            found += self._decided.add(self._turns.take(utterance, self.latest))
+        if isinstance(self._labels, LiveSpeakers):
+            for start, speaker in self._labels.revisions():
+                found += self._decided.relabel(start, speaker, self.latest)
+        return found
 
     def _provisional(self) -> list[StreamEvent]:
         latest = self.latest
@@ -136,6 +152,8 @@ class LiveStream:
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
         audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
+        speakers: see `Recognizer.predict`; at full speed, the speakers of a file are told apart as
+            there, and otherwise as they are heard: an earlier label may then be revised.
         warn: called with a sentence when a live source is lost, and why, or found again, when
             decisions on silence were not kept or captions were left out, or of what is wrong with
             a file.
@@ -158,6 +176,7 @@ class LiveStream:
         as_fast_as_possible: bool = False,
         captions: Sequence[Cue] | None = None,
         audio_track: int | None = None,
+        speakers: SpeakerSettings = NO_WISHES,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         if captions is not None and any(cue.start is None for cue in captions):
@@ -182,6 +201,7 @@ class LiveStream:
             transcribe=transcribe,
             wait_for_words=as_fast_as_possible,
             captions=self._captions.cues if self._captions else None,
+            labels=self._labels(recognizer, speakers, captions, audio_track),
             is_live=isinstance(self._source, LiveSource),
         )
 
@@ -219,6 +239,21 @@ class LiveStream:
                 f"{self._name} broke off after {self._recognizer.latest:.1f} s "
                 f"({self._source.lost}); the rest is missing: start again, or download it first."
             )
+
+    def _labels(
+        self,
+        recognizer: Recognizer,
+        who: SpeakerSettings,
+        captions: Sequence[Cue] | None,
+        audio_track: int | None,
+    ) -> SpeakerLabels | None:
+        """What tells the speakers apart: heard before at full speed, else while they speak."""
+        if not isinstance(self._source, LiveSource) and self._at_once:
+            source = media_source(self._name)
+            return hear_speakers(
+                source, captions, who, audio_track, recognizer.diarizer, lambda seconds, total: None
+            )
+        return LiveSpeakers(recognizer.new_speakers(who)) if who.is_wanted else None
 
     def _report_captions(self, captions: FittedCaptions, reached: float) -> None:
         captions.require_some(self._name, reached)

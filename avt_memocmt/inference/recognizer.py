@@ -22,7 +22,15 @@ from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
+from avt_memocmt.inference.found_speakers import HeardSpeakers, SpeakerLabels, speakers_of
+from avt_memocmt.inference.hear_speakers import hear_speakers
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
+from avt_memocmt.inference.speaker_settings import (
+    SpeakerCount,
+    SpeakerNames,
+    SpeakerSettings,
+    speaker_settings,
+)
 from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
 from avt_memocmt.inference.turn_policy import ChooseBaselines, TurnPolicy
 from avt_memocmt.inference.utterance_stream import (
@@ -44,6 +52,8 @@ from avt_memocmt.version import __version__
 
 if TYPE_CHECKING:
     from avt_memocmt.media.source import Media
+    from avt_memocmt.speakers.diarizer import Diarizer
+    from avt_memocmt.speakers.online import OnlineSpeakers
 
 _log = logging.getLogger(__name__)
 
@@ -69,13 +79,18 @@ class Recognizer:
         transcribe: bool = True,
         min_confidence: float = 0.0,
         speaker_baseline: NamedScope = "past",
+        speakers: SpeakerCount = "auto",
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        speaker_names: SpeakerNames | None = None,
         audio_track: int | None = None,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
-        """Predict the emotion timeline of one file, read in one pass in bounded memory.
+        """Predict the emotion timeline of one file in bounded memory.
 
         A video or recording is cut into utterances at the times of the transcript, or else by voice
-        activity, and read as one dialogue; each decision depends on the past only, unless
+        activity and where the speaker changes, and read as one dialogue. Its sound is read before,
+        to tell the speakers apart; apart from that each decision depends on the past only, unless
         `speaker_baseline` says otherwise.
 
         Args:
@@ -85,31 +100,39 @@ class Recognizer:
                 `load_transcript`; without it the speech recogniser listens.
             transcribe: False leaves the words out where no transcript is given.
             min_confidence: least probability at which an emotion is named; below it, "uncertain".
-            speaker_baseline: what an utterance is judged against where the transcript names its
-                speaker, who is otherwise unknown: nothing ("off"), the earlier utterances ("past")
-                or all others of the file ("all"), which is then read twice.
+            speaker_baseline: what an utterance is judged against where its speaker is known:
+                nothing ("off"), the speaker's earlier utterances ("past") or all others of the file
+                ("all"), which is then read once more.
+            speakers: how many speak, where the transcript does not say who; "auto" finds it out if
+                the extra `speakers` is installed, "off" tells nobody apart.
+            min_speakers: fewest that "auto" may find.
+            max_speakers: most that it may find.
+            speaker_names: see `SpeakerNames`.
             audio_track: number of the sound track to hear, from 1; None = see `MediaReader`.
-            progress: called with the seconds read so far and those in all, if known; anew in the
-                second reading.
+            progress: called with the seconds read so far and those in all, if known; anew in each
+                reading.
 
         Raises:
             AvtError: the file cannot be read, or has neither audible sound nor a face nor words;
                 an argument is of the wrong type or out of its range.
         """
         require_settings(min_confidence, speaker_baseline)
+        who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
         source, cues = media_source(media), transcript_cues(transcript)
+        labels = hear_speakers(source, cues, who, audio_track, self.diarizer, progress)
         known: ChooseBaselines | None = None
         if speaker_baseline == "off":
             known = _none
-        elif speaker_baseline == "all" and any(cue.speaker for cue in cues or ()):
+        elif speaker_baseline == "all" and (labels or any(cue.speaker for cue in cues or ())):
             everyone = _Everyone()
-            self._read(source, cues, transcribe, everyone.count_in, audio_track, progress)
+            self._read(source, cues, transcribe, everyone.count_in, labels, audio_track, progress)
             known = everyone.without
-        found = self._read(source, cues, transcribe, known, audio_track, progress)
+        found = self._read(source, cues, transcribe, known, labels, audio_track, progress)
         if found.captions and (said := found.captions.sentences()):
             _log.warning("%s: %s", source.name, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
-        return replace(found, utterances=tuple(turns))
+        found = replace(found, utterances=tuple(turns))
+        return replace(found, speakers=speakers_of(found.utterances, cues, who.names))
 
     def new_dialogue(self) -> DialogueReader:
         """Start an empty dialogue."""
@@ -120,16 +143,23 @@ class Recognizer:
         has_audio: bool,
         has_video: bool,
         cues: Sequence[Cue] | None = None,
+        labels: SpeakerLabels | None = None,
         is_live: bool = False,
     ) -> UtteranceStream:
         """Start a stream that cuts media into utterances: at the times of `cues`, or by voice.
 
-        A live source has no cues.
+        A live source has no cues. `labels` say who speaks.
         """
         visual = self.config.visual
         tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
         parts = self.config, tracker, self._voices, has_audio, has_video
-        return CueStream(*parts, cues) if cues else VoiceStream(*parts, is_live)
+        return CueStream(*parts, cues, labels) if cues else VoiceStream(*parts, labels, is_live)
+
+    def new_speakers(self, who: SpeakerSettings) -> OnlineSpeakers:
+        """Start to tell the speakers of a stream apart."""
+        from avt_memocmt.speakers.online import OnlineSpeakers
+
+        return OnlineSpeakers(self.diarizer, who.known_count, who.least, who.most)
 
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None
@@ -169,6 +199,7 @@ class Recognizer:
         transcript: Sequence[Cue] | None,
         transcribe: bool,
         choose_baselines: ChooseBaselines | None,
+        labels: HeardSpeakers | None,
         audio_track: int | None,
         progress: Progress,
     ) -> MediaPrediction:
@@ -178,7 +209,9 @@ class Recognizer:
             info = reader.info
             captions = FittedCaptions(transcript, info.duration) if transcript else None
             cues = captions.cues if captions and captions.is_timed else None
-            stream = self.new_stream(info.has_audio, info.has_video, cues)
+            if cues and labels:
+                cues = labels.fill(cues)
+            stream = self.new_stream(info.has_audio, info.has_video, cues, labels)
             policy = TurnPolicy(
                 self.new_dialogue,
                 info.has_audio,
@@ -219,6 +252,13 @@ class Recognizer:
         if captions and not captions.is_timed:
             return iter(place_transcript(list(found), captions.cues, self.aligner))
         return found
+
+    @cached_property
+    def diarizer(self) -> Diarizer:
+        """Tells speakers apart; its networks are loaded at the first use."""
+        from avt_memocmt.speakers.diarizer import Diarizer
+
+        return Diarizer()
 
     @cached_property
     def _voices(self) -> VoiceDetector:

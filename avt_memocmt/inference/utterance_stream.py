@@ -6,10 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
+from avt_memocmt.inference.found_speakers import UNCERTAIN, SpeakerLabels
 from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
 from avt_memocmt.media.frame_sampler import FrameSampler
@@ -38,6 +41,7 @@ class UtteranceStream(ABC):
         voices: confirms that there is a voice in what was taken for speech.
         has_audio: whether the media has sound.
         has_video: whether it has pictures.
+        labels: says who speaks; None where nobody is to be told apart.
         is_live: whether it comes from a device or the network, and may stall.
     """
 
@@ -48,8 +52,10 @@ class UtteranceStream(ABC):
         voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
+        labels: SpeakerLabels | None = None,
         is_live: bool = False,
     ) -> None:
+        self._labels = labels
         period = 1 / config.visual.frames_per_second
         self._shown = ShownFaces(tracker, period, is_live)
         shown = self._shown if has_video else None
@@ -97,9 +103,10 @@ class VoiceStream(UtteranceStream):
         voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
+        labels: SpeakerLabels | None = None,
         is_live: bool = False,
     ) -> None:
-        super().__init__(config, tracker, voices, has_audio, has_video, is_live)
+        super().__init__(config, tracker, voices, has_audio, has_video, labels, is_live)
         self._has_audio = has_audio
         self._period = 1 / config.visual.frames_per_second
         self._segmenter = CausalSegmenter(config.audio.segmentation)
@@ -113,7 +120,7 @@ class VoiceStream(UtteranceStream):
             self._push_silence()
         found = []
         while self._waiting and self._clock.has_passed(self._waiting[0].end):
-            found.append(self._build(self._waiting.popleft()))
+            found += self._build(self._waiting.popleft())
         return found
 
     def flush(self, duration: float | None = None) -> list[Utterance]:
@@ -123,12 +130,12 @@ class VoiceStream(UtteranceStream):
             self._push_silence()
         left = [*self._waiting, *self._segmenter.flush()]
         self._waiting.clear()
-        return [self._build(segment) for segment in left]
+        return [utterance for segment in left for utterance in self._build(segment)]
 
     def under_way(self) -> Utterance | None:
-        """See `UtteranceStream.under_way`."""
+        """See `UtteranceStream.under_way`; its speaker is not known yet."""
         segment = None if self._waiting else self._segmenter.under_way()
-        utterance = None if segment is None else self._build(segment)
+        utterance = None if segment is None else self._built(segment)
         return utterance if utterance is not None and utterance.is_speech else None
 
     def _push_silence(self) -> None:
@@ -138,9 +145,20 @@ class VoiceStream(UtteranceStream):
         self._waiting.extend(self._segmenter.push(chunk))
         self._silent_until = self.latest
 
-    def _build(self, segment: Segment) -> Utterance:
+    def _build(self, segment: Segment) -> list[Utterance]:
+        """The utterances of a segment: one for each of its speakers in turn."""
+        if self._labels is None or not segment.is_speech:
+            return [self._built(segment)]
+        parts = self._labels.divide(segment)
+        return [_labelled(self._built(part, speaker)) for part, speaker in parts]
+
+    def _built(self, segment: Segment, speaker: str | None = None) -> Utterance:
         return self._builder.build(
-            segment.start, segment.end, segment.samples, is_speech=segment.is_speech
+            segment.start,
+            segment.end,
+            segment.samples,
+            speaker=speaker,
+            is_speech=segment.is_speech,
         )
 
 
@@ -161,8 +179,9 @@ class CueStream(UtteranceStream):
         has_audio: bool,
         has_video: bool,
         cues: Sequence[Cue],
+        labels: SpeakerLabels | None = None,
     ) -> None:
-        super().__init__(config, tracker, voices, has_audio, has_video)
+        super().__init__(config, tracker, voices, has_audio, has_video, labels)
         self._sound: deque[AudioChunk] = deque()
         self._groups = deque(group_cues(cues))
         self._waiting = deque((*_span(cue), cue) for cue in map(join_cues, self._groups))
@@ -195,16 +214,35 @@ class CueStream(UtteranceStream):
         if self._next_start() >= self.latest:
             return None
         start, _, cue = self._waiting[0]
-        return self._build(start, self.latest, cue)
+        return self._built(start, self.latest, cue, self._heard(start, self.latest))
 
     def _next_start(self) -> float:
         return self._waiting[0][0] if self._waiting else math.inf
 
     def _build(self, start: float, end: float, cue: Cue) -> Utterance:
-        samples = np.zeros(0, dtype=np.float32)
-        if chunks := [c for c in self._sound if c.start < end and c.end > start]:
-            samples = join_chunks(chunks, max(start, chunks[0].start), min(end, chunks[-1].end))
+        samples = self._heard(start, end)
+        if cue.speaker or self._labels is None:
+            return self._built(start, end, cue, samples)
+        speaker = self._labels.of_caption(Segment(start, end, samples, True))
+        return _labelled(self._built(start, end, replace(cue, speaker=speaker), samples))
+
+    def _built(self, start: float, end: float, cue: Cue, samples: NDArray[np.float32]) -> Utterance:
         return self._builder.build(start, end, samples, text=cue.text, speaker=cue.speaker)
+
+    def _heard(self, start: float, end: float) -> NDArray[np.float32]:
+        """The sound between two times in seconds, as far as there is any."""
+        if chunks := [c for c in self._sound if c.start < end and c.end > start]:
+            return join_chunks(chunks, max(start, chunks[0].start), min(end, chunks[-1].end))
+        return np.zeros(0, dtype=np.float32)
+
+
+def _labelled(utterance: Utterance) -> Utterance:
+    """An utterance whose speaker was asked for, with a warning where the answer is unsure."""
+    if not utterance.is_speech:
+        return replace(utterance, speaker=None)
+    if utterance.speaker is not None:
+        return utterance
+    return replace(utterance, warnings=(*utterance.warnings, UNCERTAIN))
 
 
 def read_utterances(

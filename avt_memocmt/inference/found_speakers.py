@@ -1,0 +1,185 @@
+"""Who speaks: the voices of a media, by which its utterances are divided and labelled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from avt_memocmt.inference.results import Speaker, UtterancePrediction
+from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.preprocessing.audio_preprocess_vad import Segment
+from avt_memocmt.preprocessing.transcripts import Cue
+
+if TYPE_CHECKING:
+    from avt_memocmt.speakers.diarizer import Diarization
+    from avt_memocmt.speakers.online import OnlineSpeakers
+
+_log = logging.getLogger(__name__)
+
+UNCERTAIN = "speaker_uncertain"
+_MOST_OPEN = 64
+"""Labels of a stream that may still be revised."""
+
+
+class SpeakerLabels(Protocol):
+    """Says who speaks in a stretch of sound."""
+
+    def divide(self, segment: Segment) -> list[tuple[Segment, str | None]]:
+        """Cut an utterance where its speaker changes; each part has its speaker, None if unsure."""
+
+    def of_caption(self, segment: Segment) -> str | None:
+        """Who speaks most in the sound of a caption that names nobody; None if unsure."""
+
+
+class HeardSpeakers:
+    """The voices of a whole recording, heard before it is read.
+
+    A voice that speaks mostly where the captions name one person bears that name; the others are
+    "S1", "S2" in the order of appearance.
+
+    Args:
+        diarization: of the recording.
+        captions: with times, or none.
+    """
+
+    def __init__(self, diarization: Diarization, captions: Sequence[Cue] = ()) -> None:
+        self._diarization = diarization
+        self._names = _caption_names(diarization, captions)
+
+    def fill(self, captions: Sequence[Cue]) -> list[Cue]:
+        """The captions, with the speakers of those that name nobody."""
+        return [self._filled(cue) for cue in captions]
+
+    def divide(self, segment: Segment) -> list[tuple[Segment, str | None]]:
+        """See `SpeakerLabels.divide`."""
+        parts: list[tuple[Segment, str | None]] = []
+        for start, end, voice in self._diarization.split(segment.start, segment.end):
+            first, last = (round((at - segment.start) * SAMPLE_RATE) for at in (start, end))
+            samples = segment.samples[first:last]
+            parts.append((Segment(start, end, samples, segment.is_speech), self._name(voice)))
+        return parts
+
+    def of_caption(self, segment: Segment) -> str | None:
+        """See `SpeakerLabels.of_caption`."""
+        return self._main(segment.start, segment.end)
+
+    def _filled(self, cue: Cue) -> Cue:
+        if cue.speaker or cue.start is None or cue.end is None:
+            return cue
+        return replace(cue, speaker=self._main(cue.start, cue.end))
+
+    def _main(self, start: float, end: float) -> str | None:
+        """Who speaks longest between two times in seconds."""
+        seconds: dict[str | None, float] = {}
+        for first, last, voice in self._diarization.split(start, end):
+            name = self._name(voice)
+            seconds[name] = seconds.get(name, 0.0) + last - first
+        return max(seconds, key=lambda name: seconds[name], default=None)
+
+    def _name(self, voice: int | None) -> str | None:
+        named = None if voice is None else self._names.get(voice)
+        return named or voice_name(voice)
+
+
+class LiveSpeakers:
+    """The voices of a stream, told apart as they are heard, in bounded memory.
+
+    An utterance is not divided: who speaks in it is asked once it is over.
+
+    Args:
+        speakers: knows the voices so far.
+    """
+
+    def __init__(self, speakers: OnlineSpeakers) -> None:
+        self._speakers = speakers
+        self._starts: dict[int, float] = {}  # by the number of the utterance that was labelled
+        self._count = 0
+        self._revised: list[tuple[float, str | None]] = []
+
+    def divide(self, segment: Segment) -> list[tuple[Segment, str | None]]:
+        """See `SpeakerLabels.divide`."""
+        return [(segment, self.of_caption(segment) if segment.is_speech else None)]
+
+    def of_caption(self, segment: Segment) -> str | None:
+        """See `SpeakerLabels.of_caption`."""
+        found = self._speakers.label(segment.samples)
+        self._revised += self._known(found.revised)
+        self._starts[self._count] = segment.start
+        self._starts.pop(self._count - _MOST_OPEN, None)
+        self._count += 1
+        return voice_name(found.speaker)
+
+    def revisions(self) -> list[tuple[float, str | None]]:
+        """Utterances whose speaker has changed since the last call: start in seconds, speaker."""
+        found, self._revised = self._revised, []
+        return found
+
+    def _known(self, revised: Mapping[int, int | None]) -> Iterator[tuple[float, str | None]]:
+        for number, voice in revised.items():
+            if number in self._starts:
+                yield self._starts[number], voice_name(voice)
+
+
+def voice_name(voice: int | None) -> str | None:
+    """The name of a voice that nobody has named."""
+    return None if voice is None else f"S{voice + 1}"
+
+
+def _caption_names(diarization: Diarization, captions: Sequence[Cue]) -> dict[int, str]:
+    """Names that captions give to voices."""
+    seconds: dict[int, dict[str, float]] = {}
+    for cue in captions:
+        if not cue.speaker or cue.start is None or cue.end is None:
+            continue
+        for start, end, voice in diarization.split(cue.start, cue.end):
+            if voice is not None:
+                named = seconds.setdefault(voice, {})
+                named[cue.speaker] = named.get(cue.speaker, 0.0) + end - start
+    names = {}
+    for voice, named in seconds.items():
+        name = max(named, key=lambda name: named[name])
+        if named[name] > sum(named.values()) / 2:
+            names[voice] = name
+    return names
+
+
+def speakers_of(
+    utterances: Sequence[UtterancePrediction],
+    captions: Sequence[Cue] | None,
+    names: Mapping[str, str],
+) -> tuple[Speaker, ...]:
+    """Who was heard, in the order of appearance.
+
+    Args:
+        utterances: in time order.
+        captions: a speaker whom they name bears that name.
+        names: of people, by the id of a speaker; one who is named here bears this name.
+    """
+    named = {cue.speaker: cue.speaker for cue in captions or () if cue.speaker}
+    if unknown := sorted(names.keys() - {utterance.speaker for utterance in utterances}):
+        _log.warning("nobody here is %s, so the name given for that is not used.", unknown[0])
+    found: dict[str, list[UtterancePrediction]] = {}
+    for utterance in utterances:
+        if utterance.speaker is not None:
+            found.setdefault(utterance.speaker, []).append(utterance)
+    return tuple(
+        Speaker(
+            who,
+            names.get(who, named.get(who)),
+            sum(utterance.end - utterance.start for utterance in spoken),
+            _usual_face(spoken),
+        )
+        for who, spoken in found.items()
+    )
+
+
+def _usual_face(utterances: Sequence[UtterancePrediction]) -> str | None:
+    """The face that was seen longest while somebody spoke."""
+    seconds: dict[str, float] = {}
+    for utterance in utterances:
+        if utterance.face is not None:
+            length = utterance.end - utterance.start
+            seconds[utterance.face] = seconds.get(utterance.face, 0.0) + length
+    return max(seconds, key=lambda face: seconds[face], default=None)
