@@ -27,8 +27,8 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
-    from avt_memocmt.engines.names import EngineName
     from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.engines.names import EngineName
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.inference.utterance_stream import Progress
 
