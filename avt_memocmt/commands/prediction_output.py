@@ -104,14 +104,24 @@ class PredictionOutput:
 
 
 def _print_timeline(result: MediaPrediction) -> None:
-    headings = ("start", "end", "emotion", "confidence", "text", "warnings")
-    table = Table(*headings, title=result.media, title_justify="left", box=None)
-    for turn in result.utterances:
+    from avt_memocmt.report.people import speaker_names
+
+    names = speaker_names(result)
+    who = [
+        names.get(turn.speaker, turn.speaker) if turn.speaker else "" for turn in result.utterances
+    ]
+    table = Table("start", "end", title=result.media, title_justify="left", box=None)
+    if any(who):
+        table.add_column("speaker", max_width=20, no_wrap=True)
+    for heading in ("emotion", "confidence", "text", "warnings"):
+        table.add_column(heading)
+    for turn, name in zip(result.utterances, who, strict=True):
         emotion = turn.emotion
         if emotion != turn.likeliest:
             emotion += f" ({turn.likeliest})"
         start, end, confidence = (f"{n:.2f}" for n in (turn.start, turn.end, turn.confidence))
-        table.add_row(start, end, emotion, confidence, turn.text, " ".join(turn.warnings))
+        speaker = [name] if any(who) else []
+        table.add_row(start, end, *speaker, emotion, confidence, turn.text, " ".join(turn.warnings))
     output.print(table)
     is_sound = (mimetypes.guess_type(result.media)[0] or "").startswith("audio/")
     for name in result.warnings:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.explainability.evidence import SOUND_STEP
 from avt_memocmt.explainability.explanation import UtteranceExplanation
-from avt_memocmt.report.prediction_page import alone
+from avt_memocmt.report.judgements import alone
 from avt_memocmt.wording import MODALITY_NAMES, clock, percent, signed
 
 NEGLIGIBLE = 0.005

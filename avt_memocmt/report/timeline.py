@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from itertools import accumulate
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.report.page import render
+from avt_memocmt.report.people import media_span, speaker_names
 from avt_memocmt.wording import MODALITY_NAMES, clock, percent
 
 
@@ -41,17 +43,31 @@ def timeline_svg(prediction: MediaPrediction) -> str:
     Returns:
         One `<svg>` element without scripts or references to anything outside.
     """
-    span = max([prediction.duration, *(u.end for u in prediction.utterances)], default=0.0)
+    span = media_span(prediction)
+    scale = (Layout.right - Layout.left) / span if span > 0 else 0.0
+    names = speaker_names(prediction)
     content = {
         "prediction": prediction,
         "at": Layout,
         "span": span,
-        "ticks": _ticks(span),
+        "ticks": [(Layout.left + time * scale, label) for time, label in _ticks(span)],
+        "unit": _unit(span),
         "description": _described(prediction, span),
-        "bars": [(u, *_extent(u, span), _stacked(u)) for u in prediction.utterances],
-        "tooltip": _tooltip,
+        "bars": [
+            (u, *_extent(u, span), _stacked(u), _tooltip(u, names)) for u in prediction.utterances
+        ],
     }
     return render("timeline.svg.j2", content)
+
+
+def lane_axis(prediction: MediaPrediction) -> tuple[str, list[tuple[float, str]]]:
+    """The time axis under the lanes of people, which may be as narrow as a phone.
+
+    Returns:
+        The unit, and place (percent of the lane) and label of each tick.
+    """
+    span = media_span(prediction)
+    return _unit(span), [(100 * time / span, label) for time, label in _ticks(span, most=5)]
 
 
 def _described(prediction: MediaPrediction, span: float) -> str:
@@ -73,25 +89,31 @@ def _extent(utterance: UtterancePrediction, span: float) -> tuple[float, float]:
     return min(Layout.left + utterance.start * room / span, Layout.right - width), width
 
 
-def _ticks(span: float) -> list[tuple[float, str]]:
-    """Place and label of each tick of the time axis; none for a still image."""
+def _unit(span: float) -> str:
+    """What the numbers on the time axis are."""
+    if span <= 0:
+        return "still image"
+    return "seconds" if span < 60 else "minutes:seconds" if span < 3600 else "hours:minutes:seconds"
+
+
+def _ticks(span: float, most: int = 10) -> list[tuple[float, str]]:
+    """Seconds and label of each tick of the time axis; none for a still image."""
     if span <= 0:
         return []
-    step = tick_step(span)
+    step = tick_step(span, most)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    scale = (Layout.right - Layout.left) / span
     return [
-        (Layout.left + number * step * scale, clock(number * step, decimals))
+        (number * step, clock(number * step, decimals))
         for number in range(int(span / step + 1e-9) + 1)
     ]
 
 
-def tick_step(span: float) -> float:
-    """Seconds between two ticks: a round number that gives at most eleven of them."""
-    magnitude = 10.0 ** math.floor(math.log10(span / 10))
+def tick_step(span: float, most: int = 10) -> float:
+    """Seconds between two ticks: a round number that cuts the span into at most that many parts."""
+    magnitude = 10.0 ** math.floor(math.log10(span / most))
     tens = [magnitude * factor for factor in (1, 2, 5, 10)]
     steps = tens if span < 100 else [10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, *tens]
-    return next(step for step in steps if span / step <= 10 + 1e-9)
+    return next(step for step in steps if span / step <= most + 1e-9)
 
 
 def _stacked(utterance: UtterancePrediction) -> list[tuple[str, float, float]]:
@@ -101,8 +123,9 @@ def _stacked(utterance: UtterancePrediction) -> list[tuple[str, float, float]]:
     return list(zip(EMOTIONS, tops, heights, strict=True))
 
 
-def _tooltip(utterance: UtterancePrediction) -> str:
-    name = f"{utterance.speaker}, " if utterance.speaker else ""
+def _tooltip(utterance: UtterancePrediction, names: Mapping[str, str]) -> str:
+    speaker = utterance.speaker
+    name = f"{names.get(speaker, speaker)}, " if speaker else ""
     times = f"{clock(utterance.start)} to {clock(utterance.end)}"
     words = f": {utterance.text}" if utterance.text else ""
     doubt = f"{UNCERTAIN}, " if utterance.emotion == UNCERTAIN else ""

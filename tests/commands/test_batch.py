@@ -107,7 +107,7 @@ def test_results_wait_for_room_on_the_disk(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = PredictionOutput(tmp_path, as_json=True)
-    with full_disk(2000):
+    with full_disk(2500):
         for number in range(5):
             output.take(result(f"{number}.wav"))
             assert names(tmp_path) == [f"{n}.wav" for n in range(min(number + 1, 2))]
@@ -122,7 +122,7 @@ def test_results_that_waited_are_written_when_there_is_room(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = PredictionOutput(tmp_path, as_json=True)
-    with full_disk(2000):
+    with full_disk(2500):
         for number in range(4):
             output.take(result(f"{number}.wav"))
     output.take(result("4.wav"))

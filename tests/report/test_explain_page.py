@@ -29,7 +29,13 @@ from avt_memocmt.explainability.explanation import (
 from avt_memocmt.explainability.faithfulness import SHARES, Curves
 from avt_memocmt.explainability.integrated_gradients import Attribution
 from avt_memocmt.inference.dialogue import PreparedTurn
-from avt_memocmt.inference.results import MediaPrediction, ModalityUse, UtterancePrediction
+from avt_memocmt.inference.results import (
+    MediaPrediction,
+    ModalityUse,
+    SeenFace,
+    Speaker,
+    UtterancePrediction,
+)
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 from avt_memocmt.report.explanation_json import explanation_json
@@ -303,6 +309,24 @@ def test_the_page_can_be_read_without_eyes(tmp_path: Path) -> None:
     labels = [attrs["aria-labelledby"] for _, attrs in page.tags if "aria-labelledby" in attrs]
     assert set(labels) <= ids
     assert {"utterance-1", "utterance-2"} <= set(labels)
+
+
+def test_the_page_shows_who_speaks(tmp_path: Path) -> None:
+    found = media(explained())
+    prediction = found.prediction
+    heard = replace(prediction.utterances[0], speaker="S1", face="F1")
+    talk = replace(
+        prediction,
+        utterances=(heard,),
+        speakers=(Speaker("S1", "Anna", 0.3, "F1"),),
+        faces=(SeenFace("F1", 0.3, picture(112, 112, 90)),),
+    )
+    page = written(tmp_path, replace(found, prediction=talk))
+    assert "One utterance by one speaker" in page.text
+    assert "Anna100% of the talk, 0.3 s" in page.text
+    assert [attrs["href"] for attrs in page.attributes("use")] == ["#face-1-1"] * 2
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3", "h4")]
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
 
 
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
