@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,15 +137,6 @@ class TextBatch:
         return TextBatch(ids, types, mask, starts, words, [self.warnings[i] for i in indices])
 
 
-class _Row(NamedTuple):
-    """One row of a `TextBatch`, without padding."""
-
-    ids: list[int]
-    start: int
-    words: list[int]
-    warnings: tuple[str, ...]
-
-
 class TextEncoder(nn.Module):
     """A BERT-like model that yields the tokens of the utterance at hand.
 
@@ -205,17 +196,20 @@ class TextEncoder(nn.Module):
         no pieces.
         """
         rows = [self._row(item) for item in inputs]
-        length = max((len(row.ids) for row in rows), default=1)
+        length = max((len(ids) for ids, *_ in rows), default=1)
         ids = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
         types = torch.zeros_like(ids)
         mask = torch.zeros_like(ids, dtype=torch.bool)
-        for i, row in enumerate(rows):
-            ids[i, : len(row.ids)] = torch.tensor(row.ids)
-            mask[i, : len(row.ids)] = True
-            if row.start > 1:
-                types[i, row.start : len(row.ids)] = 1
-        starts, words = [row.start for row in rows], [row.words for row in rows]
-        return TextBatch(ids, types, mask, starts, words, [row.warnings for row in rows])
+        starts, words, warnings = list[int](), list[list[int]](), list[tuple[str, ...]]()
+        for i, (row, start, word_of_piece, said) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = True
+            if start > 1:
+                types[i, start : len(row)] = 1
+            starts.append(start)
+            words.append(word_of_piece)
+            warnings.append(said)
+        return TextBatch(ids, types, mask, starts, words, warnings)
 
     def embed(self, batch: TextBatch) -> Tensor:
         """Word embeddings [batch, length, embedding], where Integrated Gradients starts."""
@@ -247,12 +241,8 @@ class TextEncoder(nn.Module):
     def encode(self, inputs: Sequence[TextInput]) -> list[Tokens]:
         """Tokens of each utterance, one per word piece; no text gives zero tokens."""
         self.eval()
-        return [
-            Tokens(values, piece_spans(item, words), warnings)
-            for item, (values, words, warnings) in zip(
-                inputs, self.encode_pieces(inputs), strict=True
-            )
-        ]
+        found = zip(inputs, self.encode_pieces(inputs), strict=True)
+        return [Tokens(v, piece_spans(item, words), said) for item, (v, words, said) in found]
 
     def encode_pieces(self, inputs: Sequence[TextInput]) -> list[EncodedPieces]:
         """The word pieces of each utterance, encoded in batches of similar length."""
@@ -267,7 +257,8 @@ class TextEncoder(nn.Module):
                 found[i] = kept, words, batch.warnings[row]
         return [found[i] for i in range(len(inputs))]
 
-    def _row(self, item: TextInput) -> _Row:
+    def _row(self, item: TextInput) -> tuple[list[int], int, list[int], tuple[str, ...]]:
+        """Ids, where the utterance starts, the word of each of its pieces, and warnings."""
         words = self._words(item.text)
         pieces, owners = found = self.tokenizer.pieces(words)
         most, warnings = self.config.max_tokens, tuple[str, ...]()
@@ -278,7 +269,7 @@ class TextEncoder(nn.Module):
         context = self._context(item.context)
         begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         prefix = [begin, *context, end] if context else [begin]
-        return _Row([*prefix, *pieces, end], len(prefix), owners, warnings)
+        return [*prefix, *pieces, end], len(prefix), owners, warnings
 
     def _words(self, text: str) -> list[str]:
         """The words of `split_words(clean_text(text))`, their signs written out."""
