@@ -16,10 +16,11 @@ from avt_memocmt.data.speaker_baselines import Baseline, utterance_statistics
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
+from avt_memocmt.inference.clips import ClipReader
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
-from avt_memocmt.inference.turn_policy import find_words
+from avt_memocmt.inference.turn_policy import Listen, find_words
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.wording import WARNINGS
 
@@ -142,30 +143,34 @@ def _answers(
     progress: Callable[[], None],
 ) -> Iterator[tuple[ManifestRow, _Answer]]:
     """Every row with its prediction, or with the reason why there is none."""
-    for turns in dialogues:
-        dialogue = recognizer.new_dialogue()
-        for row in turns:
-            try:
-                turn = _prepare(recognizer, dialogue, row, transcribe)
-                yield row, dialogue.decide(replace(turn, baselines=choose(row, turn)))
-            except AvtError as error:
-                yield row, error
-            progress()
+    listen = recognizer.listen if transcribe else None
+    with recognizer.new_clip_reader() as clips:
+        for turns in dialogues:
+            dialogue = recognizer.new_dialogue()
+            for row in turns:
+                try:
+                    turn = _prepare(dialogue, _read(clips, row), listen)
+                    yield row, dialogue.decide(replace(turn, baselines=choose(row, turn)))
+                except AvtError as error:
+                    yield row, error
+                progress()
 
 
-def _prepare(
-    recognizer: Recognizer, dialogue: DialogueReader, row: ManifestRow, transcribe: bool
-) -> PreparedTurn:
+def _read(clips: ClipReader, row: ManifestRow) -> Utterance:
     if row.path is None:
         utterance = Utterance(0.0, nominal_seconds(row.text), None, (), is_speech=False)
     else:
-        utterance = recognizer.read_whole(row.path, row.start, row.end)
+        utterance = clips.read(row.path, row.start, row.end)
         for name in _OF_FILES.intersection(utterance.warnings):
             _log.warning("line %d: %s: %s: %s", row.line, row.path, name, WARNINGS[name])
     utterance = replace(utterance, text=row.text, speaker=row.speaker)
     if utterance.is_empty:
         raise AvtError("nothing to judge: no audible sound, no face and no text.")
-    turn = dialogue.prepare(*find_words(utterance, recognizer.listen if transcribe else None))
+    return utterance
+
+
+def _prepare(dialogue: DialogueReader, utterance: Utterance, listen: Listen | None) -> PreparedTurn:
+    turn = dialogue.prepare(*find_words(utterance, listen))
     if not turn.tokens:
         raise AvtError("nothing to judge: the text is in no language that the encoder knows.")
     return turn

@@ -19,10 +19,12 @@ class Tokens:
             lowest layer first.
         spans: float32 [tokens, 2], start and end of each token in seconds from the start of the
             utterance.
+        warnings: names of what a user should know of how the utterance was read.
     """
 
     values: NDArray[np.float32]
     spans: NDArray[np.float32]
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.spans.shape != (len(self.values), 2):

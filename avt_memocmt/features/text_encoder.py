@@ -30,8 +30,8 @@ POOLER = "pooler."
 BATCH = 32
 """Utterances encoded at once."""
 
-EncodedPieces = tuple[NDArray[np.float32], list[int]]
-"""Float32 [pieces, dim], and the word (index into `split_words`) of each piece."""
+EncodedPieces = tuple[NDArray[np.float32], list[int], tuple[str, ...]]
+"""Float32 [pieces, dim], the word (index into `split_words`) of each piece, and warnings."""
 
 UNKNOWN_WORDS, TEXT_CUT = "unknown_words", "text_cut"
 """Warnings: most words are unknown, so there is no text; the beginning of the text is left out."""
@@ -109,6 +109,7 @@ class TextBatch:
         mask: bool [batch, length], True at real word pieces.
         starts: position of the utterance's first word piece, per row.
         words: per row, the word (index into `split_words`) of each of its word pieces.
+        warnings: per row, how its text was read: `UNKNOWN_WORDS`, `TEXT_CUT` or none.
     """
 
     ids: Tensor
@@ -116,6 +117,7 @@ class TextBatch:
     mask: Tensor
     starts: list[int]
     words: list[list[int]]
+    warnings: list[tuple[str, ...]]
 
     @property
     def counts(self) -> list[int]:
@@ -132,7 +134,7 @@ class TextBatch:
         longest = int(self.lengths[indices].max())
         ids, types, mask = (part[indices, :longest] for part in (self.ids, self.types, self.mask))
         starts, words = [self.starts[i] for i in indices], [self.words[i] for i in indices]
-        return TextBatch(ids, types, mask, starts, words)
+        return TextBatch(ids, types, mask, starts, words, [self.warnings[i] for i in indices])
 
 
 class TextEncoder(nn.Module):
@@ -191,19 +193,23 @@ class TextEncoder(nn.Module):
         """Tokenize; a context and an utterance that are too long lose their starts.
 
         Signs that stand for words are written out, and a text of which most words are unknown has
-        no pieces: see `warnings`.
+        no pieces.
         """
         rows = [self._row(item) for item in inputs]
         length = max((len(ids) for ids, *_ in rows), default=1)
         ids = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
         types = torch.zeros_like(ids)
         mask = torch.zeros_like(ids, dtype=torch.bool)
-        for i, (row, start, _) in enumerate(rows):
+        starts, words, warnings = list[int](), list[list[int]](), list[tuple[str, ...]]()
+        for i, (row, start, word_of_piece, said) in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = True
             if start > 1:
                 types[i, start : len(row)] = 1
-        return TextBatch(ids, types, mask, [row[1] for row in rows], [row[2] for row in rows])
+            starts.append(start)
+            words.append(word_of_piece)
+            warnings.append(said)
+        return TextBatch(ids, types, mask, starts, words, warnings)
 
     def embed(self, batch: TextBatch) -> Tensor:
         """Word embeddings [batch, length, embedding], where Integrated Gradients starts."""
@@ -235,10 +241,8 @@ class TextEncoder(nn.Module):
     def encode(self, inputs: Sequence[TextInput]) -> list[Tokens]:
         """Tokens of each utterance, one per word piece; no text gives zero tokens."""
         self.eval()
-        return [
-            Tokens(values, piece_spans(item, words))
-            for item, (values, words) in zip(inputs, self.encode_pieces(inputs), strict=True)
-        ]
+        found = zip(inputs, self.encode_pieces(inputs), strict=True)
+        return [Tokens(v, piece_spans(item, words), said) for item, (v, words, said) in found]
 
     def encode_pieces(self, inputs: Sequence[TextInput]) -> list[EncodedPieces]:
         """The word pieces of each utterance, encoded in batches of similar length."""
@@ -249,25 +253,23 @@ class TextEncoder(nn.Module):
             batch = self.prepare([inputs[i] for i in part])
             values, _ = self(batch)
             for row, (i, words) in enumerate(zip(part, batch.words, strict=True)):
-                found[i] = values[row, : len(words)].float().cpu().numpy(), words
+                kept = values[row, : len(words)].float().cpu().numpy()
+                found[i] = kept, words, batch.warnings[row]
         return [found[i] for i in range(len(inputs))]
 
-    def warnings(self, text: str) -> tuple[str, ...]:
-        """What a user should know of how a text is read: `UNKNOWN_WORDS` or `TEXT_CUT`."""
-        words = self._words(text)
-        if not self._knows(words):
-            return (UNKNOWN_WORDS,)
-        return (TEXT_CUT,) if len(self.tokenizer.pieces(words)[0]) > self.config.max_tokens else ()
-
-    def _row(self, item: TextInput) -> tuple[list[int], int, list[int]]:
-        """Ids of one input, where its utterance starts, and the word of each of its pieces."""
+    def _row(self, item: TextInput) -> tuple[list[int], int, list[int], tuple[str, ...]]:
+        """Ids, where the utterance starts, the word of each of its pieces, and warnings."""
         words = self._words(item.text)
-        found = self.tokenizer.pieces(words) if self._knows(words) else ([], [])
-        pieces, word_of_piece = (part[-self.config.max_tokens :] for part in found)
+        pieces, owners = found = self.tokenizer.pieces(words)
+        most, warnings = self.config.max_tokens, tuple[str, ...]()
+        if self.tokenizer.unknown_share(words, found) > _MOST_UNKNOWN:
+            pieces, owners, warnings = [], [], (UNKNOWN_WORDS,)
+        elif len(pieces) > most:
+            pieces, owners, warnings = pieces[-most:], owners[-most:], (TEXT_CUT,)
         context = self._context(item.context)
         begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         prefix = [begin, *context, end] if context else [begin]
-        return [*prefix, *pieces, end], len(prefix), word_of_piece
+        return [*prefix, *pieces, end], len(prefix), owners, warnings
 
     def _words(self, text: str) -> list[str]:
         """The words of `split_words(clean_text(text))`, their signs written out."""
@@ -275,7 +277,7 @@ class TextEncoder(nn.Module):
         return [written_out(word) for word in split_words(cleaned)]
 
     def _knows(self, words: Sequence[str]) -> bool:
-        return self.tokenizer.unknown_share(words) <= _MOST_UNKNOWN
+        return self.tokenizer.unknown_share(words, self.tokenizer.pieces(words)) <= _MOST_UNKNOWN
 
     def _context(self, turns: Sequence[ContextTurn]) -> list[int]:
         most, tokens = self.config.context_turns, self.config.context_tokens

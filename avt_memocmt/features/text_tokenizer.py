@@ -35,13 +35,17 @@ class TextTokenizer:
         found = self._tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
         return list(found.ids), [word for word in found.word_ids if word is not None]
 
-    def unknown_share(self, words: Sequence[str]) -> float:
+    def unknown_share(self, words: Sequence[str], pieces: tuple[list[int], list[int]]) -> float:
         """Share of words that the vocabulary lacks; 0 where there is no word.
 
         Such a word has an unknown piece, or letters of a script of which the vocabulary has hardly
         more than the letters. Numbers and punctuation do not count.
+
+        Args:
+            words: some words.
+            pieces: those of the words, from `pieces`.
         """
-        ids, owners = self.pieces(words)
+        ids, owners = pieces
         unknown = self.unk_token_id
         lacking = {owner for piece, owner in zip(ids, owners, strict=True) if piece == unknown}
         foreign = {i for i, word in enumerate(words) if self._is_foreign(word)}

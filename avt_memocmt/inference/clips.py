@@ -1,9 +1,10 @@
-"""Reads a labelled clip, a still image or a window of a recording as one utterance."""
+"""Reads labelled clips, still images or windows of recordings, each as one utterance."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from operator import le
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
+from avt_memocmt.media.packets import PacketTape
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import join_chunks
@@ -29,6 +31,7 @@ def read_clip(
     detector: FaceDetector | None,
     start: float = 0.0,
     end: float | None = None,
+    tape: PacketTape | None = None,
 ) -> Utterance:
     """Read a file, or a window of it, as one utterance, its pauses included.
 
@@ -40,16 +43,16 @@ def read_clip(
         detector: finds the faces; None leaves the pictures out.
         start: seconds from the start of the media.
         end: seconds, or None for the end of the media.
+        tape: see `MediaReader`.
 
     Raises:
         AvtError: the file cannot be read, the end is not after the start, or most of the span lies
             beyond the end of the file.
     """
-    limit = start + config.audio.max_seconds
-    stop = min(math.inf if end is None else end, limit + _BEYOND)
+    stop = _stop(config, start, end)
     rate = config.visual.frames_per_second
     only = _sound_alone(path) if detector is None else None
-    with MediaReader(path, rate, only=only, start=start, end=stop) as reader:
+    with MediaReader(path, rate, only=only, start=start, end=stop, tape=tape) as reader:
         if reader.info.kind == "image":
             return still_utterance(reader, detector)
         tracker = None
@@ -60,6 +63,49 @@ def read_clip(
         if start or end is not None:
             warnings += _check_span(reader, start, math.inf if end is None else stop)
         return replace(utterance, warnings=tuple(warnings))
+
+
+class ClipReader:
+    """Reads clips as `read_clip` does; windows of one file that follow one another in one pass.
+
+    They do where neither their starts nor their ends run back. It holds the file of the last clip
+    open until the next one or its end.
+
+    Args:
+        config: of the checkpoint.
+        detector: finds the faces; None leaves the pictures out.
+    """
+
+    def __init__(self, config: Config, detector: FaceDetector | None) -> None:
+        self._config = config
+        self._detector = detector
+        self._tape: PacketTape | None = None
+        self._last: tuple[Path, float, float] | None = None
+
+    def __enter__(self) -> ClipReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._release()
+
+    def read(self, path: str | Path, start: float = 0.0, end: float | None = None) -> Utterance:
+        """Read a file, or a window of it in seconds; see `read_clip`."""
+        clip = Path(path), start, _stop(self._config, start, end)
+        if self._tape is not None and (self._tape.is_spent or not self._follows(clip)):
+            self._release()
+        if self._tape is None and self._follows(clip):
+            self._tape = PacketTape(path)
+        self._last = clip
+        return read_clip(path, self._config, self._detector, start, end, self._tape)
+
+    def _follows(self, clip: tuple[Path, float, float]) -> bool:
+        last = self._last
+        return last is not None and last[0] == clip[0] and all(map(le, last[1:], clip[1:]))
+
+    def _release(self) -> None:
+        if self._tape is not None:
+            self._tape.close()
+            self._tape = None
 
 
 def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utterance:
@@ -84,6 +130,11 @@ def media_seconds(path: str | Path) -> float | None:
     """
     with MediaReader(path) as reader:
         return reader.info.duration
+
+
+def _stop(config: Config, start: float, end: float | None) -> float:
+    """Up to which second a window is read."""
+    return min(math.inf if end is None else end, start + config.audio.max_seconds + _BEYOND)
 
 
 def _sound_alone(path: str | Path) -> Literal["audio"] | None:

@@ -126,7 +126,7 @@ def encode_utterance(
         seconds = utterance.end - utterance.start
         item = TextInput(utterance.text, tuple(context), seconds, spans)
         (tokens["text"],) = encoders.text.encode([item])
-        warnings += found_warnings + encoders.text.warnings(utterance.text)
+        warnings += found_warnings + tokens["text"].warnings
     present = {name: found for name, found in tokens.items() if len(found)}
     return present, tuple(dict.fromkeys(warnings))
 

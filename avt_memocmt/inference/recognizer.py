@@ -19,7 +19,7 @@ from avt_memocmt.features.transcriber import Transcriber
 from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEncoder
 from avt_memocmt.inference.arguments import GivenWords, require_settings, transcript_cues
 from avt_memocmt.inference.captions import FittedCaptions
-from avt_memocmt.inference.clips import read_clip, still_utterance
+from avt_memocmt.inference.clips import ClipReader, read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.found_speakers import HeardSpeakers, SpeakerLabels, speakers_of
@@ -170,6 +170,10 @@ class Recognizer:
             AvtError: as in `predict`.
         """
         return read_clip(media, self.config, self._detector, start, end)
+
+    def new_clip_reader(self) -> ClipReader:
+        """Start to read clips one after another, each as `read_whole` does."""
+        return ClipReader(self.config, self._detector)
 
     def listen(self, utterance: Utterance) -> tuple[str, Tokens | None]:
         """Recognise the words of an utterance.

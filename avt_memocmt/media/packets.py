@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -13,7 +14,8 @@ from av.stream import Stream
 
 from avt_memocmt.media.address import reason
 from avt_memocmt.media.clock import MediaClock, TimedPacket
-from avt_memocmt.media.window import can_jump, cut_off, jump, passed_over
+from avt_memocmt.media.container import open_container
+from avt_memocmt.media.window import MOST_HELD, can_jump, cut_off, jump, pass_over
 
 _MAX_READ_FAILURES = 50
 
@@ -32,6 +34,7 @@ class PacketReader:
         streams: those to read.
         warn: called with the names of warnings.
         is_live: whether it comes over a network, which may break off.
+        tape: the packets of the same file, for a stretch that cannot be jumped to.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class PacketReader:
         streams: list[Stream],
         warn: Callable[[str], None],
         is_live: bool = False,
+        tape: PacketTape | None = None,
     ) -> None:
         self.origin = 0.0
         self.last_byte = 0
         self.lost: str | None = None
         self._is_live = is_live
+        self._tape = tape
         self._container = container
         self._streams = streams
         self._warn = warn
@@ -99,11 +104,26 @@ class PacketReader:
         if can_jump(self._container, start):
             jumped = jump(self._container, self._streams, self.origin + start)
             packets = self.packets(jumped)
-        clock = MediaClock(self.origin, stated, self._warn, from_start=jumped is None)
-        packets = (item for item in clock.follow(packets) if item[0] in wanted)
-        if start:
-            packets = passed_over(packets, self.origin + start)
+        if self._tape is not None and jumped is None:
+            packets = self._from_tape(self._tape, wanted, stated, start)
+        else:
+            clock = MediaClock(self.origin, stated, self._warn, from_start=jumped is None)
+            packets = (item for item in clock.follow(packets) if item[0] in wanted)
+            if start:
+                packets = chain(pass_over(packets, self.origin + start), packets)
         return cut_off(packets, self.origin + end) if end < math.inf else packets
+
+    def _from_tape(
+        self, tape: PacketTape, wanted: Collection[Stream], stated: float | None, start: float
+    ) -> Iterator[TimedPacket]:
+        """The packets of a stretch, with what was noticed on the way to it."""
+        own = {stream.index: stream for stream in wanted}
+        tape.open([stream.index for stream in self._streams], own, stated)
+        for stream, packet in tape.window(self.origin + start):
+            for name in tape.warnings:
+                self._warn(name)
+            self.last_byte = tape.last_byte
+            yield own[stream.index], packet
 
     def _first_time(self, packet: Packet[Stream] | None) -> float:
         """The earliest timestamp in seconds: the origin of the media's clock.
@@ -116,3 +136,83 @@ class PacketReader:
         if packet is not None and packet.pts is not None:
             times.append(max(0.0, float(packet.pts * packet.time_base)))
         return min(times, default=0.0)
+
+
+class PacketTape:
+    """The packets of one file, read once for stretches of it that follow one another.
+
+    To pass over what lies before a stretch of a file without an index takes as long as to read up
+    to there. Decoders are not shared, because what they give depends on what they decoded before.
+
+    Attributes:
+        warnings: of what was read so far.
+        is_spent: whether a stretch held so much data that the next one needs another tape.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.warnings: list[str] = []
+        self.is_spent = False
+        self._path = Path(path)
+        self._container: InputContainer | None = None
+        self._recent: list[TimedPacket] = []  # what the next stretch may need
+        self._size = 0
+
+    def open(self, streams: Collection[int], wanted: Collection[int], stated: float | None) -> None:
+        """Begin to read at the start of the file, unless it was begun before.
+
+        Args:
+            streams: indices of those to read.
+            wanted: indices of those that are decoded.
+            stated: see `PacketReader.timed`.
+
+        Raises:
+            AvtError: the file cannot be opened.
+        """
+        if self._container is not None:
+            return
+        self._container = open_container(self._path)
+        own = self._container.streams
+        self._reader = PacketReader(self._container, [own[i] for i in streams], self._warn)
+        self._following = self._reader.timed([own[i] for i in wanted], stated)
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._container is not None:
+            self._container.close()
+
+    @property
+    def last_byte(self) -> int:
+        """Place in the file up to which packets were read."""
+        return self._reader.last_byte
+
+    def window(self, start: float) -> Iterator[TimedPacket]:
+        """Yield the packets that everything from a time on needs, as reading from the start does.
+
+        Args:
+            start: a timestamp in seconds, not before that of the last call.
+        """
+        before = iter(self._recent)
+        needed = pass_over(chain(before, self._following), start)
+        self._recent, self._size = [], 0
+        known = [*needed, *before]
+        for item in known:
+            self._keep(item)
+        yield from known
+        for item in self._following:
+            self._keep(item)
+            yield item
+
+    def _keep(self, item: TimedPacket) -> None:
+        self._size += item[1].size if item[1] is not None else 0
+        self.is_spent = self.is_spent or self._size > MOST_HELD
+        if self.is_spent:
+            self._recent.clear()
+        else:
+            self._recent.append(item)
+
+    def _warn(self, name: str) -> None:
+        if name not in self.warnings:
+            self.warnings.append(name)

@@ -23,7 +23,7 @@ from avt_memocmt.media.container import (
 from avt_memocmt.media.decoder import Decoder
 from avt_memocmt.media.event_order import in_order_of_time
 from avt_memocmt.media.frame_sampler import FrameSampler
-from avt_memocmt.media.packets import PacketReader
+from avt_memocmt.media.packets import PacketReader, PacketTape
 from avt_memocmt.media.picture_file import PictureFile, open_picture_file
 from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.sound_check import audible_track, full_scale
@@ -65,6 +65,7 @@ class MediaReader:
             holds for the main one, or another where that is silent.
         container: an open source to read; the path is then only its name.
         file: an open file to read; the path is then only its name.
+        tape: packets of the same file, for a span that follows another.
 
     Raises:
         AvtError: the path is missing, a folder, empty, not media, damaged beyond decoding,
@@ -84,6 +85,7 @@ class MediaReader:
         audio_track: int | None = None,
         container: InputContainer | None = None,
         file: BinaryIO | None = None,
+        tape: PacketTape | None = None,
     ) -> None:
         if not 0.0 <= start < end:
             raise AvtError(
@@ -97,6 +99,7 @@ class MediaReader:
         # The file itself is looked into only where it has a name.
         self._file = Path(path) if container is None and file is None else None
         self._is_live = container is not None
+        self._tape = tape
         self._pictures: PictureFile | None = None
         self._decoder: Decoder | None = None
         if container is None:
@@ -184,7 +187,9 @@ class MediaReader:
         if audio_track is None and self._file is not None and only != "video":
             self._find_audible(self._file)
         self._choose(only)
-        self._packets = PacketReader(self._container, self._streams, self._warn, self._is_live)
+        self._packets = PacketReader(
+            self._container, self._streams, self._warn, self._is_live, self._tape
+        )
         self._decoder = Decoder(
             self._audio,
             self._video,

@@ -21,8 +21,8 @@ _INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "w64"}
 times there are those of reading from the start. Of others all packets are read, undecoded."""
 _NEAR = 20.0
 """Seconds into a file up to which passing over packets is as fast as a jump."""
-_MOST_HELD = 64 << 20
-"""Bytes of packets that wait for a picture from which decoding can begin."""
+MOST_HELD = 64 << 20
+"""Bytes of packets that wait for a picture from which decoding can begin, or for a stretch."""
 _MOST_APART = 10.0
 """Seconds that sound and pictures of one moment lie apart in a file, at most."""
 _MOST_SEARCHED = 500
@@ -80,13 +80,14 @@ def _first_packets(
     return found
 
 
-def passed_over(packets: Iterator[TimedPacket], start: float) -> Iterator[TimedPacket]:
-    """Leave out the packets that nothing from a time on needs.
+def pass_over(packets: Iterator[TimedPacket], start: float) -> list[TimedPacket]:
+    """Read packets up to a time, and return those that something from there on needs.
 
-    That is sound that ends long before it, and pictures before the last one that needs no other.
+    Left out is sound that ends long before it, and pictures before the last one that needs no
+    other.
 
     Args:
-        packets: with timestamps that run on.
+        packets: with timestamps that run on; those from that time on are left to be read.
         start: that time as a timestamp, in seconds.
     """
     held: deque[TimedPacket] = deque()
@@ -106,13 +107,12 @@ def passed_over(packets: Iterator[TimedPacket], start: float) -> Iterator[TimedP
                 size = 0
             size += packet.size
         held.append((stream, packet))
-        if packet is None or packet.pts is None or time >= start or size > _MOST_HELD:
+        if packet is None or packet.pts is None or time >= start or size > MOST_HELD:
             break
     if held and held[-1][1] is None:
         # The file ends before that time; its last sound tells where.
-        yield from left_out.values()
-    yield from held
-    yield from packets
+        return [*left_out.values(), *held]
+    return list(held)
 
 
 def cut_off(packets: Iterator[TimedPacket], end: float) -> Iterator[TimedPacket]:

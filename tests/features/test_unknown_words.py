@@ -60,14 +60,14 @@ def decide(recognizer: EmotionRecognizer, text: str) -> UtterancePrediction:
 def test_mostly_unknown_words_are_no_text(encoder: TextEncoder, text: str) -> None:
     (tokens,) = encoder.encode([TextInput(text)])
     assert len(tokens) == 0
-    assert encoder.warnings(text) == (UNKNOWN_WORDS,)
+    assert tokens.warnings == (UNKNOWN_WORDS,)
 
 
 @pytest.mark.parametrize("text", KNOWN)
 def test_known_words_are_read_without_a_warning(encoder: TextEncoder, text: str) -> None:
     (tokens,) = encoder.encode([TextInput(text)])
     assert bool(len(tokens)) == bool(text)
-    assert encoder.warnings(text) == ()
+    assert tokens.warnings == ()
 
 
 def test_an_emoji_is_read_as_its_name_and_stays_one_word(encoder: TextEncoder) -> None:
@@ -94,8 +94,8 @@ def test_a_long_text_keeps_its_end_and_says_so(encoder: TextEncoder) -> None:
     assert batch.counts[0] == most
     assert batch.words[0][-5:] == list(range(most, most + 5))
     assert torch.equal(batch.ids[0, -6:], batch.ids[1, 1:7])
-    assert encoder.warnings(text) == (TEXT_CUT,)
-    assert encoder.warnings("one " * most) == ()
+    cut, whole = encoder.encode([TextInput(text), TextInput("one " * most)])
+    assert (cut.warnings, whole.warnings) == ((TEXT_CUT,), ())
     evidence = WordEvidence(encoder, TextInput(text))
     assert evidence.words == ["one"] * (most - 5) + ["I", "am", "so", "happy", "today"]
     assert evidence.feature_mask.max() == most - 1

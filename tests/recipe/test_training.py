@@ -510,7 +510,7 @@ def test_hidden_word_pieces_leave_special_ones_and_padding_alone() -> None:
     ids = torch.full((50, 40), 7)
     ids[:, 0], ids[:, 20], ids[:, 30:] = 101, 102, 0
     mask = ids > 0
-    batch = TextBatch(ids, torch.zeros_like(ids), mask, [1] * 50, [[0] * 19] * 50)
+    batch = TextBatch(ids, torch.zeros_like(ids), mask, [1] * 50, [[0] * 19] * 50, [()] * 50)
     changed = hide_pieces(batch, cast(TextEncoder, SimpleNamespace(tokenizer=tokenizer)), 0.1)
     hidden = changed.ids != ids
     assert (changed.ids[hidden] == 103).all()
