@@ -220,7 +220,9 @@ def _fold_norms(part: nn.Module) -> None:
         pairs = [("linear", "nonlinear.batchnorm")]
     if isinstance(part, DenseLayer):
         pairs = [("linear1", "nonlinear2.batchnorm")]
-    for convolution, norm in pairs:
-        folded = fuse_conv_bn_eval(part.get_submodule(convolution), part.get_submodule(norm))
-        part.set_submodule(convolution, folded)
-        part.set_submodule(norm, nn.Identity())
+    for name, norm_name in pairs:
+        convolution, norm = part.get_submodule(name), part.get_submodule(norm_name)
+        assert isinstance(convolution, nn.Conv1d | nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+        part.set_submodule(name, fuse_conv_bn_eval(convolution, norm))
+        part.set_submodule(norm_name, nn.Identity())

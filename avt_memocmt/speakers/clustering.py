@@ -1,4 +1,4 @@
-"""Groups the voices of a recording into speakers: agglomerative clustering with average linkage."""
+"""Groups the voices of a recording into speakers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from avt_memocmt.speakers.voices import Voice
 
 FARTHEST = 0.65
 """Mean distance of two groups of voices above which they are two speakers."""
+NEAR, CLEAR = 0.55, 0.125
+"""They are also two above the first of these, if by the second one nothing joins closely below."""
 STRONG = 1.0
 """Seconds of speech above which a voice takes part in finding the groups."""
 LEAST_SPEECH = 1.5
@@ -49,12 +51,12 @@ def unit(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def grouped(
-    distances: NDArray[np.float64], count: int | None, farthest: float
+    distances: NDArray[np.float64], count: int | None, farthest: float = FARTHEST
 ) -> NDArray[np.int64]:
-    """Group what is near to one another: labels [n] of a matrix of distances [n, n].
+    """Group what is near to one another by average linkage: labels [n].
 
     Args:
-        distances: symmetric, zero on the diagonal.
+        distances: [n, n], symmetric, zero on the diagonal.
         count: number of groups, fewer where there is less to group; None goes by `farthest`.
         farthest: mean distance above which two groups stay apart.
     """
@@ -86,7 +88,7 @@ def cluster(voices: Sequence[Voice], count: int | None, least: int, most: int) -
     strong = [i for i in heard if voices[i].seconds >= STRONG] or heard
     groups = _groups([voices[i] for i in strong], count, least, most)
     centroids = np.stack([_mean([voices[strong[j]] for j in group]) for group in groups])
-    similar = unit(np.stack([voices[i].embedding for i in heard])) @ centroids.T
+    similar = unit(_embeddings([voices[i] for i in heard])) @ centroids.T
     labels = np.full(len(voices), -1)
     labels[heard] = similar.argmax(axis=1)
     for number, group in enumerate(groups):
@@ -100,20 +102,52 @@ def _groups(
     voices: Sequence[Voice], count: int | None, least: int, most: int
 ) -> list[NDArray[np.int64]]:
     """The voices of each speaker, as indices; those of groups that are too small are left out."""
-    joined = _joined_neighbours(voices)
-    seconds = np.array([sum(voices[i].seconds for i in part) for part in joined])
-    distances = _distances(voices, joined)
-    found = _large(grouped(distances, count, FARTHEST), seconds)
-    if count is None and not least <= len(found) <= most:
-        count = least if len(found) < least else most
-    if count is not None:
-        # Odd sounds stay alone to the end, so that more groups than wanted may be needed.
-        for tried in range(count, min(3 * count, len(joined)) + 1):
-            found = _large(grouped(distances, tried, FARTHEST), seconds)
-            if len(found) >= count:
-                break
-        found = sorted(found, key=lambda group: -seconds[group].sum())[:count]
-    return [np.concatenate([joined[j] for j in group]) for group in found]
+    if count is None:
+        joined = _joined_neighbours(voices)
+        seconds = np.array([sum(voices[i].seconds for i in part) for part in joined])
+        distances = _distances(voices, joined)
+        number = _number(distances, seconds)
+        if least <= number <= most:
+            # Odd sounds stay alone to the end, so that more groups than wanted may be needed.
+            for tried in range(number, len(joined) + 1):
+                found = _large(grouped(distances, tried), seconds)
+                if len(found) >= number:
+                    break
+            return [np.concatenate([joined[j] for j in group]) for group in found]
+        count = least if number < least else most
+    return _partition(voices, count)
+
+
+def _number(distances: NDArray[np.float64], seconds: NDArray[np.float64]) -> int:
+    """How many speakers there are: by the distances at which groups with enough speech join."""
+    from sklearn.cluster import AgglomerativeClustering
+
+    if len(distances) < 2:
+        return 1
+    tree = AgglomerativeClustering(
+        n_clusters=1, metric="precomputed", linkage="average", compute_distances=True
+    ).fit(distances)
+    speech, joins = seconds.tolist(), [0.0]
+    for (one, other), distance in zip(tree.children_, tree.distances_, strict=True):
+        if min(speech[one], speech[other]) >= LEAST_SPEECH:
+            joins.append(float(distance))
+        speech.append(speech[one] + speech[other])
+    joins.sort(reverse=True)
+    number = sum(distance > FARTHEST for distance in joins)
+    for at in range(number, len(joins) - 1):
+        if joins[at] > NEAR and joins[at] - joins[at + 1] >= CLEAR:
+            number = at + 1
+    return number + 1
+
+
+def _partition(voices: Sequence[Voice], count: int) -> list[NDArray[np.int64]]:
+    """As many groups as given. Average linkage would rather cut off odd voices than part two."""
+    from sklearn.cluster import KMeans
+
+    directions = unit(_embeddings(voices))
+    method = KMeans(min(count, len(voices)), n_init=20, random_state=0)
+    labels = method.fit_predict(directions, sample_weight=[voice.seconds for voice in voices])
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
 def _large(labels: NDArray[np.int64], seconds: NDArray[np.float64]) -> list[NDArray[np.int64]]:
@@ -131,7 +165,7 @@ def _joined_neighbours(voices: Sequence[Voice]) -> list[NDArray[np.int64]]:
     blocks = -(-len(voices) // MOST_AT_ONCE)
     for block in np.array_split(np.arange(len(voices)), blocks):
         near = _distances([voices[i] for i in block], [np.array([i]) for i in range(len(block))])
-        labels = grouped(near, MOST_AT_ONCE // blocks, FARTHEST)
+        labels = grouped(near, MOST_AT_ONCE // blocks)
         parts += [block[labels == label] for label in np.unique(labels)]
     return parts
 
@@ -160,9 +194,14 @@ def _by_windows(voices: Sequence[Voice]) -> NDArray[np.float64]:
     return added + CONTINUED * (continued | continued.T)
 
 
+def _embeddings(voices: Sequence[Voice]) -> NDArray[np.float32]:
+    """Of voices that have one, [voices, d]."""
+    return np.stack([voice.embedding for voice in voices if voice.embedding is not None])
+
+
 def _mean(voices: Sequence[Voice]) -> NDArray[np.float64]:
     """The direction of some voices, each as important as it is long: [d]."""
-    directions = unit(np.stack([voice.embedding for voice in voices]))
+    directions = unit(_embeddings(voices))
     return unit(np.array([voice.seconds for voice in voices]) @ directions)
 
 

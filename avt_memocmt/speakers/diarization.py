@@ -47,14 +47,16 @@ class Diarization:
         pieces = _filled(_absorbed(self._main_speakers(start, end)), start, end)
         if not pieces:
             return [(start, end, None)]
-        return [(s, e, who if self._is_certain(s, e, who) else None) for s, e, who in pieces]
+        return _joined(
+            [(s, e, who if self._is_certain(s, e, who) else None) for s, e, who in pieces]
+        )
 
-    def _main_speakers(self, start: float, end: float) -> list[tuple[float, float, int]]:
+    def _main_speakers(self, start: float, end: float) -> list[Piece]:
         """Stretches with speech, each with its main speaker."""
         inside = [turn for turn in self.turns if turn.start < end and turn.end > start]
         borders = {start, end, *(t.start for t in inside), *(t.end for t in inside)}
         times = sorted(time for time in borders if start <= time <= end)
-        found: list[tuple[float, float, int]] = []
+        found: list[Piece] = []
         for left, right in pairwise(times):
             active = [turn for turn in inside if turn.start <= left and turn.end >= right]
             if active:
@@ -84,18 +86,16 @@ def _overlap(turns: Sequence[SpeakerTurn], start: float, end: float, speaker: in
     )
 
 
-def _filled(
-    pieces: list[tuple[float, float, int]], start: float, end: float
-) -> list[tuple[float, float, int]]:
+def _filled(pieces: list[Piece], start: float, end: float) -> list[Piece]:
     """The same pieces, widened so that they cover a span without a hole."""
     borders = [(a[1] + b[0]) / 2 for a, b in pairwise(pieces)]
     starts, ends = [start, *borders], [*borders, end]
     return [(s, e, who) for s, e, (_, _, who) in zip(starts, ends, pieces, strict=bool(pieces))]
 
 
-def _joined(pieces: list[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
+def _joined(pieces: list[Piece]) -> list[Piece]:
     """Neighbours of one speaker as one piece."""
-    joined: list[tuple[float, float, int]] = []
+    joined: list[Piece] = []
     for start, end, who in pieces:
         if joined and joined[-1][2] == who:
             joined[-1] = (joined[-1][0], end, who)
@@ -104,7 +104,7 @@ def _joined(pieces: list[tuple[float, float, int]]) -> list[tuple[float, float, 
     return joined
 
 
-def _absorbed(pieces: list[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
+def _absorbed(pieces: list[Piece]) -> list[Piece]:
     """Pieces that are too short go to their longer neighbour, the shortest first."""
     pieces = _joined(pieces)
     while len(pieces) > 1:

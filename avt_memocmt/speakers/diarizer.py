@@ -15,7 +15,7 @@ from avt_memocmt.pretrained import module_folder
 from avt_memocmt.speakers.clustering import cluster
 from avt_memocmt.speakers.diarization import Diarization
 from avt_memocmt.speakers.turns import SpeakerTurn
-from avt_memocmt.speakers.voices import Voice, VoiceFinder
+from avt_memocmt.speakers.voices import Span, Voice, VoiceFinder
 
 SHORTEST_PAUSE = 0.1
 """Seconds; a turn goes on over a pause shorter than this."""
@@ -86,7 +86,7 @@ def _turns(
     voices: Sequence[Voice], labels: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> tuple[SpeakerTurn, ...]:
     """The chosen voices of each speaker as turns, in the order of their start."""
-    spans = defaultdict(list)
+    spans: defaultdict[int, list[Span]] = defaultdict(list)
     for voice, label, is_chosen in zip(voices, labels.tolist(), chosen, strict=True):
         if is_chosen:
             spans[label] += voice.spans
@@ -98,9 +98,9 @@ def _turns(
     return tuple(sorted(turns, key=lambda turn: (turn.start, turn.speaker)))
 
 
-def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _joined(spans: Sequence[Span]) -> list[Span]:
     """Spans in order of time, those joined that overlap or have no pause between them."""
-    joined: list[tuple[float, float]] = []
+    joined: list[Span] = []
     for start, end in spans:
         if joined and start - joined[-1][1] < SHORTEST_PAUSE:
             joined[-1] = joined[-1][0], max(joined[-1][1], end)

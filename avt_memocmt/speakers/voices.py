@@ -22,7 +22,7 @@ from avt_memocmt.speakers.windows import Window, windows
 
 Span = tuple[float, float]
 
-SPEECH, OVERLAP = 0.4, 0.3
+SPEECH, OVERLAP = 0.5, 0.4
 """Probabilities above which somebody is heard, and above which two are."""
 PAUSE = 0.3
 """Seconds of silence in one local speaker's speech at which a new voice begins.
