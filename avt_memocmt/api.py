@@ -83,8 +83,6 @@ class EmotionRecognizer(Recognizer):
         captions: GivenWords | None = None,
         audio_track: int | None = None,
         speakers: SpeakerCount = "auto",
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -98,10 +96,8 @@ class EmotionRecognizer(Recognizer):
             captions: a .srt or .vtt of a file, or its cues, with times; they give its utterances
                 and their words.
             audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
-            speakers: as for `predict`, with the next two; a "revised" event corrects an earlier
-                label.
-            min_speakers: fewest that "auto" may find.
-            max_speakers: most that it may find.
+            speakers: as for `predict`; at most so many are told apart, and a "revised" event
+                corrects an earlier label.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -122,7 +118,7 @@ class EmotionRecognizer(Recognizer):
             as_fast_as_possible=as_fast_as_possible,
             captions=transcript_cues(captions),
             audio_track=audio_track,
-            speakers=speaker_settings(speakers, min_speakers, max_speakers),
+            speakers=speaker_settings(speakers),
         )
         return running.events(seconds)
 

@@ -12,8 +12,6 @@ from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
     EngineOption,
-    MaxSpeakers,
-    MinSpeakers,
     Speakers,
     log,
 )
@@ -47,8 +45,6 @@ def stream(
     ] = None,
     audio_track: AudioTrack = None,
     speakers: Speakers = "auto",
-    min_speakers: MinSpeakers = None,
-    max_speakers: MaxSpeakers = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
@@ -69,7 +65,7 @@ def stream(
             as_fast_as_possible=fast,
             captions=None if captions is None else load_transcript(captions),
             audio_track=audio_track,
-            speakers=speaker_settings(speakers, min_speakers, max_speakers),
+            speakers=speaker_settings(speakers),
             warn=log.print,
         )
         _stop_on_interrupt(running)

@@ -95,7 +95,6 @@ class LiveSpeakers:
     def __init__(self, speakers: OnlineSpeakers) -> None:
         self._speakers = speakers
         self._starts: dict[int, float] = {}  # by the number of the utterance that was labelled
-        self._count = 0
         self._revised: list[tuple[float, str | None]] = []
 
     def divide(self, segment: Segment) -> list[tuple[Segment, str | None]]:
@@ -106,9 +105,8 @@ class LiveSpeakers:
         """See `SpeakerLabels.of_caption`."""
         found = self._speakers.label(segment.samples)
         self._revised += self._known(found.revised)
-        self._starts[self._count] = segment.start
-        self._starts.pop(self._count - _MOST_OPEN, None)
-        self._count += 1
+        self._starts[found.utterance] = segment.start
+        self._starts.pop(found.utterance - _MOST_OPEN, None)
         return voice_name(found.speaker)
 
     def revisions(self) -> list[tuple[float, str | None]]:

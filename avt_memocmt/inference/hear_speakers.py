@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.found_speakers import HeardSpeakers
 from avt_memocmt.inference.speaker_settings import SpeakerSettings
 from avt_memocmt.inference.utterance_stream import Progress
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.source import MediaSource
 from avt_memocmt.media.types import AudioChunk
 from avt_memocmt.preprocessing.transcripts import Cue
 
@@ -18,22 +17,24 @@ if TYPE_CHECKING:
     from avt_memocmt.speakers.diarizer import Diarizer
 
 
+OpenReader = Callable[[Literal["audio"] | None], MediaReader]
+"""Opens a media anew, for its sound alone or for all that it holds."""
+
+
 def hear_speakers(
-    source: MediaSource,
+    open_reader: OpenReader,
     cues: Sequence[Cue] | None,
     who: SpeakerSettings,
-    audio_track: int | None,
-    diarizer: Diarizer,
-    progress: Progress,
+    diarizer: Callable[[], Diarizer],
+    progress: Progress = lambda seconds, total: None,
 ) -> HeardSpeakers | None:
     """Read the sound of a file once; its pictures are not decoded.
 
     Args:
-        source: the file.
+        open_reader: opens the file.
         cues: its transcript, or None.
         who: what is asked for.
-        audio_track: see `MediaReader`.
-        diarizer: tells the voices apart.
+        diarizer: gives what tells the voices apart.
         progress: called with the seconds read so far and those in all, if known.
 
     Returns:
@@ -44,15 +45,13 @@ def hear_speakers(
     """
     if not who.is_wanted or (cues and all(cue.speaker for cue in cues)):
         return None
-    with MediaReader(source.path, audio_track=audio_track, file=source.open()) as reader:
+    with open_reader(None) as reader:
         info = reader.info
     if info.kind == "image" or not info.has_audio:
         return None
-    with MediaReader(
-        source.path, only="audio", audio_track=audio_track, file=source.open()
-    ) as reader:
+    with open_reader("audio") as reader:
         sound = _sound(reader, progress)
-        diarization = diarizer.diarize(sound, who.known_count, who.least, who.most)
+        diarization = diarizer().diarize(sound, who.known_count, who.least, who.most)
     captions = FittedCaptions(cues, info.duration) if cues else None
     return HeardSpeakers(diarization, captions.cues if captions and captions.is_timed else ())
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.captions import FittedCaptions
@@ -18,10 +19,10 @@ from avt_memocmt.inference.results import StreamEvent
 from avt_memocmt.inference.speaker_settings import NO_WISHES, SpeakerSettings
 from avt_memocmt.inference.turn_policy import TurnPolicy
 from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.media.address import is_address, open_address
 from avt_memocmt.media.backlog import Backlog, Event, in_real_time
 from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.source import media_source
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.wording import WARNINGS
@@ -152,8 +153,8 @@ class LiveStream:
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
         audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
-        speakers: see `Recognizer.predict`; at full speed, the speakers of a file are told apart as
-            there, and otherwise as they are heard: an earlier label may then be revised.
+        speakers: see `Recognizer.predict`; at full speed, the sound is read before, as there.
+            Otherwise speakers are told apart as they are heard; an earlier label may be revised.
         warn: called with a sentence when a live source is lost, and why, or found again, when
             decisions on silence were not kept or captions were left out, or of what is wrong with
             a file.
@@ -248,12 +249,14 @@ class LiveStream:
         audio_track: int | None,
     ) -> SpeakerLabels | None:
         """What tells the speakers apart: heard before at full speed, else while they speak."""
-        if not isinstance(self._source, LiveSource) and self._at_once:
-            source = media_source(self._name)
-            return hear_speakers(
-                source, captions, who, audio_track, recognizer.diarizer, lambda seconds, total: None
-            )
-        return LiveSpeakers(recognizer.new_speakers(who)) if who.is_wanted else None
+        if not self._at_once:
+            return LiveSpeakers(recognizer.new_speakers(who)) if who.is_wanted else None
+
+        def reader(only: Literal["audio"] | None) -> MediaReader:
+            container = open_address(self._name) if is_address(self._name) else None
+            return MediaReader(self._name, only=only, audio_track=audio_track, container=container)
+
+        return hear_speakers(reader, captions, who, lambda: recognizer.diarizer)
 
     def _report_captions(self, captions: FittedCaptions, reached: float) -> None:
         captions.require_some(self._name, reached)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.baseline_scope import NamedScope
@@ -119,7 +119,11 @@ class Recognizer:
         require_settings(min_confidence, speaker_baseline)
         who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
         source, cues = media_source(media), transcript_cues(transcript)
-        labels = hear_speakers(source, cues, who, audio_track, self.diarizer, progress)
+
+        def reader(only: Literal["audio"] | None) -> MediaReader:
+            return MediaReader(source.path, only=only, audio_track=audio_track, file=source.open())
+
+        labels = hear_speakers(reader, cues, who, lambda: self.diarizer, progress)
         known: ChooseBaselines | None = None
         if speaker_baseline == "off":
             known = _none
@@ -159,7 +163,7 @@ class Recognizer:
         """Start to tell the speakers of a stream apart."""
         from avt_memocmt.speakers.online import OnlineSpeakers
 
-        return OnlineSpeakers(self.diarizer, who.known_count, who.least, who.most)
+        return OnlineSpeakers(who.known_count or who.most)
 
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None
