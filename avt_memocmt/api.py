@@ -16,6 +16,7 @@ from avt_memocmt.inference.arguments import GivenWords, require_utterances, tran
 from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.utterance_stream import Progress
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.models.checkpoint import checkpoint_folder
 from avt_memocmt.pretrained import CHECKPOINTS
 
@@ -81,6 +82,7 @@ class EmotionRecognizer(Recognizer):
         as_fast_as_possible: bool = False,
         captions: GivenWords | None = None,
         audio_track: int | None = None,
+        faces: WhichFaces = "speaking",
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -94,6 +96,7 @@ class EmotionRecognizer(Recognizer):
             captions: a .srt or .vtt of a file, or its cues, with times; they give its utterances
                 and their words.
             audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
+            faces: which of several faces counts; see `predict`.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -114,6 +117,7 @@ class EmotionRecognizer(Recognizer):
             as_fast_as_possible=as_fast_as_possible,
             captions=transcript_cues(captions),
             audio_track=audio_track,
+            faces=faces,
         )
         return running.events(seconds)
 

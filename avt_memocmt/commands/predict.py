@@ -12,6 +12,7 @@ from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
     EngineOption,
+    Faces,
     Transcript,
     counted_progress,
     log,
@@ -21,6 +22,7 @@ from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def predict(
             "twice."
         ),
     ] = "past",
+    faces: Faces = "speaking",
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
@@ -75,6 +78,7 @@ def predict(
         min_confidence,
         speaker_baseline,
         audio_track,
+        faces,
     )
     status = 0
     try:
@@ -116,6 +120,7 @@ def _predictions(
     min_confidence: float,
     speaker_baseline: NamedScope,
     audio_track: int | None,
+    faces: WhichFaces,
 ) -> Iterator[MediaPrediction]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
@@ -131,6 +136,7 @@ def _predictions(
                     min_confidence=min_confidence,
                     speaker_baseline=speaker_baseline,
                     audio_track=audio_track,
+                    faces=faces,
                     progress=advance,
                 )
         except AvtError as error:

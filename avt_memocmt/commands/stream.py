@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avt_memocmt.commands.console import AudioTrack, Checkpoint, EngineOption, log
+from avt_memocmt.commands.console import AudioTrack, Checkpoint, EngineOption, Faces, log
 from avt_memocmt.commands.line_output import LineOutput
 from avt_memocmt.commands.loading import load_recognizer
 
@@ -38,6 +38,7 @@ def stream(
         str | None, typer.Option(help="A .srt or .vtt of a file: its utterances and their words.")
     ] = None,
     audio_track: AudioTrack = None,
+    faces: Faces = "speaking",
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
@@ -57,6 +58,7 @@ def stream(
             as_fast_as_possible=fast,
             captions=None if captions is None else load_transcript(captions),
             audio_track=audio_track,
+            faces=faces,
             warn=log.print,
         )
         _stop_on_interrupt(running)

@@ -8,11 +8,14 @@ from dataclasses import replace
 from functools import partial
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.arguments import require_faces
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
+from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
 from avt_memocmt.inference.turn_policy import TurnPolicy
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.media.backlog import Backlog, Event, in_real_time
 from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader
@@ -44,6 +47,7 @@ class LiveRecognizer:
             judged.
         is_live: whether the stream comes from a device or the network, so that a picture without
             a newer one does not count for ever, and only so many silent decisions are kept.
+        faces: which of several faces counts; see `Recognizer.predict`.
     """
 
     def __init__(
@@ -57,8 +61,9 @@ class LiveRecognizer:
         wait_for_words: bool = False,
         captions: Sequence[Cue] | None = None,
         is_live: bool = False,
+        faces: WhichFaces = "speaking",
     ) -> None:
-        self._stream = recognizer.new_stream(has_audio, has_video, captions, is_live)
+        self._stream = recognizer.new_stream(has_audio, has_video, captions, is_live, faces)
         # The final decision then finds its faces and caption encoded by the provisional ones.
         encoders = recognizer.engine.encoders.cached(
             faces=2 * recognizer.config.visual.max_frames, lines=_KNOWN_LINES if captions else 0
@@ -136,6 +141,7 @@ class LiveStream:
             final decision, so that these are the ones of `Recognizer.predict`.
         captions: cues of a file, with times; they give its utterances and their words.
         audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
+        faces: which of several faces counts; see `Recognizer.predict`.
         warn: called with a sentence when a live source is lost, and why, or found again, when
             decisions on silence were not kept or captions were left out, or of what is wrong with
             a file.
@@ -158,14 +164,23 @@ class LiveStream:
         as_fast_as_possible: bool = False,
         captions: Sequence[Cue] | None = None,
         audio_track: int | None = None,
+        faces: WhichFaces = "speaking",
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         if captions is not None and any(cue.start is None for cue in captions):
             raise AvtError("captions need times; give a .srt or .vtt of the film.")
+        require_faces(faces)
         rate = recognizer.config.visual.frames_per_second
         needs_end = as_fast_as_possible or captions is not None
         self.backlog = Backlog()
-        self._source = open_source(source, rate, warn, needs_end=needs_end, audio_track=audio_track)
+        self._source = open_source(
+            source,
+            rate,
+            warn,
+            needs_end=needs_end,
+            audio_track=audio_track,
+            between=0.0 if faces == "largest" else MOUTH_RATE,
+        )
         self._name = source
         self._at_once = as_fast_as_possible
         self._warn = warn
@@ -183,6 +198,7 @@ class LiveStream:
             wait_for_words=as_fast_as_possible,
             captions=self._captions.cues if self._captions else None,
             is_live=isinstance(self._source, LiveSource),
+            faces=faces,
         )
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:

@@ -22,7 +22,10 @@ from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
+from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
+from avt_memocmt.inference.shown_faces import ShownFaces
+from avt_memocmt.inference.shown_people import make_shown_faces
 from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
 from avt_memocmt.inference.turn_policy import ChooseBaselines, TurnPolicy
 from avt_memocmt.inference.utterance_stream import (
@@ -33,11 +36,12 @@ from avt_memocmt.inference.utterance_stream import (
     read_utterances,
 )
 from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.source import MediaSource, media_source
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
-from avt_memocmt.preprocessing.face_tracker import FaceTracker
+from avt_memocmt.preprocessing.mouth_shape import MouthReader
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 from avt_memocmt.version import __version__
@@ -70,6 +74,7 @@ class Recognizer:
         min_confidence: float = 0.0,
         speaker_baseline: NamedScope = "past",
         audio_track: int | None = None,
+        faces: WhichFaces = "speaking",
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """Predict the emotion timeline of one file, read in one pass in bounded memory.
@@ -89,6 +94,9 @@ class Recognizer:
                 speaker, who is otherwise unknown: nothing ("off"), the earlier utterances ("past")
                 or all others of the file ("all"), which is then read twice.
             audio_track: number of the sound track to hear, from 1; None = see `MediaReader`.
+            faces: which of several faces counts: the one whose mouth moves with the sound
+                ("speaking"), or the largest one at first sight ("largest"); "all" also gives
+                everybody else their own emotion. Where nobody is heard the largest one counts.
             progress: called with the seconds read so far and those in all, if known; anew in the
                 second reading.
 
@@ -96,16 +104,16 @@ class Recognizer:
             AvtError: the file cannot be read, or has neither audible sound nor a face nor words;
                 an argument is of the wrong type or out of its range.
         """
-        require_settings(min_confidence, speaker_baseline)
+        require_settings(min_confidence, speaker_baseline, faces)
         source, cues = media_source(media), transcript_cues(transcript)
         known: ChooseBaselines | None = None
         if speaker_baseline == "off":
             known = _none
         elif speaker_baseline == "all" and any(cue.speaker for cue in cues or ()):
             everyone = _Everyone()
-            self._read(source, cues, transcribe, everyone.count_in, audio_track, progress)
+            self._read(source, cues, transcribe, everyone.count_in, audio_track, faces, progress)
             known = everyone.without
-        found = self._read(source, cues, transcribe, known, audio_track, progress)
+        found = self._read(source, cues, transcribe, known, audio_track, faces, progress)
         if found.captions and (said := found.captions.sentences()):
             _log.warning("%s: %s", source.name, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
@@ -121,15 +129,17 @@ class Recognizer:
         has_video: bool,
         cues: Sequence[Cue] | None = None,
         is_live: bool = False,
+        faces: WhichFaces = "speaking",
     ) -> UtteranceStream:
         """Start a stream that cuts media into utterances: at the times of `cues`, or by voice.
 
-        A live source has no cues.
+        A live source has no cues; `faces` as in `predict`.
         """
-        visual = self.config.visual
-        tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
-        parts = self.config, tracker, self._voices, has_audio, has_video
-        return CueStream(*parts, cues) if cues else VoiceStream(*parts, is_live)
+        shown = make_shown_faces(
+            self.config.visual, self._detector, faces, is_live, lambda x: self._mouth_reader.read(x)
+        )
+        parts = self.config, shown, self._voices, has_audio, has_video
+        return CueStream(*parts, cues) if cues else VoiceStream(*parts)
 
     def read_whole(
         self, media: str | Path, start: float = 0.0, end: float | None = None
@@ -170,15 +180,22 @@ class Recognizer:
         transcribe: bool,
         choose_baselines: ChooseBaselines | None,
         audio_track: int | None,
+        faces: WhichFaces,
         progress: Progress,
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
         rate = self.config.visual.frames_per_second
-        with MediaReader(source.path, rate, audio_track=audio_track, file=source.open()) as reader:
+        with MediaReader(
+            source.path,
+            rate,
+            audio_track=audio_track,
+            between=0.0 if faces == "largest" else MOUTH_RATE,
+            file=source.open(),
+        ) as reader:
             info = reader.info
             captions = FittedCaptions(transcript, info.duration) if transcript else None
             cues = captions.cues if captions and captions.is_timed else None
-            stream = self.new_stream(info.has_audio, info.has_video, cues)
+            stream = self.new_stream(info.has_audio, info.has_video, cues, faces=faces)
             policy = TurnPolicy(
                 self.new_dialogue,
                 info.has_audio,
@@ -204,7 +221,10 @@ class Recognizer:
         preset = self.config.preset
         use = captions.use(reached) if captions else None
         warnings += use.warnings if use else ()
-        return MediaPrediction(source.name, duration, preset, __version__, turns, warnings, use)
+        seen = stream.shown.faces
+        return MediaPrediction(
+            source.name, duration, preset, __version__, turns, warnings, use, faces=seen
+        )
 
     def _utterances(
         self,
@@ -214,11 +234,15 @@ class Recognizer:
         progress: Progress,
     ) -> Iterator[Utterance]:
         if reader.info.kind == "image":
-            return iter([self._still(reader, captions.cues if captions else None)])
+            return iter([self._still(reader, stream.shown, captions.cues if captions else None)])
         found = read_utterances(reader, stream, progress)
         if captions and not captions.is_timed:
             return iter(place_transcript(list(found), captions.cues, self.aligner))
         return found
+
+    @cached_property
+    def _mouth_reader(self) -> MouthReader:
+        return MouthReader()
 
     @cached_property
     def _voices(self) -> VoiceDetector:
@@ -235,8 +259,10 @@ class Recognizer:
         """Finds the times of words in sound; loaded at the first use."""
         return make_aligner("embedded")
 
-    def _still(self, reader: MediaReader, transcript: Sequence[Cue] | None) -> Utterance:
-        utterance = still_utterance(reader, self._detector)
+    def _still(
+        self, reader: MediaReader, shown: ShownFaces, transcript: Sequence[Cue] | None
+    ) -> Utterance:
+        utterance = still_utterance(reader, self._detector, shown if shown.tells_all else None)
         utterance = replace(utterance, text=" ".join(cue.text for cue in transcript or ()))
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")

@@ -166,6 +166,7 @@ def test_a_gallery_is_bounded() -> None:
     assert gallery.recognise(look(0)) == MOST_PEOPLE + 5
 
 
+@pytest.mark.usefixtures("data_dir")
 def test_talkers_are_never_taken_for_each_other(
     talking_clips: list[Spoken], yunet: FaceDetector
 ) -> None:
