@@ -17,6 +17,7 @@ from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.speaker_settings import SpeakerCount, speaker_settings
 from avt_memocmt.inference.utterance_stream import Progress
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.models.checkpoint import checkpoint_folder
 from avt_memocmt.pretrained import CHECKPOINTS
 
@@ -83,6 +84,7 @@ class EmotionRecognizer(Recognizer):
         captions: GivenWords | None = None,
         audio_track: int | None = None,
         speakers: SpeakerCount = "auto",
+        faces: WhichFaces = "speaking",
         seconds: float | None = None,
     ) -> Iterator[StreamEvent]:
         """Yield decisions on a camera, a microphone, a network stream or a file as they are made.
@@ -98,6 +100,7 @@ class EmotionRecognizer(Recognizer):
             audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
             speakers: as for `predict`; at most so many are told apart, and a "revised" event
                 corrects an earlier label.
+            faces: which of several faces counts; see `predict`.
             seconds: length after which the stream is ended; None = where the source ends.
 
         Raises:
@@ -119,6 +122,7 @@ class EmotionRecognizer(Recognizer):
             captions=transcript_cues(captions),
             audio_track=audio_track,
             speakers=speaker_settings(speakers),
+            faces=faces,
         )
         return running.events(seconds)
 

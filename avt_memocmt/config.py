@@ -89,7 +89,7 @@ class VisualConfig(Section):
     max_frames: Positive = 32
     """Faces of one utterance that are encoded, spread evenly over it."""
     face_policy: Literal["largest", "central"] = "largest"
-    """Which face is followed where there are several."""
+    """Which of several faces counts where nobody is heard speaking, or with `--faces largest`."""
     min_face: Positive = 24
     """Shortest side of a face that is used, px."""
 

@@ -19,6 +19,7 @@ from avt_memocmt.bench.stages import Stages, StageTimer, Timing, summarise
 from avt_memocmt.bench.watch import watched
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.inference.live import HOP, LiveRecognizer
+from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.preprocessing.transcripts import Cue
@@ -131,7 +132,8 @@ def _stream(recognizer: EmotionRecognizer, clip: Clip, cue: Cue, timer: StageTim
     """Stream a clip until the final decision on its caption."""
     assert cue.end is not None
     ready = due = 0.0
-    with MediaReader(clip.path, recognizer.config.visual.frames_per_second) as reader:
+    rate = recognizer.config.visual.frames_per_second
+    with MediaReader(clip.path, rate, between=MOUTH_RATE) as reader:
         live = LiveRecognizer(recognizer, has_audio=True, has_video=True, captions=[cue])
         steps = [(partial(live.push, event), event.end) for event in reader.events()]
     steps.append((partial(live.finish, clip.seconds), clip.seconds))

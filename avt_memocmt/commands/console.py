@@ -28,6 +28,7 @@ from rich.text import Text
 from avt_memocmt.data.baseline_scope import read_scope
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.json_files import json_text
 from avt_memocmt.printable import printable
 
@@ -93,6 +94,13 @@ Transcript = Annotated[
     str | None, typer.Option(help="The words: text, or a .srt, .vtt or .txt file.")
 ]
 
+Faces = Annotated[
+    WhichFaces,
+    typer.Option(
+        help="The face that counts where several are seen: the one whose mouth moves with the "
+        "sound, or the largest. With all, the others have an emotion of their own beside it."
+    ),
+]
 AudioTrack = Annotated[
     int | None,
     typer.Option(

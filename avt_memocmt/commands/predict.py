@@ -12,6 +12,7 @@ from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
     EngineOption,
+    Faces,
     MaxSpeakers,
     MinSpeakers,
     Speakers,
@@ -24,6 +25,7 @@ from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def predict(
             "more."
         ),
     ] = "past",
+    faces: Faces = "speaking",
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
@@ -92,6 +95,7 @@ def predict(
             max_speakers=max_speakers,
             speaker_names=speaker_names,
             audio_track=audio_track,
+            faces=faces,
             progress=show,
         )
 

@@ -12,6 +12,7 @@ from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
     EngineOption,
+    Faces,
     Speakers,
     log,
 )
@@ -45,6 +46,7 @@ def stream(
     ] = None,
     audio_track: AudioTrack = None,
     speakers: Speakers = "auto",
+    faces: Faces = "speaking",
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after this time; Ctrl-C stops at any time.")
     ] = None,
@@ -66,6 +68,7 @@ def stream(
             captions=None if captions is None else load_transcript(captions),
             audio_track=audio_track,
             speakers=speaker_settings(speakers),
+            faces=faces,
             warn=log.print,
         )
         _stop_on_interrupt(running)

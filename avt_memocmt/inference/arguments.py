@@ -10,6 +10,7 @@ import numpy as np
 
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
 GivenWords = str | os.PathLike[str] | Sequence[Cue]
@@ -48,11 +49,12 @@ def require_utterances(utterances: Any) -> None:
         raise AvtError(f"{utterances!r} are no numbers of utterances; give such as [0, 2].")
 
 
-def require_settings(min_confidence: Any, speaker_baseline: str) -> None:
+def require_settings(min_confidence: Any, speaker_baseline: str, faces: str) -> None:
     """Check two settings of `Recognizer.predict`.
 
     Raises:
-        AvtError: the least confidence is no probability, or the baseline is unknown.
+        AvtError: the least confidence is no probability, or the baseline or the choice of faces is
+            unknown.
     """
     if not isinstance(min_confidence, int | float | np.number) or not 0 <= min_confidence <= 1:
         raise AvtError(
@@ -63,3 +65,15 @@ def require_settings(min_confidence: Any, speaker_baseline: str) -> None:
         raise AvtError(
             f"the speaker baseline {speaker_baseline!r} is unknown; give {', '.join(names)}."
         )
+    require_faces(faces)
+
+
+def require_faces(faces: str) -> None:
+    """Check which faces are to be judged.
+
+    Raises:
+        AvtError: the choice is unknown.
+    """
+    names = get_args(WhichFaces)
+    if faces not in names:
+        raise AvtError(f"the faces {faces!r} are unknown; give {', '.join(names)}.")

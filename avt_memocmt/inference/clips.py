@@ -12,7 +12,7 @@ import numpy as np
 
 from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.shown_faces import ShownFaces
+from avt_memocmt.inference.shown_faces import FaceChoice, ShownFaces
 from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
 from avt_memocmt.media.packets import PacketTape
 from avt_memocmt.media.reader import MediaReader
@@ -108,8 +108,15 @@ class ClipReader:
             self._tape = None
 
 
-def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utterance:
+def still_utterance(
+    reader: MediaReader, detector: FaceDetector | None, shown: ShownFaces | None = None
+) -> Utterance:
     """Read the largest face of an image as an utterance of zero length.
+
+    Args:
+        reader: of the image.
+        detector: finds the face; None leaves it out.
+        shown: sees everybody in the image; None = nobody else is asked for.
 
     Raises:
         AvtError: the image cannot be decoded.
@@ -118,7 +125,20 @@ def still_utterance(reader: MediaReader, detector: FaceDetector | None) -> Utter
         if isinstance(event, VideoFrame):
             face, warnings = (None, []) if detector is None else crop_still(event.image, detector)
             faces = () if face is None else (face,)
-            return Utterance(0.0, 0.0, None, faces, is_speech=False, warnings=tuple(warnings))
+            seen = FaceChoice(faces)
+            if shown is not None:
+                shown.push(event)
+                seen = shown.choose(0.0, 0.0, None, None)
+            return Utterance(
+                0.0,
+                0.0,
+                None,
+                faces,
+                is_speech=False,
+                warnings=tuple(warnings),
+                face=seen.id,
+                people=seen.people,
+            )
     raise AvtError(f"{reader.path} holds no picture that can be decoded.")
 
 

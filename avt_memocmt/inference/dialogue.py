@@ -15,7 +15,7 @@ from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, DialogueContext
 from avt_memocmt.inference.encoding import encode_utterance
 from avt_memocmt.inference.engine import Engine
-from avt_memocmt.inference.results import ModalityUse, UtterancePrediction
+from avt_memocmt.inference.results import FacePrediction, ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.models.avt_memocmt import Fused
 
@@ -172,8 +172,38 @@ class DialogueReader:
             probabilities=_probabilities(logits[0]),
             modalities=_modality_use(turn.tokens, fused),
             warnings=turn.warnings,
+            face=utterance.face,
+            faces=self._faces(turn),
         )
         return prediction, fused.utterances[0]
+
+    def _faces(self, turn: PreparedTurn) -> tuple[FacePrediction, ...]:
+        """The emotion of everybody who was seen, from the face alone.
+
+        The face that speaks is judged against the past of the voice; of others nothing is known.
+        """
+        people = [who for who in turn.utterance.people if who.faces]
+        visual = self._engine.encoders.visual
+        if not people or visual is None:
+            return ()
+        starts = [turn.utterance.start] * len(people)
+        tokens = visual.encode(
+            [who.faces for who in people], starts, 1 / self._config.visual.frames_per_second
+        )
+        turns = [
+            TurnFeatures(
+                {"visual": seen},
+                turn.speaker_change,
+                baselines=turn.baselines if who.speaks else {},
+            )
+            for who, seen in zip(people, tokens, strict=True)
+        ]
+        batch = collate([turns], self._engine.encoders.widths)
+        fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
+        return tuple(
+            FacePrediction(who.id, who.speaks, who.seconds, _probabilities(logits))
+            for who, logits in zip(people, fused.unimodal_logits["visual"], strict=True)
+        )
 
 
 def _modality_use(tokens: dict[str, Tokens], fused: Fused) -> dict[str, ModalityUse]:

@@ -9,17 +9,20 @@ from functools import partial
 from typing import Literal
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.arguments import require_faces
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.found_speakers import LiveSpeakers, SpeakerLabels
 from avt_memocmt.inference.hear_speakers import hear_speakers
 from avt_memocmt.inference.recent_decisions import RecentDecisions
+from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
 from avt_memocmt.inference.speaker_settings import NO_WISHES, SpeakerSettings
 from avt_memocmt.inference.turn_policy import TurnPolicy
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.address import is_address, open_address
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.media.backlog import Backlog, Event, in_real_time
 from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader
@@ -52,6 +55,7 @@ class LiveRecognizer:
         labels: say who speaks; None where nobody is to be told apart.
         is_live: whether the stream comes from a device or the network, so that a picture without
             a newer one does not count for ever, and only so many silent decisions are kept.
+        faces: which of several faces counts; see `Recognizer.predict`.
     """
 
     def __init__(
@@ -66,10 +70,11 @@ class LiveRecognizer:
         captions: Sequence[Cue] | None = None,
         labels: SpeakerLabels | None = None,
         is_live: bool = False,
+        faces: WhichFaces = "speaking",
     ) -> None:
         self._labels = labels
         self._decided = RecentDecisions()
-        self._stream = recognizer.new_stream(has_audio, has_video, captions, labels, is_live)
+        self._stream = recognizer.new_stream(has_audio, has_video, captions, labels, is_live, faces)
         # The final decision then finds its faces and caption encoded by the provisional ones.
         encoders = recognizer.engine.encoders.cached(
             faces=2 * recognizer.config.visual.max_frames, lines=_KNOWN_LINES if captions else 0
@@ -155,6 +160,7 @@ class LiveStream:
         audio_track: number of the sound track of a file, from 1; None = see `MediaReader`.
         speakers: see `Recognizer.predict`; at full speed, the sound is read before, as there.
             Otherwise speakers are told apart as they are heard; an earlier label may be revised.
+        faces: which of several faces counts; see `Recognizer.predict`.
         warn: called with a sentence when a live source is lost, and why, or found again, when
             decisions on silence were not kept or captions were left out, or of what is wrong with
             a file.
@@ -178,14 +184,23 @@ class LiveStream:
         captions: Sequence[Cue] | None = None,
         audio_track: int | None = None,
         speakers: SpeakerSettings = NO_WISHES,
+        faces: WhichFaces = "speaking",
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         if captions is not None and any(cue.start is None for cue in captions):
             raise AvtError("captions need times; give a .srt or .vtt of the film.")
+        require_faces(faces)
         rate = recognizer.config.visual.frames_per_second
         needs_end = as_fast_as_possible or captions is not None
         self.backlog = Backlog()
-        self._source = open_source(source, rate, warn, needs_end=needs_end, audio_track=audio_track)
+        self._source = open_source(
+            source,
+            rate,
+            warn,
+            needs_end=needs_end,
+            audio_track=audio_track,
+            between=0.0 if faces == "largest" else MOUTH_RATE,
+        )
         self._name = source
         self._at_once = as_fast_as_possible
         self._warn = warn
@@ -204,6 +219,7 @@ class LiveStream:
             captions=self._captions.cues if self._captions else None,
             labels=self._labels(recognizer, speakers, captions, audio_track),
             is_live=isinstance(self._source, LiveSource),
+            faces=faces,
         )
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:

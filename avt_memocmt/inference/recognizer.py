@@ -31,6 +31,10 @@ from avt_memocmt.inference.speaker_settings import (
     SpeakerSettings,
     speaker_settings,
 )
+from avt_memocmt.inference.mouths import MOUTH_RATE
+from avt_memocmt.inference.results import MediaPrediction, StreamEvent
+from avt_memocmt.inference.shown_faces import ShownFaces
+from avt_memocmt.inference.shown_people import make_shown_faces
 from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
 from avt_memocmt.inference.turn_policy import ChooseBaselines, TurnPolicy
 from avt_memocmt.inference.utterance_stream import (
@@ -41,11 +45,12 @@ from avt_memocmt.inference.utterance_stream import (
     read_utterances,
 )
 from avt_memocmt.inference.utterances import Utterance
+from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.source import MediaSource, media_source
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
-from avt_memocmt.preprocessing.face_tracker import FaceTracker
+from avt_memocmt.preprocessing.mouth_shape import MouthReader
 from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 from avt_memocmt.version import __version__
@@ -84,6 +89,7 @@ class Recognizer:
         max_speakers: int | None = None,
         speaker_names: SpeakerNames | None = None,
         audio_track: int | None = None,
+        faces: WhichFaces = "speaking",
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """Predict the emotion timeline of one file in bounded memory.
@@ -109,6 +115,9 @@ class Recognizer:
             max_speakers: most that it may find.
             speaker_names: see `SpeakerNames`.
             audio_track: number of the sound track to hear, from 1; None = see `MediaReader`.
+            faces: which of several faces counts: the one whose mouth moves with the sound
+                ("speaking"), or the largest one at first sight ("largest"); "all" also gives
+                everybody else their own emotion. Where nobody is heard the largest one counts.
             progress: called with the seconds read so far and those in all, if known; anew in each
                 reading.
 
@@ -116,7 +125,7 @@ class Recognizer:
             AvtError: the file cannot be read, or has neither audible sound nor a face nor words;
                 an argument is of the wrong type or out of its range.
         """
-        require_settings(min_confidence, speaker_baseline)
+        require_settings(min_confidence, speaker_baseline, faces)
         who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
         source, cues = media_source(media), transcript_cues(transcript)
 
@@ -129,9 +138,11 @@ class Recognizer:
             known = _none
         elif speaker_baseline == "all" and (labels or any(cue.speaker for cue in cues or ())):
             everyone = _Everyone()
-            self._read(source, cues, transcribe, everyone.count_in, labels, audio_track, progress)
+            self._read(
+                source, cues, transcribe, everyone.count_in, labels, audio_track, faces, progress
+            )
             known = everyone.without
-        found = self._read(source, cues, transcribe, known, labels, audio_track, progress)
+        found = self._read(source, cues, transcribe, known, labels, audio_track, faces, progress)
         if found.captions and (said := found.captions.sentences()):
             _log.warning("%s: %s", source.name, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
@@ -149,15 +160,17 @@ class Recognizer:
         cues: Sequence[Cue] | None = None,
         labels: SpeakerLabels | None = None,
         is_live: bool = False,
+        faces: WhichFaces = "speaking",
     ) -> UtteranceStream:
         """Start a stream that cuts media into utterances: at the times of `cues`, or by voice.
 
-        A live source has no cues. `labels` say who speaks.
+        A live source has no cues. `labels` say who speaks; `faces` as in `predict`.
         """
-        visual = self.config.visual
-        tracker = FaceTracker(self._detector, visual.face_policy, visual.min_face)
-        parts = self.config, tracker, self._voices, has_audio, has_video
-        return CueStream(*parts, cues, labels) if cues else VoiceStream(*parts, labels, is_live)
+        shown = make_shown_faces(
+            self.config.visual, self._detector, faces, is_live, lambda x: self._mouth_reader.read(x)
+        )
+        parts = self.config, shown, self._voices, has_audio, has_video
+        return CueStream(*parts, cues, labels) if cues else VoiceStream(*parts, labels)
 
     def new_speakers(self, who: SpeakerSettings) -> OnlineSpeakers:
         """Start to tell the speakers of a stream apart."""
@@ -209,17 +222,24 @@ class Recognizer:
         choose_baselines: ChooseBaselines | None,
         labels: HeardSpeakers | None,
         audio_track: int | None,
+        faces: WhichFaces,
         progress: Progress,
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
         rate = self.config.visual.frames_per_second
-        with MediaReader(source.path, rate, audio_track=audio_track, file=source.open()) as reader:
+        with MediaReader(
+            source.path,
+            rate,
+            audio_track=audio_track,
+            between=0.0 if faces == "largest" else MOUTH_RATE,
+            file=source.open(),
+        ) as reader:
             info = reader.info
             captions = FittedCaptions(transcript, info.duration) if transcript else None
             cues = captions.cues if captions and captions.is_timed else None
             if cues and labels:
                 cues = labels.fill(cues)
-            stream = self.new_stream(info.has_audio, info.has_video, cues, labels)
+            stream = self.new_stream(info.has_audio, info.has_video, cues, labels, faces=faces)
             policy = TurnPolicy(
                 self.new_dialogue,
                 info.has_audio,
@@ -245,7 +265,10 @@ class Recognizer:
         preset = self.config.preset
         use = captions.use(reached) if captions else None
         warnings += use.warnings if use else ()
-        return MediaPrediction(source.name, duration, preset, __version__, turns, warnings, use)
+        seen = stream.shown.faces
+        return MediaPrediction(
+            source.name, duration, preset, __version__, turns, warnings, use, faces=seen
+        )
 
     def _utterances(
         self,
@@ -255,7 +278,7 @@ class Recognizer:
         progress: Progress,
     ) -> Iterator[Utterance]:
         if reader.info.kind == "image":
-            return iter([self._still(reader, captions.cues if captions else None)])
+            return iter([self._still(reader, stream.shown, captions.cues if captions else None)])
         found = read_utterances(reader, stream, progress)
         if captions and not captions.is_timed:
             return iter(place_transcript(list(found), captions.cues, self.aligner))
@@ -267,6 +290,10 @@ class Recognizer:
         from avt_memocmt.speakers.diarizer import Diarizer
 
         return Diarizer()
+
+    @cached_property
+    def _mouth_reader(self) -> MouthReader:
+        return MouthReader()
 
     @cached_property
     def _voices(self) -> VoiceDetector:
@@ -283,8 +310,10 @@ class Recognizer:
         """Finds the times of words in sound; loaded at the first use."""
         return make_aligner("embedded")
 
-    def _still(self, reader: MediaReader, transcript: Sequence[Cue] | None) -> Utterance:
-        utterance = still_utterance(reader, self._detector)
+    def _still(
+        self, reader: MediaReader, shown: ShownFaces, transcript: Sequence[Cue] | None
+    ) -> Utterance:
+        utterance = still_utterance(reader, self._detector, shown if shown.tells_all else None)
         utterance = replace(utterance, text=" ".join(cue.text for cue in transcript or ()))
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")

@@ -20,7 +20,6 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_preprocess import join_chunks
 from avt_memocmt.preprocessing.audio_preprocess_vad import CausalSegmenter, Segment
-from avt_memocmt.preprocessing.face_tracker import FaceTracker
 from avt_memocmt.preprocessing.transcripts import Cue, group_cues, join_cues
 from avt_memocmt.preprocessing.voice_detector import VoiceDetector
 
@@ -37,29 +36,28 @@ class UtteranceStream(ABC):
 
     Args:
         config: of the checkpoint.
-        tracker: follows the face; reset before use.
+        shown: the faces on the screen; new.
         voices: confirms that there is a voice in what was taken for speech.
         has_audio: whether the media has sound.
         has_video: whether it has pictures.
         labels: says who speaks; None where nobody is to be told apart.
-        is_live: whether it comes from a device or the network, and may stall.
+
+    Attributes:
+        shown: the faces on the screen.
     """
 
     def __init__(
         self,
         config: Config,
-        tracker: FaceTracker,
+        shown: ShownFaces,
         voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
         labels: SpeakerLabels | None = None,
-        is_live: bool = False,
     ) -> None:
+        self.shown = shown
         self._labels = labels
-        period = 1 / config.visual.frames_per_second
-        self._shown = ShownFaces(tracker, period, is_live)
-        shown = self._shown if has_video else None
-        self._builder = UtteranceBuilder(config, has_audio, shown, voices)
+        self._builder = UtteranceBuilder(config, has_audio, shown if has_video else None, voices)
         self._clock = _Clock(has_audio, has_video, config.visual.frames_per_second)
 
     @property
@@ -69,9 +67,12 @@ class UtteranceStream(ABC):
 
     def push(self, event: AudioChunk | VideoFrame) -> list[Utterance]:
         """Take what comes next and return the utterances that are complete with it."""
+        if isinstance(event, VideoFrame) and event.between:
+            self.shown.glimpse(event)
+            return []
         self._clock.advance(event)
         if isinstance(event, VideoFrame):
-            self._shown.push(event)
+            self.shown.push(event)
         return self._cut(event)
 
     @abstractmethod
@@ -99,14 +100,13 @@ class VoiceStream(UtteranceStream):
     def __init__(
         self,
         config: Config,
-        tracker: FaceTracker,
+        shown: ShownFaces,
         voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
         labels: SpeakerLabels | None = None,
-        is_live: bool = False,
     ) -> None:
-        super().__init__(config, tracker, voices, has_audio, has_video, labels, is_live)
+        super().__init__(config, shown, voices, has_audio, has_video, labels)
         self._has_audio = has_audio
         self._period = 1 / config.visual.frames_per_second
         self._segmenter = CausalSegmenter(config.audio.segmentation)
@@ -175,14 +175,14 @@ class CueStream(UtteranceStream):
     def __init__(
         self,
         config: Config,
-        tracker: FaceTracker,
+        shown: ShownFaces,
         voices: VoiceDetector,
         has_audio: bool,
         has_video: bool,
         cues: Sequence[Cue],
         labels: SpeakerLabels | None = None,
     ) -> None:
-        super().__init__(config, tracker, voices, has_audio, has_video, labels)
+        super().__init__(config, shown, voices, has_audio, has_video, labels)
         self._sound: deque[AudioChunk] = deque()
         self._groups = deque(group_cues(cues))
         self._waiting = deque((*_span(cue), cue) for cue in map(join_cues, self._groups))

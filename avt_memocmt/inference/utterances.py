@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.config import Config
-from avt_memocmt.inference.shown_faces import ShownFaces
+from avt_memocmt.inference.shown_faces import FaceChoice, ShownFaces, ShownPerson
 from avt_memocmt.media.types import SAMPLE_RATE, SILENT_DBFS
 from avt_memocmt.preprocessing.audio_preprocess import peak_dbfs
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
@@ -33,6 +34,8 @@ class Utterance:
         speaker: name where the transcript gives one.
         is_speech: whether somebody was heard speaking.
         warnings: names of problems that a user should know.
+        face: id of the face, where faces are told apart.
+        people: everybody who was seen, where all were asked for.
     """
 
     start: float
@@ -43,6 +46,8 @@ class Utterance:
     speaker: str | None = None
     is_speech: bool = True
     warnings: tuple[str, ...] = ()
+    face: str | None = None
+    people: tuple[ShownPerson, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -93,21 +98,22 @@ class UtteranceBuilder:
             samples: float32 mono 16 kHz; empty without sound.
             text: see `Utterance`, as for the other arguments.
         """
-        visual = self.config.visual
-        seen = [] if self.shown is None else list(self.shown.during(start, end))
-        if visual.min_change:
-            seen = changed_faces(seen, visual.min_change)
-        faces = evenly_spaced(seen, visual.max_frames)
         heard = samples[: int(self.config.audio.max_seconds * SAMPLE_RATE)]
         audible = self.has_audio and len(heard) > 0 and peak_dbfs(heard) > SILENT_DBFS
         voiced = audible and is_speech and self._has_voice(heard)
+        seen = FaceChoice(())
+        if self.shown is not None:
+            seen = self.shown.choose(start, end, heard if voiced else None, speaker)
+        faces = self._kept(seen.faces)
         warnings = []
         if self.has_audio and not audible:
             warnings.append("silent_audio")
         elif self.has_audio and not voiced:
             warnings.append("no_speech")
             is_speech = is_speech and bool(text)
-        if self.shown is not None and not faces:
+        if seen.is_speaker_missing:
+            warnings.append("speaker_not_seen")
+        elif self.shown is not None and not faces:
             warnings.append("no_face")
         if end - start < SHORT:
             warnings.append("too_short")
@@ -117,12 +123,21 @@ class UtteranceBuilder:
             start,
             end,
             heard if voiced or (audible and not faces and not text) else None,
-            tuple(faces),
+            faces,
             text,
             speaker,
             is_speech,
             tuple(warnings),
+            seen.id,
+            tuple(replace(who, faces=self._kept(who.faces)) for who in seen.people),
         )
+
+    def _kept(self, seen: Sequence[FaceObservation]) -> tuple[FaceObservation, ...]:
+        """What is judged of a face."""
+        visual = self.config.visual
+        if visual.min_change:
+            seen = changed_faces(seen, visual.min_change)
+        return tuple(evenly_spaced(seen, visual.max_frames))
 
     def _has_voice(self, samples: NDArray[np.float32]) -> bool:
         return self._voices is None or self._voices.has_voice(samples)

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
 MOST_FRAMES = 8
-"""Pictures that may wait; with more, the oldest is dropped."""
+"""Sampled pictures that may wait; with more, the oldest is dropped."""
+MOST_BETWEEN = 50
+"""Pictures between those that may wait, two seconds of them; with more, the oldest is dropped."""
 MOST_SOUND = 30.0
 """Seconds of sound that may wait; with more, the oldest is dropped."""
 
@@ -21,7 +23,7 @@ class Backlog:
     """A bounded, thread-safe queue of sound and pictures that drops the oldest first.
 
     Attributes:
-        dropped_frames: pictures dropped so far.
+        dropped_frames: sampled pictures dropped so far.
         dropped_sound: seconds of sound dropped so far.
     """
 
@@ -39,10 +41,10 @@ class Backlog:
         with self._changed:
             self._events.append(event)
             if isinstance(event, VideoFrame):
-                frames = [e for e in self._events if isinstance(e, VideoFrame)]
-                if len(frames) > MOST_FRAMES:
+                frames = [e for e in self._frames() if e.between == event.between]
+                if len(frames) > (MOST_BETWEEN if event.between else MOST_FRAMES):
                     self._remove(frames[0])
-                    self.dropped_frames += 1
+                    self.dropped_frames += not event.between
             else:
                 sound = [e for e in self._events if isinstance(e, AudioChunk)]
                 if sum(len(c.samples) for c in sound) > MOST_SOUND * SAMPLE_RATE:
@@ -85,6 +87,9 @@ class Backlog:
         with self._changed:
             self._closed = True
             self._changed.notify()
+
+    def _frames(self) -> list[VideoFrame]:
+        return [event for event in self._events if isinstance(event, VideoFrame)]
 
     def _remove(self, event: Event) -> None:
         # By identity: comparing arrays gives arrays.

@@ -38,6 +38,8 @@ class Decoder:
         max_side: longer side of a yielded picture, pixels.
         span: start and end in seconds; nothing that ends before or starts after it is yielded.
         warn: called with the names of warnings.
+        between: pictures yielded each second with those between the sampled ones, which are grey;
+            0 = none.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Decoder:
         max_side: int,
         span: tuple[float, float],
         warn: Callable[[str], None],
+        between: float = 0.0,
     ) -> None:
         self.sound_end: float | None = None
         self.picture_end: float | None = None
         self._audio, self._video = audio, video
         self._period = 1 / frames_per_second
         self._sampler = FrameSampler(frames_per_second)
+        self._between = FrameSampler(between) if between else None
         self._is_slow = False
         if video is not None:
             self._is_slow = nominal_rate(video) < frames_per_second
@@ -130,6 +134,8 @@ class Decoder:
             skipped = time < self._start - _HELD and not self._is_slow
         else:
             skipped = time < self._end and self._sampler.may_skip(time)
+            if self._between is not None:
+                skipped &= self._between.may_skip(time)
         self._video.codec_context.skip_frame = "NONREF" if skipped else "DEFAULT"
 
     def _sound(self, chunks: Iterator[AudioChunk]) -> Iterator[AudioChunk]:
@@ -163,8 +169,13 @@ class Decoder:
             self._before_start = frame
             return
         yield from self._held_at_start(time)
-        if time < self._end and self._sampler.wants(time):
+        if time >= self._end:
+            return
+        is_between = self._between is not None and self._between.wants(time)
+        if self._sampler.wants(time):
             yield from self._converted(time, frame)
+        elif is_between:
+            yield from self._converted(time, frame, between=True)
 
     def _held_at_start(self, following: float) -> Iterator[VideoFrame]:
         """Yield the picture on the screen at the start of the span, if none follows it soon.
@@ -177,9 +188,12 @@ class Decoder:
         if frame is not None and following >= soon and self._sampler.wants(self._start):
             yield from self._converted(self._start, frame)
 
-    def _converted(self, time: float, frame: DecodedFrame) -> Iterator[VideoFrame]:
+    def _converted(
+        self, time: float, frame: DecodedFrame, between: bool = False
+    ) -> Iterator[VideoFrame]:
+        convert = self._converter.grey if between else self._converter.rgb
         try:
-            yield VideoFrame(time, self._converter.rgb(frame))
+            yield VideoFrame(time, convert(frame), between)
         except (av.FFmpegError, ValueError):
             self._warn("corrupt_frames")
 

@@ -10,7 +10,9 @@ from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 MOST_SOUND = 600.0
 """Seconds of sound that may wait for an earlier picture: 38 MB."""
 MOST_PICTURES = 8
-"""Pictures that may wait for earlier sound."""
+"""Sampled pictures that may wait for earlier sound."""
+MOST_BETWEEN = 64
+"""Pictures between those that may wait; beyond, the oldest is left out."""
 
 
 def in_order_of_time(
@@ -27,15 +29,19 @@ def in_order_of_time(
     """
     sound: deque[AudioChunk] = deque()
     pictures: deque[VideoFrame] = deque()
-    samples = 0
+    samples = sampled = 0
     for event in events:
         if isinstance(event, VideoFrame):
             pictures.append(event)
+            sampled += not event.between
+            if len(pictures) - sampled > MOST_BETWEEN:
+                del pictures[next(i for i, picture in enumerate(pictures) if picture.between)]
         else:
             sound.append(event)
             samples += len(event.samples)
-        while (sound and pictures) or len(pictures) > MOST_PICTURES or _is_long(samples):
+        while (sound and pictures) or sampled > MOST_PICTURES or _is_long(samples):
             if not sound or (pictures and pictures[0].time <= sound[0].start):
+                sampled -= not pictures[0].between
                 yield pictures.popleft()
             else:
                 samples -= len(sound[0].samples)

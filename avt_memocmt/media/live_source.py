@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from itertools import count
 
 import av
@@ -59,6 +60,7 @@ def open_source(
     *,
     needs_end: bool,
     audio_track: int | None = None,
+    between: float = 0.0,
 ) -> MediaReader | LiveSource:
     """Open a file or a film on a server, which have an end, or else a live source.
 
@@ -68,20 +70,27 @@ def open_source(
         warn: as of `LiveSource`.
         needs_end: refuse a live source.
         audio_track: as of `MediaReader`; a live source has no choice of them.
+        between: as of `MediaReader`.
 
     Raises:
         AvtError: it cannot be opened, or has no end and needs one.
     """
     if not is_live(name):
-        return MediaReader(name, frames_per_second, audio_track=audio_track)
+        return MediaReader(name, frames_per_second, audio_track=audio_track, between=between)
     container = open_address(name) if is_address(name) else None
     if container is not None and has_end(container):
-        return MediaReader(name, frames_per_second, audio_track=audio_track, container=container)
+        return MediaReader(
+            name,
+            frames_per_second,
+            audio_track=audio_track,
+            between=between,
+            container=container,
+        )
     if audio_track is not None:
         raise AvtError(f"{name} is live; --audio-track is for files and films.")
     if needs_end:
         raise AvtError(f"{name} is live; --fast and captions are for files and films.")
-    return LiveSource(name, frames_per_second, warn, container)
+    return LiveSource(name, frames_per_second, warn, container, between)
 
 
 class LiveSource:
@@ -97,6 +106,7 @@ class LiveSource:
         frames_per_second: pictures sampled each second.
         warn: called with a sentence when the source is lost, and why, or found again.
         container: the network stream, where it is open already.
+        between: as of `MediaReader`; a camera without a microphone yields none.
 
     Attributes:
         has_audio: whether it has sound.
@@ -112,8 +122,10 @@ class LiveSource:
         frames_per_second: float,
         warn: Callable[[str], None] = lambda text: None,
         container: InputContainer | None = None,
+        between: float = 0.0,
     ) -> None:
         self.name = name
+        self._between = between if name != name.split("+")[0] or is_address(name) else 0.0
         self._rate = frames_per_second
         self._warn = warn
         self._began = time.monotonic()
@@ -201,7 +213,7 @@ class LiveSource:
             elif part != self._url and abs(start + shift - now) > DRIFT:
                 shift = now - start
             if isinstance(event, VideoFrame):
-                event = VideoFrame(start + shift, event.image)
+                event = replace(event, time=start + shift)
             else:
                 event = AudioChunk(start + shift, event.samples)
             if part == self._url:
@@ -214,7 +226,7 @@ class LiveSource:
             container = open_address(part) if part == self._url else _open_device(part)
         if part == self._url and may_be_recording(part, container):
             self._beginnings.setdefault(part, _Beginning())
-        return MediaReader(part, self._rate, container=container)
+        return MediaReader(part, self._rate, between=self._between, container=container)
 
 
 class _Beginning:

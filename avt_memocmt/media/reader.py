@@ -37,6 +37,7 @@ _TRUNCATION_TOLERANCE = 0.5  # seconds
 _UNDECODED = 20.0  # seconds of a source
 _NO_SOUND = "{} has no sound; give a file with a sound track."
 _AHEAD = 24  # events: bounds the memory of decoded pictures
+_AHEAD_BETWEEN = 48  # of which most are small
 
 
 class MediaReader:
@@ -63,6 +64,9 @@ class MediaReader:
             once both kinds have passed it.
         audio_track: number of the sound track to read, from 1; None reads the one that FFmpeg
             holds for the main one, or another where that is silent.
+        between: pictures of a video with sound that are yielded each second with those between
+            the sampled ones, which are grey (see `VideoFrame`); 0 = none. The sound of an open
+            source may come by another one.
         container: an open source to read; the path is then only its name.
         file: an open file to read; the path is then only its name.
         tape: packets of the same file, for a span that follows another.
@@ -83,6 +87,7 @@ class MediaReader:
         start: float = 0.0,
         end: float = math.inf,
         audio_track: int | None = None,
+        between: float = 0.0,
         container: InputContainer | None = None,
         file: BinaryIO | None = None,
         tape: PacketTape | None = None,
@@ -95,6 +100,7 @@ class MediaReader:
         self.warnings: list[str] = []
         self._ahead: Generator[AudioChunk | VideoFrame, None, None] | None = None
         self._rate, self._side = frames_per_second, max_side
+        self._between = between
         self._start, self._end = start, end
         # The file itself is looked into only where it has a name.
         self._file = Path(path) if container is None and file is None else None
@@ -144,7 +150,7 @@ class MediaReader:
 
     def events_ahead(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield `events`, decoded ahead in a thread of its own; ends when the reader closes."""
-        self._ahead = read_ahead(self.events(), _AHEAD)
+        self._ahead = read_ahead(self.events(), _AHEAD_BETWEEN if self._between else _AHEAD)
         return self._ahead
 
     def events(self) -> Iterator[AudioChunk | VideoFrame]:
@@ -197,6 +203,7 @@ class MediaReader:
             self._side,
             (self._start, self._end),
             self._warn,
+            self._between if self._audio is not None or self._is_live else 0.0,
         )
 
     def _find_audible(self, file: Path) -> None:

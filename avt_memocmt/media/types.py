@@ -39,10 +39,13 @@ class VideoFrame:
     Attributes:
         time: seconds from the start of the media.
         image: uint8 RGB [height, width, 3], upright (rotation already applied).
+        between: whether it lies between two sampled pictures, and shows movement alone; its image
+            is grey then, uint8 [height, width], and may be a smaller copy of the picture.
     """
 
     time: float
     image: NDArray[np.uint8]
+    between: bool = False
 
     @property
     def end(self) -> float:

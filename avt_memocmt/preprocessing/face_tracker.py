@@ -28,7 +28,8 @@ _CLOSE_EVERY = 2.0
 """Seconds from one such search of a video to the next, because it takes as long as four others."""
 
 _GLANCE_REACH = 2.0  # sides of the face
-_PATIENCE = 1.0  # seconds a face may go unseen before another is chosen
+PATIENCE = 1.0
+"""Seconds a face may go unseen before another is chosen."""
 
 # Mean absolute difference of successive 16x16 thumbnails, of 255. Measured on GRID: up to 3 within
 # a clip, 36 (median) between clips, 15 to 18 when the camera turns by 5 % of the width.
@@ -124,6 +125,12 @@ class FaceTracker:
     a face is chosen anew and gets a new track number. A picture is shown until the next one, so in
     a slide show the face of one picture is followed into the next, however late that comes.
 
+    Attributes:
+        searched: the faces of the last picture, where it was searched whole; None where a glance
+            was enough.
+        change: how much the last picture differs from the one before, mean grey levels of 255.
+        is_cut: whether it began a new scene.
+
     Args:
         detector: see `make_detector`.
         policy: which face is chosen.
@@ -153,6 +160,9 @@ class FaceTracker:
         self._was_shown = False  # whether the last picture showed the followed face
         self._track = -1
         self._thumbnail: NDArray[np.float32] | None = None
+        self.searched: list[Face] | None = None
+        self.change = 0.0
+        self.is_cut = False
 
     def push(self, frame: VideoFrame) -> FaceObservation | None:
         """The followed face in the next picture, or None where it is not seen.
@@ -160,15 +170,17 @@ class FaceTracker:
         Args:
             frame: pictures come in order of time.
         """
-        is_late = frame.time - self._seen > _PATIENCE
-        is_cut = self._is_cut(frame.image)
+        is_late = frame.time - self._seen > PATIENCE
+        self.change = self._difference(frame.image)
+        self.is_cut = is_cut = self.change > _CUT_DIFFERENCE
+        self.searched = None
         if is_cut or (is_late and not self._was_shown):
             self._followed = None
         if is_cut:
             self._searched_closely = -math.inf
         face, count = self._glance(frame.image), None
         if face is None:
-            faces = self._search(frame)
+            self.searched = faces = self._search(frame)
             count = len(faces)
             if self._followed is not None:
                 face = same_face(self._followed, faces)
@@ -206,11 +218,11 @@ class FaceTracker:
         middle = image.shape[1] / 2, image.shape[0] / 2
         return min(faces, key=lambda face: math.dist(face.centre, middle), default=None)
 
-    def _is_cut(self, image: NDArray[np.uint8]) -> bool:
-        """Whether this picture differs from the last one as pictures of two scenes do."""
+    def _difference(self, image: NDArray[np.uint8]) -> float:
+        """How much this picture differs from the last one; 0 for the first."""
         last = self._thumbnail
         # Every fourth pixel will do, and is read in a fraction of the time.
         few = np.ascontiguousarray(image[::4, ::4])
         small = cv2.resize(few, (16, 16), interpolation=cv2.INTER_AREA)
         self._thumbnail = np.asarray(small, dtype=np.float32)
-        return last is not None and float(abs(self._thumbnail - last).mean()) > _CUT_DIFFERENCE
+        return 0.0 if last is None else float(abs(self._thumbnail - last).mean())

@@ -35,7 +35,15 @@ FRAMES = [i / 10 for i in range(10)]
 
 def check_contract(item: dict) -> None:
     """The JSON object of one input, as the design page promises it."""
-    assert set(item) == {"media", "duration", "model", "utterances", "warnings"}
+    assert set(item) == {
+        "media",
+        "duration",
+        "model",
+        "utterances",
+        "warnings",
+        "speakers",
+        "faces",
+    }
     assert item["model"]["preset"] == "embedded"
     for turn in item["utterances"]:
         assert 0 <= turn["start"] <= turn["end"]
