@@ -25,7 +25,6 @@ from avt_memocmt.commands.loading import load_recognizer
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
-from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.found_speakers import LiveSpeakers, SpeakerLabels
 from avt_memocmt.inference.hear_speakers import hear_speakers
-from avt_memocmt.inference.recent_decisions import RecentDecisions
 from avt_memocmt.inference.mouths import MOUTH_RATE
+from avt_memocmt.inference.recent_decisions import RecentDecisions
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
 from avt_memocmt.inference.speaker_settings import NO_WISHES, SpeakerSettings
 from avt_memocmt.inference.turn_policy import TurnPolicy
 from avt_memocmt.inference.utterances import Utterance
-from avt_memocmt.media.address import is_address, open_address
 from avt_memocmt.inference.which_faces import WhichFaces
+from avt_memocmt.media.address import is_address, open_address
 from avt_memocmt.media.backlog import Backlog, Event, in_real_time
 from avt_memocmt.media.live_source import LiveSource, open_source
 from avt_memocmt.media.reader import MediaReader

@@ -24,17 +24,16 @@ from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.found_speakers import HeardSpeakers, SpeakerLabels, speakers_of
 from avt_memocmt.inference.hear_speakers import hear_speakers
+from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
+from avt_memocmt.inference.shown_faces import ShownFaces
+from avt_memocmt.inference.shown_people import make_shown_faces
 from avt_memocmt.inference.speaker_settings import (
     SpeakerCount,
     SpeakerNames,
     SpeakerSettings,
     speaker_settings,
 )
-from avt_memocmt.inference.mouths import MOUTH_RATE
-from avt_memocmt.inference.results import MediaPrediction, StreamEvent
-from avt_memocmt.inference.shown_faces import ShownFaces
-from avt_memocmt.inference.shown_people import make_shown_faces
 from avt_memocmt.inference.transcript_alignment import place_transcript, word_spans
 from avt_memocmt.inference.turn_policy import ChooseBaselines, TurnPolicy
 from avt_memocmt.inference.utterance_stream import (
