@@ -23,7 +23,7 @@ help:
 
 .venv/installed: .venv/created pyproject.toml constraints.txt
 	@echo "installing avt-memocmt into .venv (some minutes the first time)"
-	@$(INSTALL) '.[embedded]' || $(FAILED)
+	@$(INSTALL) '.[embedded,speakers]' || $(FAILED)
 	@touch $@
 
 .venv/tested: .venv/installed

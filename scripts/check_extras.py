@@ -28,12 +28,15 @@ INSTALLED: Mapping[str, tuple[str, ...]] = {
     "explain": ("embedded", "explain"),
     "onnx": ("embedded", "onnx"),
     "openvino": ("embedded", "onnx", "openvino"),
+    "speakers": ("embedded", "speakers"),
     "train": ("embedded", "train"),
 }
 """What is installed for each extra: README installs them beside the weights."""
 CALLS: Mapping[str, tuple[str, ...]] = {
     "predict talk.wav face.png --out predicted": ("embedded",),
     "evaluate-manifest clips.csv --json figures.json": ("embedded",),
+    "predict talk.wav --speakers 1 --out spoken": ("embedded", "speakers"),
+    "diarize talk.wav": ("speakers",),
     "explain face.png --out why": ("embedded", "explain"),
     "export --out graphs --quantize dynamic": ("embedded", "onnx"),
     "predict talk.wav --engine onnx --checkpoint graphs": ("embedded", "onnx"),
