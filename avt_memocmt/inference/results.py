@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -121,7 +121,7 @@ class SeenFace:
 
     id: str
     seconds: float
-    thumbnail: NDArray[np.uint8]
+    thumbnail: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)

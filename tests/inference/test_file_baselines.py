@@ -64,7 +64,7 @@ def decided(
 ) -> list[PreparedTurn]:
     """The turns of every reading."""
     recognizer = RecordingRecognizer(checkpoint)
-    recognizer.predict(talk, cues, speaker_baseline=scope)
+    recognizer.predict(talk, cues, speaker_baseline=scope, speakers="off")
     return recognizer.turns
 
 
@@ -89,7 +89,8 @@ def test_without_speakers_nothing_changes_and_the_file_is_read_once(
     assert counts(decided(checkpoint, talk, "all", nameless)) == [0, 0, 0, 0]
     recognizer = EmotionRecognizer.from_pretrained(checkpoint)
     past, everything = (
-        recognizer.predict(talk, nameless, speaker_baseline=scope) for scope in ("past", "all")
+        recognizer.predict(talk, nameless, speaker_baseline=scope, speakers="off")
+        for scope in ("past", "all")
     )
     assert past == everything
 

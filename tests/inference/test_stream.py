@@ -212,9 +212,9 @@ def test_a_file_in_real_time_takes_its_time(
     recognizer: EmotionRecognizer, two_sentences: Path
 ) -> None:
     began = time.monotonic()
-    events = list(recognizer.stream(str(two_sentences), transcribe=False))
+    events = list(recognizer.stream(str(two_sentences), transcribe=False, speakers="off"))
     assert time.monotonic() - began >= 4.0
-    plain = recognizer.predict(two_sentences, transcribe=False)
+    plain = recognizer.predict(two_sentences, transcribe=False, speakers="off")
     assert decisions(events) == [utterance_json(u) for u in plain.utterances]
 
 
