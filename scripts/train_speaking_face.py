@@ -1,6 +1,6 @@
 """Makes the weights of the speaking face again.
 
-    python scripts/train_speaking_face.py DATA WORK OUT
+python scripts/train_speaking_face.py DATA WORK OUT
 """
 
 from __future__ import annotations
