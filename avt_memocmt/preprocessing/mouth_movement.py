@@ -116,7 +116,9 @@ def _averaged(values: Array, width: int, known: NDArray[np.bool_] | None = None)
 @cache
 def _mel_filters() -> Array:
     """[257, `BANDS`], triangles that are evenly spaced in mel (O'Shaughnessy 1987)."""
-    mel = np.linspace(*(2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST, _HIGHEST)), BANDS + 2)
+    mel = np.linspace(
+        *(2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST, _HIGHEST)), BANDS + 2
+    )
     edges = 700 * (10 ** (mel / 2595) - 1)
     hertz = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)[:, None]
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]

@@ -32,7 +32,7 @@ MODEL_FILE = "speaking_face.safetensors"
 DELAYS = range(-2, 7)
 """Steps by which the sound may come after the pictures: -0.08 to 0.24 s. Clips of broadcast series
 were found up to 0.2 s late, more than people notice (ITU-R BT.1359)."""
-_LIKELIEST_DELAY, _PER_STEP = 0.5, 0.05
+_LIKELIEST_DELAY, _PER_STEP = 0.5, 0.08
 """Without a reason, sound and pictures fit; agreement that a step of delay must bring."""
 
 _FEWEST_STEPS, _FEWEST_VOICED = 5, 3
@@ -67,23 +67,23 @@ class Match:
 class SpeakingFaceModel:
     """Expects the movements of a mouth from a sound, and weighs what is seen; all float64.
 
-    The odds are those of two things at once: that the mouth moves like one that speaks, not like
-    one that is silent; and that it says this, not something else. Each is a logistic regression.
+    A face is one of three: its own voice is heard; it is silent; or it says something else, or
+    nothing, with its mouth moving. The odds against each of the others are a logistic regression.
 
     Attributes:
         mean: [`SOUND_FEATURES`], of the training sounds.
         scale: [`SOUND_FEATURES`], their standard deviations.
         weights: [`SOUND_FEATURES`, `MOVEMENTS`], of a ridge regression.
-        moves: [3], log-odds of speech of any kind: bias, speed, speed by the root of the seconds.
-        agrees: [3], log-odds of this speech, if it speaks: bias, agreement, and that by the root of
-            the seconds.
+        silent: [5], log-odds of its own voice against silence: bias, speed, agreement, and both by
+            the root of the seconds.
+        other: [3], the same against other movement: bias, agreement, and that by the root.
     """
 
     mean: Array
     scale: Array
     weights: Array
-    moves: Array
-    agrees: Array
+    silent: Array
+    other: Array
 
     def scores(
         self, samples: NDArray[np.float32], start: float, tracks: Sequence[MouthTrack]
@@ -109,12 +109,13 @@ class SpeakingFaceModel:
         ]
 
     def log_odds(self, match: Match) -> float:
-        """That a face with such a match speaks: the product of both probabilities, as log-odds."""
+        """That a face with such a match speaks."""
         root = np.sqrt(min(match.seconds, _LONGEST))
-        moves = self.moves @ (1.0, match.speed, match.speed * root)
-        agrees = self.agrees @ (1.0, match.agreement, match.agreement * root)
-        # With odds a and b, the product of the probabilities is ab / (1 + a)(1 + b).
-        odds = moves + agrees - np.logaddexp(np.logaddexp(0.0, moves), agrees)
+        speed, agreement = match.speed, match.agreement
+        silent = self.silent @ (1.0, speed, agreement, speed * root, agreement * root)
+        other = self.other @ (1.0, agreement, agreement * root)
+        # Odds against either: 1 / (1 / a + 1 / b), from the odds a and b against each.
+        odds = -np.logaddexp(-silent, -other)
         return float(np.clip(odds, -_LARGEST, _LARGEST))
 
 
@@ -160,8 +161,8 @@ def load_model(path: Path) -> SpeakingFaceModel:
         "mean": (SOUND_FEATURES,),
         "scale": (SOUND_FEATURES,),
         "weights": (SOUND_FEATURES, MOVEMENTS),
-        "moves": (3,),
-        "agrees": (3,),
+        "silent": (5,),
+        "other": (3,),
     }
     try:
         held = {name: array.astype(np.float64) for name, array in load_file(path).items()}

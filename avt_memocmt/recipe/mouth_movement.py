@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.types import SAMPLE_RATE, VideoFrame
+from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.models.checkpoint import save_tensors
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
+from avt_memocmt.preprocessing.face_alignment import crop_face
+from avt_memocmt.preprocessing.face_boxes import Face, same_face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
-from avt_memocmt.preprocessing.face_tracker import FaceObservation, FaceTracker
+from avt_memocmt.preprocessing.face_tracker import find_faces
 from avt_memocmt.preprocessing.mouth_movement import CLOCK, movement, sound_features
 from avt_memocmt.preprocessing.mouth_shape import MOUTH_SHAPE, MouthReader
 from avt_memocmt.preprocessing.speaking_face import (
@@ -25,25 +26,27 @@ from avt_memocmt.preprocessing.speaking_face import (
     MouthTrack,
     SpeakingFaceModel,
 )
+from avt_memocmt.preprocessing.video_preprocess import sample_frames
 
-_RIDGE = 1.0
+_RIDGE = 3.0
 """Penalty of the regression, in units of the variance of a feature."""
 _ROUNDS = 3
 """Fits, each with the delays of the clips that the one before found."""
+_PATIENCE = 0.3
+"""Seconds that a face may go unseen before it is another one."""
 _LENGTHS = (0.5, 1.0, 1.6, 3.0)
 """Seconds of the stretches of speech that the odds are fitted on."""
 _DRAWS = 2
 """Stretches of each length from each clip."""
 _SILENT_STEPS = 12
-"""Pictures at the end of a clip in which its talker has finished, of those that begin and end with
-silence."""
+"""Pictures at the end of a film that make a silent face."""
 _OTHERS = 3
 """Other talkers, and silent faces, that a stretch of speech is held against."""
 _SAME_TALKER = {"id2_vcd_swwp2s": "pwij3p"}
 """Films of GRID with the talker of another one, by that one's name."""
-_SPEAKER_SHARE = 0.8
-"""Share of the mouths that move during speech and that say it: in conversations, whoever is seen to
-speak is mostly heard. By choice; it only says how good an agreement must be."""
+_SPEAKER_SHARE = 0.9
+"""Of the mouths that move while there is speech, the share that says it: whoever is seen to speak
+is mostly heard. Chosen, not measured; it says how well sound and movement must agree."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,19 @@ class Talk:
     """A film of somebody who talks.
 
     Attributes:
+        corpus: GRID, whose talkers hold still while silent, or MELD.
         name: of the film.
         talker: who it is; films of one talker are left out together.
         samples: float32 [n], the sound, 16 kHz.
         track: the talker's face.
         delay: of the sound after the pictures, seconds, as far as is known.
-        ends_silent: whether the talker is silent at the end of it.
     """
 
+    corpus: str
     name: str
     talker: str
     samples: NDArray[np.float32]
     track: MouthTrack
-    ends_silent: bool
     delay: float = 0.0
 
     @property
@@ -71,53 +74,59 @@ class Talk:
         """Length of the sound."""
         return len(self.samples) / SAMPLE_RATE
 
+    @property
+    def ends_silent(self) -> bool:
+        """Whether the talker has finished, and closed the mouth, before the end of the film."""
+        last = self.track[0][-_SILENT_STEPS]
+        return self.corpus == "GRID" and spoken_span(self)[1] < last
+
 
 def read_talk(
-    path: Path, talker: str, detector: FaceDetector, reader: MouthReader, ends_silent: bool
+    corpus: str, path: Path, talker: str, detector: FaceDetector, reader: MouthReader
 ) -> Talk:
-    """A film's sound, and of the faces that are followed in it the one that is seen best.
+    """A film's sound, and of all faces in it the one that is seen best, longest.
 
     Raises:
         AvtError: it cannot be read.
     """
-    tracker = FaceTracker(detector)
-    seen: dict[int, list[FaceObservation]] = {}
-    with MediaReader(path, CLOCK, only="video") as film:
-        for event in film.events():
-            if isinstance(event, VideoFrame) and (face := tracker.push(event)) is not None:
-                seen.setdefault(face.track, []).append(face)
-    tracks = [mouth_track(faces, reader) for faces in seen.values()]
+    tracks: list[tuple[list[float], list[Face], list[NDArray[np.uint8]]]] = []
+    for frame in sample_frames(path, CLOCK):
+        faces = find_faces(frame.image, detector)
+        for times, followed, crops in tracks:
+            face = same_face(followed[-1], faces) if frame.time - times[-1] < _PATIENCE else None
+            if face is not None:
+                faces = [other for other in faces if other is not face]
+                times.append(frame.time)
+                followed.append(face)
+                crops.append(crop_face(frame.image, face))
+        tracks += [([frame.time], [face], [crop_face(frame.image, face)]) for face in faces]
+    found = [(np.array(times), reader.read(np.stack(crops))) for times, _, crops in tracks]
     visible = MOUTH_SHAPE.index("visible")
-    best = max(tracks, key=lambda track: track[1][:, visible].sum())
-    return Talk(path.stem, talker, load_audio(path), best, ends_silent)
+    best = max(found, key=lambda track: track[1][:, visible].sum())
+    return Talk(corpus, path.stem, talker, load_audio(path), best)
 
 
-def load_talks(data: Path) -> list[Talk]:
-    """The films of GRID, which end silent, and of MELD, of one folder.
+def load_talks(data: Path, reader: MouthReader) -> list[Talk]:
+    """The films of GRID and of MELD in one folder.
 
     Args:
         data: holds grid/*.mpg, and real/*.mp4 with clips.csv, which names the speakers.
+        reader: of the mouths.
 
     Raises:
         AvtError: a film cannot be read.
     """
-    detector, reader = make_detector("yunet"), MouthReader()
+    detector = make_detector("yunet")
     talks = [
-        read_talk(path, _SAME_TALKER.get(path.stem, path.stem), detector, reader, True)
+        read_talk("GRID", path, _SAME_TALKER.get(path.stem, path.stem), detector, reader)
         for path in sorted((data / "grid").glob("*.mpg"))
     ]
     with (data / "real" / "clips.csv").open(encoding="utf-8", newline="") as file:
         speakers = {row["path"]: row["speaker"] for row in csv.DictReader(file)}
     return talks + [
-        read_talk(path, speakers[path.name], detector, reader, False)
+        read_talk("MELD", path, speakers[path.name], detector, reader)
         for path in sorted((data / "real").glob("*.mp4"))
     ]
-
-
-def mouth_track(faces: Sequence[FaceObservation], reader: MouthReader) -> MouthTrack:
-    """Times and mouth shapes of a followed face."""
-    times = np.array([face.time for face in faces])
-    return times, reader.read(np.stack([face.crop for face in faces]))
 
 
 def silent_track(talk: Talk, seconds: float) -> MouthTrack:
@@ -148,15 +157,14 @@ def fit(talks: Sequence[Talk]) -> SpeakingFaceModel:
     Args:
         talks: of several talkers, some of which end silent.
     """
-    none = np.zeros(3)
     for _ in range(_ROUNDS):
-        model = SpeakingFaceModel(*_expectation(talks), moves=none, agrees=none)
+        model = SpeakingFaceModel(*_expectation(talks), silent=np.zeros(5), other=np.zeros(3))
         talks = [replace(talk, delay=_delay(model, talk)) for talk in talks]
     own, others, silent = _matches(model, talks)
-    moves = _logistic([*own, *others], silent, "speed")
-    agrees = _logistic(own, others, "agreement")
-    agrees[0] += np.log(_SPEAKER_SHARE / (1 - _SPEAKER_SHARE))
-    return replace(model, moves=moves, agrees=agrees)
+    against_others = _logistic(own, others, ("agreement",))
+    against_others[0] += np.log(_SPEAKER_SHARE / (1 - _SPEAKER_SHARE))
+    against_silence = _logistic(own, silent, ("speed", "agreement"))
+    return replace(model, silent=against_silence, other=against_others)
 
 
 def save(model: SpeakingFaceModel, path: Path) -> None:
@@ -222,16 +230,19 @@ def _moved(track: MouthTrack, generator: np.random.Generator) -> MouthTrack:
 
 
 def _logistic(
-    positive: Sequence[Match], negative: Sequence[Match], name: str
+    positive: Sequence[Match], negative: Sequence[Match], names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Logistic regression on a quantity of a match and on it by the root of the seconds, [3].
+    """Logistic regression on quantities of a match and on each by the root of the seconds.
 
     Both classes weigh the same.
+
+    Returns:
+        [1 + 2 * names], the bias first.
     """
     matches = [*positive, *negative]
-    values = np.array([getattr(match, name) for match in matches])
-    roots = np.sqrt([match.seconds for match in matches])
+    values = np.array([[getattr(match, name) for name in names] for match in matches])
+    roots = np.sqrt([[match.seconds] for match in matches])
     labels = np.repeat([1, 0], [len(positive), len(negative)])
-    found = LogisticRegression(class_weight="balanced")
-    found.fit(np.column_stack([values, values * roots]), labels)
+    found = LogisticRegression(class_weight="balanced", max_iter=1000)
+    found.fit(np.hstack([values, values * roots]), labels)
     return np.array([found.intercept_[0], *found.coef_[0]])

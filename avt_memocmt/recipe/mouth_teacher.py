@@ -51,9 +51,7 @@ class LandmarkTeacher:
         self._input = self._network.get_input_details()[0]["index"]
         self._outputs = [output["index"] for output in self._network.get_output_details()]
 
-    def landmarks(
-        self, image: NDArray[np.uint8], face: Face
-    ) -> tuple[NDArray[np.float64], float]:
+    def landmarks(self, image: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], float]:
         """The mesh of a face, and how surely there is one.
 
         Args:
