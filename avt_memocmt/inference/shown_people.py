@@ -33,9 +33,9 @@ _UNTOLD = 30.0  # seconds
 
 # Log-odds against the likeliest face that still leave it the speaker's. In films most of those who
 # are heard are seen; and who alone is seen for long talks to the camera, even where sound and
-# pictures do not fit: the demo, in which a voice was put under a face that shows emotions, has -3.8
-# at least. A mouth at rest has less than -4.4 (GRID).
-_DOUBT, _DOUBT_A_SECOND, _MOST_DOUBT = 1.5, 0.35, 4.0
+# pictures do not fit: the demo, in which a voice was put under a face that shows emotions, has -2.5
+# at least. A mouth at rest has less than -3.1 (GRID).
+_DOUBT, _DOUBT_A_SECOND, _MOST_DOUBT = 0.5, 0.25, 2.75
 _SOME_PICTURES = 4
 """Sampled pictures of an utterance from which on a face seen in only one of them is left out."""
 
