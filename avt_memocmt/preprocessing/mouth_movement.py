@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -116,9 +117,8 @@ def _averaged(values: Array, width: int, known: NDArray[np.bool_] | None = None)
 @cache
 def _mel_filters() -> Array:
     """[257, `BANDS`], triangles that are evenly spaced in mel (O'Shaughnessy 1987)."""
-    mel = np.linspace(
-        *(2595 * np.log10(1 + hertz / 700) for hertz in (_LOWEST, _HIGHEST)), BANDS + 2
-    )
+    lowest, highest = (2595 * math.log10(1 + hertz / 700) for hertz in (_LOWEST, _HIGHEST))
+    mel = np.linspace(lowest, highest, BANDS + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)
     hertz = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)[:, None]
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]

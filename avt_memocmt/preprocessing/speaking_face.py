@@ -35,8 +35,9 @@ were found up to 0.2 s late, more than people notice (ITU-R BT.1359)."""
 _LIKELIEST_DELAY, _PER_STEP = 0.5, 0.08
 """Without a reason, sound and pictures fit; agreement that a step of delay must bring."""
 
-_FEWEST_STEPS, _FEWEST_VOICED = 5, 3
-"""Steps in which a mouth must be seen, and be seen while there is a voice, to say anything."""
+_FEWEST_STEPS, _FEWEST_VOICED = 7, 3
+"""Steps in which a mouth must be seen, and be seen while there is a voice, to say anything: 0.3 s,
+which two pictures alone cannot cover."""
 _LONGEST = 4.0
 """Seconds after which more of the same adds no more certainty: errors are not independent."""
 _STILL = 0.02
