@@ -11,7 +11,9 @@ chosen faces) and a table on stdout. The kinds of scenes:
 - unseen: a voice, and the face of somebody else whose mouth is at rest.
 - film: three talkers, close shots of the speaker and of who listens, shots of two, with cuts.
 
-A mouth at rest is the part of a clip before its first word, played forwards and backwards.
+A mouth at rest is the part of a clip before its first word or after its last, whichever is longer,
+played forwards and backwards. The films have captions that say who speaks, as a transcript would;
+the other scenes are cut into utterances by their sound.
 """
 
 from __future__ import annotations
@@ -37,12 +39,14 @@ from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.preprocessing.audio_preprocess_vad import speech_segments
+from avt_memocmt.preprocessing.transcripts import Cue
 from avt_memocmt.preprocessing.video_preprocess import sample_frames
 from avt_memocmt.wording import markdown, percent
 
 RATE = 25
 WIDTH = 360
-_BEFORE_WORD = 0.16  # seconds: lips open before they are heard
+_NEAR_WORD = 0.12  # seconds: lips open before they are heard, and close after
+_SHORTEST_REST = 3  # pictures
 
 Pictures = NDArray[np.uint8]
 """RGB [pictures, height, width, 3]."""
@@ -50,12 +54,12 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Talker:
-    """One clip: its pictures, its sound (16 kHz), and the same person at rest for as long."""
+    """One clip: its pictures, its sound (16 kHz), and the same person at rest, if they ever are."""
 
     name: str
     pictures: Pictures
     sound: NDArray[np.float32]
-    at_rest: Pictures
+    at_rest: Pictures | None
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,12 @@ def load_talker(path: Path) -> Talker:
     """Read a clip of GRID."""
     pictures = np.stack([frame.image for frame in sample_frames(path, RATE)])
     sound = load_audio(path)
-    first = next(
-        part.start for part in speech_segments(sound, SegmentationConfig())[0] if part.is_speech
-    )
-    rest = pictures[: max(4, round((first - _BEFORE_WORD) * RATE))]
+    parts = [part for part in speech_segments(sound, SegmentationConfig())[0] if part.is_speech]
+    first = max(0, round((parts[0].start - _NEAR_WORD) * RATE))
+    last = min(len(pictures), round((parts[-1].end + _NEAR_WORD) * RATE))
+    rest = max(pictures[:first], pictures[last:], key=len)
+    if len(rest) < _SHORTEST_REST:
+        return Talker(path.stem, pictures, sound, None)
     back_and_forth = np.concatenate([rest, rest[-2:0:-1]])
     at_rest = back_and_forth[np.arange(len(pictures)) % len(back_and_forth)]
     return Talker(path.stem, pictures, sound, at_rest)
@@ -104,6 +110,7 @@ def film(talkers: Sequence[Talker]) -> list[tuple[Talker, list[Shot]]]:
     turns = []
     for number in range(6):
         speaker, listener = talkers[number % 3], talkers[(number + 1) % 3]
+        assert listener.at_rest is not None
         both = side_by_side(speaker, listener.at_rest, number % 4 < 2)
         close = centred(speaker.pictures, True)
         reaction = centred(listener.at_rest, False)
@@ -118,11 +125,13 @@ def scenes(talkers: Sequence[Talker]) -> Iterator[tuple[str, list[tuple[Talker, 
         if number % 2:
             continue
         left = number % 4 == 0
-        yield "silent", [(one, [side_by_side(one, other.at_rest, left)])]
         yield "both", [(one, [side_by_side(one, other.pictures, left)])]
-        yield "unseen", [(one, [Shot(other.at_rest, None)])]
-    for number in range(len(talkers)):
-        yield "film", film([talkers[(number + step) % len(talkers)] for step in (0, 3, 5)])
+        if other.at_rest is not None:
+            yield "silent", [(one, [side_by_side(one, other.at_rest, left)])]
+            yield "unseen", [(one, [Shot(other.at_rest, None)])]
+    resting = [talker for talker in talkers if talker.at_rest is not None]
+    for number in range(len(resting)):
+        yield "film", film([resting[(number + step) % len(resting)] for step in (0, 3, 5)])
 
 
 def write(path: Path, turns: Sequence[tuple[Talker, list[Shot]]]) -> list[list[object]]:
@@ -157,11 +166,23 @@ def write(path: Path, turns: Sequence[tuple[Talker, list[Shot]]]) -> list[list[o
     return rows
 
 
-def utterances(recognizer: EmotionRecognizer, path: Path) -> list[Utterance]:
+def captions(turns: Sequence[tuple[Talker, list[Shot]]]) -> list[Cue]:
+    """Who speaks from when to when; what they say does not matter."""
+    cues, begun = [], 0.0
+    for talker, shots in turns:
+        end = begun + sum(len(shot.pictures) for shot in shots) / RATE
+        cues.append(Cue("so", begun, end, talker.name))
+        begun = end
+    return cues
+
+
+def utterances(
+    recognizer: EmotionRecognizer, path: Path, cues: Sequence[Cue] | None = None
+) -> list[Utterance]:
     """The utterances of a film with the faces that `predict` would judge."""
     rate = recognizer.config.visual.frames_per_second
     with MediaReader(path, rate, between=MOUTH_RATE) as reader:
-        stream = recognizer.new_stream(reader.info.has_audio, reader.info.has_video)
+        stream = recognizer.new_stream(reader.info.has_audio, reader.info.has_video, cues)
         found = read_utterances(reader, stream, lambda seconds, total: None)
         return [utterance for utterance in found if utterance.is_speech]
 
@@ -192,7 +213,8 @@ def main(data: Path, out: Path) -> None:
             path = out / f"{kind}{number:03d}.mp4"
             truth = write(path, turns)
             truth_rows.writerows([path.name, *row] for row in truth)
-            for utterance in utterances(recognizer, path):
+            cues = captions(turns) if len(turns) > 1 else None
+            for utterance in utterances(recognizer, path, cues):
                 share = rightness(utterance, truth)
                 seconds = utterance.end - utterance.start
                 right.setdefault(kind, []).append((seconds, share))

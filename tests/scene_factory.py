@@ -14,7 +14,7 @@ from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.preprocessing.video_preprocess import sample_frames
 
 RATE = 25
-BEFORE_WORD = 8
+BEFORE_WORD = 5
 """Pictures at the start of a clip in which the mouth is at rest."""
 
 Pictures = NDArray[np.uint8]

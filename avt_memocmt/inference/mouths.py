@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.every_face import FaceRun, Seen
-from avt_memocmt.preprocessing.face_alignment import crop_face
+from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, crop_part
 from avt_memocmt.preprocessing.face_boxes import Face
+from avt_memocmt.preprocessing.mouth_shape import REGION, REGION_LEFT, REGION_TOP
 
 MOUTH_RATE = 25.0
 """Pictures each second in which mouths are read, as far as the media has so many."""
@@ -25,12 +26,14 @@ _LONGEST_GAP = 1.0
 MouthTrack = tuple[NDArray[np.float64], NDArray[np.float32]]
 """Times [n], in seconds, and shapes [n, k] of one mouth."""
 ReadMouths = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""Grey aligned faces uint8 [n, 112, 112] to the shapes of their mouths, float32 [n, k]."""
+"""Grey aligned faces uint8 [n, 112, 112] to the shapes of their mouths, float32 [n, k]; only
+what lies around the mouth is filled in."""
+_MOUTH = np.s_[REGION_TOP : REGION_TOP + REGION, REGION_LEFT : REGION_LEFT + REGION]
 
 
 @dataclass
 class _Mouth:
-    """A mouth in one picture; its shape is read when it is asked for."""
+    """A mouth in one picture, grey [64, 64]; its shape is read when it is asked for."""
 
     time: float
     crop: NDArray[np.uint8] | None
@@ -58,7 +61,7 @@ class Mouths:
         faces = {item.run: item.face.face for item in seen if item.face.face is not None}
         self._place_between(frame.time, faces)
         for item in seen:
-            grey = cv2.cvtColor(item.face.crop, cv2.COLOR_RGB2GRAY)
+            grey = cv2.cvtColor(item.face.crop[_MOUTH], cv2.COLOR_RGB2GRAY)
             self._add(item.run, frame.time, np.asarray(grey, dtype=np.uint8))
         self._last = frame.time, frame.image.shape[1], faces
         self._forget(frame.time - LONGEST_MOUTHS)
@@ -102,17 +105,20 @@ class Mouths:
             for run in before.keys() & faces.keys():
                 face = _on_the_way(before[run], faces[run], share)
                 face = face.scaled(frame.image.shape[1] / width)
-                self._add(run, frame.time, crop_face(frame.image, face))
+                crop = crop_part(frame.image, face, REGION_LEFT, REGION_TOP, REGION)
+                self._add(run, frame.time, crop)
 
     def _add(self, run: FaceRun, time: float, crop: NDArray[np.uint8]) -> None:
         self._tracks.setdefault(run, deque()).append(_Mouth(time, crop))
 
     def _read_shapes(self, mouths: Sequence[_Mouth]) -> None:
-        unread = [mouth for mouth in mouths if mouth.crop is not None]
+        unread = [(mouth, mouth.crop) for mouth in mouths if mouth.crop is not None]
         if not unread:
             return
-        shapes = self._read(np.stack([mouth.crop for mouth in unread if mouth.crop is not None]))
-        for mouth, shape in zip(unread, shapes, strict=True):
+        faces = np.zeros((len(unread), CROP_SIZE, CROP_SIZE), dtype=np.uint8)
+        for face, (_, crop) in zip(faces, unread, strict=True):
+            face[_MOUTH] = crop
+        for (mouth, _), shape in zip(unread, self._read(faces), strict=True):
             mouth.crop, mouth.shape = None, shape
 
     def _forget(self, before: float) -> None:

@@ -64,6 +64,11 @@ class PeopleSeen:
             person.id = f"F{self._named}"
         return person.id
 
+    @property
+    def seconds_alone(self) -> float:
+        """For how long the only person was seen; 0 where several were."""
+        return next(iter(self._people.values())).seconds if len(self._people) == 1 else 0.0
+
     def known_id(self, run: FaceRun) -> str | None:
         """The id of the person whose face was followed, if it has been given."""
         person = self._people.get(run.person) if run.is_told else None

@@ -181,3 +181,18 @@ def test_voices_are_bounded() -> None:
     voices.shift(1e6, "S0", "F1", ["F1"])
     assert voices.face_of("S0") is None
     assert voices.face_of(f"S{MOST_VOICES + 1}") == "F1"
+
+
+def test_alone_is_who_was_seen_as_the_only_one() -> None:
+    gallery = FaceGallery()
+    one, other = run_of(gallery, 0), run_of(gallery, 1)
+    people = PeopleSeen(0.25)
+    assert people.seconds_alone == 0
+    for count in range(8):
+        people.add(one, seen(count / 4, 0))
+    people.id_of(one)
+    assert people.seconds_alone == 2.0
+    people.add(other, seen(2.0, 200))
+    assert people.seconds_alone == 2.0  # in passing
+    people.id_of(other)
+    assert people.seconds_alone == 0
