@@ -28,6 +28,7 @@ INSTALLED: Mapping[str, tuple[str, ...]] = {
     "explain": ("embedded", "explain"),
     "onnx": ("embedded", "onnx"),
     "openvino": ("embedded", "onnx", "openvino"),
+    "speakers": ("speakers",),
     "train": ("embedded", "train"),
 }
 """What is installed for each extra: README installs them beside the weights."""
@@ -38,6 +39,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "export --out graphs --quantize dynamic": ("embedded", "onnx"),
     "predict talk.wav --engine onnx --checkpoint graphs": ("embedded", "onnx"),
     "predict talk.wav --engine openvino --checkpoint graphs": ("embedded", "onnx", "openvino"),
+    "diarize talk.wav": ("speakers",),
     "train --preset embedded --set training.epochs=1 --set paths.meld=meld": ("embedded", "train"),
 }
 """Calls, each with the extras that it needs."""

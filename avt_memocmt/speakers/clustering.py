@@ -27,7 +27,7 @@ OTHER, SAME, CONTINUED = 0.3, -0.1, -0.4
 takes for one, and those of which the one goes on where the other ends."""
 _TOUCHING = 0.03
 """Seconds between two voices at most, of which one continues the other."""
-MARGIN = 0.05
+MARGIN = 0.1
 """Least lead of the likest speaker's similarity over the next one's, for a voice to be certain."""
 CERTAIN = 0.8
 """Seconds of speech below which a voice is not certain."""
