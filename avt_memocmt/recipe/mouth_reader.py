@@ -219,7 +219,7 @@ def correlations(network: nn.Module, faces: TaughtFaces) -> dict[str, float]:
     """
     kept = faces.weights > 0
     mouths = torch.from_numpy(mouth_regions(faces.crops[kept]))
-    found = torch.cat([network(part) for part in mouths.split(128)]).numpy()
+    found = torch.cat([network(part) for part in torch.split(mouths, 128)]).numpy()
     return {
         name: float(np.corrcoef(found[:, column], faces.shapes[kept, column])[0, 1])
         for column, name in enumerate(MOUTH_SHAPE)
@@ -308,7 +308,7 @@ def export_mouth_reader(network: MouthNetwork, path: Path) -> None:
     torch.onnx.export(
         network,
         (mouths,),
-        content,
+        content,  # type: ignore[arg-type]  # the declared types lack the files that it takes
         input_names=["mouths"],
         output_names=["shapes"],
         dynamic_axes={"mouths": {0: "faces"}, "shapes": {0: "faces"}},

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.speakers.voices import Voice
 
-FARTHEST = 0.65
+FARTHEST = 0.68
 """Mean distance of two groups of voices above which they are two speakers."""
 NEAR, CLEAR = 0.55, 0.125
 """They are also two above the first of these, if by the second one nothing joins closely below."""
 STRONG = 1.0
 """Seconds of speech above which a voice takes part in finding the groups."""
+SMALL = 0.05
+"""Share of the speech; a speaker with less is found by linkage alone, since k-means would rather
+part somebody who speaks much."""
 LEAST_SPEECH = 1.5
 """Seconds; a group with less speech is no speaker of its own."""
 OTHER, SAME, CONTINUED = 0.3, -0.1, -0.4
@@ -23,7 +27,7 @@ OTHER, SAME, CONTINUED = 0.3, -0.1, -0.4
 takes for one, and those of which the one goes on where the other ends."""
 _TOUCHING = 0.03
 """Seconds between two voices at most, of which one continues the other."""
-MARGIN = 0.05
+MARGIN = 0.1
 """Least lead of the likest speaker's similarity over the next one's, for a voice to be certain."""
 CERTAIN = 0.8
 """Seconds of speech below which a voice is not certain."""
@@ -106,24 +110,21 @@ def _groups(
         joined = _joined_neighbours(voices)
         seconds = np.array([sum(voices[i].seconds for i in part) for part in joined])
         distances = _distances(voices, joined)
-        number = _number(distances, seconds)
-        if least <= number <= most:
-            # Odd sounds stay alone to the end, so that more groups than wanted may be needed.
-            for tried in range(number, len(joined) + 1):
-                found = _large(grouped(distances, tried), seconds)
-                if len(found) >= number:
-                    break
-            return [np.concatenate([joined[j] for j in group]) for group in found]
-        count = least if number < least else most
+        found = _large(grouped(distances, None, _border(distances, seconds)), seconds)
+        if least <= len(found) <= most:
+            speech = [seconds[group].sum() for group in found]
+            if min(speech) < SMALL * sum(speech):
+                return [np.concatenate([joined[j] for j in group]) for group in found]
+        count = min(max(len(found), least), most)
     return _partition(voices, count)
 
 
-def _number(distances: NDArray[np.float64], seconds: NDArray[np.float64]) -> int:
-    """How many speakers there are: by the distances at which groups with enough speech join."""
+def _border(distances: NDArray[np.float64], seconds: NDArray[np.float64]) -> float:
+    """The distance above which groups stay apart: `FARTHEST`, or less where a gap is clear."""
     from sklearn.cluster import AgglomerativeClustering
 
     if len(distances) < 2:
-        return 1
+        return FARTHEST
     tree = AgglomerativeClustering(
         n_clusters=1, metric="precomputed", linkage="average", compute_distances=True
     ).fit(distances)
@@ -132,12 +133,10 @@ def _number(distances: NDArray[np.float64], seconds: NDArray[np.float64]) -> int
         if min(speech[one], speech[other]) >= LEAST_SPEECH:
             joins.append(float(distance))
         speech.append(speech[one] + speech[other])
-    joins.sort(reverse=True)
-    number = sum(distance > FARTHEST for distance in joins)
-    for at in range(number, len(joins) - 1):
-        if joins[at] > NEAR and joins[at] - joins[at + 1] >= CLEAR:
-            number = at + 1
-    return number + 1
+    for lower, upper in pairwise(sorted(joins)):
+        if NEAR < upper <= FARTHEST and upper - lower >= CLEAR:
+            return (lower + upper) / 2
+    return FARTHEST
 
 
 def _partition(voices: Sequence[Voice], count: int) -> list[NDArray[np.int64]]:

@@ -66,7 +66,7 @@ class Diarization:
                 found.append((left, right, main))
         return found
 
-    def _is_certain(self, start: float, end: float, speaker: int) -> bool:
+    def _is_certain(self, start: float, end: float, speaker: int | None) -> bool:
         """Whether most of what the speaker says in a stretch is known to be his."""
         said = _overlap(self.turns, start, end, speaker)
         doubtful = _overlap(self.uncertain, start, end, speaker)
@@ -77,7 +77,7 @@ def _length(turn: SpeakerTurn) -> float:
     return turn.end - turn.start
 
 
-def _overlap(turns: Sequence[SpeakerTurn], start: float, end: float, speaker: int) -> float:
+def _overlap(turns: Sequence[SpeakerTurn], start: float, end: float, speaker: int | None) -> float:
     """Seconds of one speaker's turns between two times."""
     return sum(
         max(0.0, min(turn.end, end) - max(turn.start, start))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from avt_memocmt.speakers.diarization import Diarization
@@ -57,9 +59,9 @@ def test_pieces_cover_any_utterance_without_a_hole() -> None:
         start, end = np.sort(random.uniform(0, 22, 2)).tolist()
         pieces = talk(*turns, uncertain=(1, 4)).split(start, end)
         assert (pieces[0][0], pieces[-1][1]) == (start, end)
-        assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
         assert all(s < e for s, e, _ in pieces)
-        assert all(a[2] != b[2] for a, b in zip(pieces, pieces[1:], strict=False))
+        assert all(a[2] != b[2] for a, b in itertools.pairwise(pieces))
 
 
 def test_speakers_are_in_the_order_of_their_first_turn() -> None:
