@@ -9,6 +9,7 @@ chosen faces) and a table on stdout. The kinds of scenes:
 - silent: two talkers side by side; one is heard, the other one's mouth is at rest.
 - both: two talkers side by side, both mouths talk, one is heard.
 - unseen: a voice, and the face of somebody else whose mouth is at rest.
+- talk: two talkers side by side who speak in turn, three times each.
 - film: three talkers, close shots of the speaker and of who listens, shots of two, with cuts.
 
 A mouth at rest is the part of a clip before its first word or after its last, whichever is longer,
@@ -23,7 +24,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import av
@@ -105,6 +106,15 @@ def centred(pictures: Pictures, is_speaker: bool) -> Shot:
     return Shot(wide, (edge, edge + WIDTH) if is_speaker else None)
 
 
+def talk(one: Talker, other: Talker) -> list[tuple[Talker, list[Shot]]]:
+    """What two talkers say in turn, both always seen."""
+    assert one.at_rest is not None
+    assert other.at_rest is not None
+    first = one, [side_by_side(one, other.at_rest, True)]
+    second = other, [side_by_side(other, one.at_rest, False)]
+    return [first, second] * 3
+
+
 def film(talkers: Sequence[Talker]) -> list[tuple[Talker, list[Shot]]]:
     """What three talkers say in turn, each utterance in three shots."""
     turns = []
@@ -130,6 +140,8 @@ def scenes(talkers: Sequence[Talker]) -> Iterator[tuple[str, list[tuple[Talker, 
             yield "silent", [(one, [side_by_side(one, other.at_rest, left)])]
             yield "unseen", [(one, [Shot(other.at_rest, None)])]
     resting = [talker for talker in talkers if talker.at_rest is not None]
+    for one, other in pairwise(resting):
+        yield "talk", talk(one, other)
     for number in range(len(resting)):
         yield "film", film([resting[(number + step) % len(resting)] for step in (0, 3, 5)])
 
@@ -213,7 +225,7 @@ def main(data: Path, out: Path) -> None:
             path = out / f"{kind}{number:03d}.mp4"
             truth = write(path, turns)
             truth_rows.writerows([path.name, *row] for row in truth)
-            cues = captions(turns) if len(turns) > 1 else None
+            cues = captions(turns) if kind == "film" else None
             for utterance in utterances(recognizer, path, cues):
                 share = rightness(utterance, truth)
                 seconds = utterance.end - utterance.start
