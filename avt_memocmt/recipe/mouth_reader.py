@@ -219,7 +219,7 @@ def correlations(network: nn.Module, faces: TaughtFaces) -> dict[str, float]:
     """
     kept = faces.weights > 0
     mouths = torch.from_numpy(mouth_regions(faces.crops[kept]))
-    found = torch.cat([network(part) for part in mouths.split(128)]).numpy()
+    found = torch.cat([network(part) for part in torch.split(mouths, 128)]).numpy()
     return {
         name: float(np.corrcoef(found[:, column], faces.shapes[kept, column])[0, 1])
         for column, name in enumerate(MOUTH_SHAPE)
@@ -303,15 +303,15 @@ def export_mouth_reader(network: MouthNetwork, path: Path) -> None:
         network: in evaluation mode.
         path: the file, which appears whole or not at all.
     """
-    content = io.BytesIO()
+    partial_file = path.with_name(path.name + ".part")
     mouths = torch.zeros(2, 1, REGION, REGION)
     torch.onnx.export(
         network,
         (mouths,),
-        content,
+        partial_file,
         input_names=["mouths"],
         output_names=["shapes"],
         dynamic_axes={"mouths": {0: "faces"}, "shapes": {0: "faces"}},
         dynamo=False,
     )
-    write_atomically(path, content.getvalue())
+    partial_file.replace(path)
