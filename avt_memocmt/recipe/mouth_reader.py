@@ -303,7 +303,7 @@ def export_mouth_reader(network: MouthNetwork, path: Path) -> None:
         network: in evaluation mode.
         path: the file, which appears whole or not at all.
     """
-    content = io.BytesIO()
+    partial_file = path.with_name(path.name + ".part")
     mouths = torch.zeros(2, 1, REGION, REGION)
     torch.onnx.export(
         network,
@@ -314,4 +314,4 @@ def export_mouth_reader(network: MouthNetwork, path: Path) -> None:
         dynamic_axes={"mouths": {0: "faces"}, "shapes": {0: "faces"}},
         dynamo=False,
     )
-    write_atomically(path, content.getvalue())
+    partial_file.replace(path)
