@@ -308,7 +308,7 @@ def export_mouth_reader(network: MouthNetwork, path: Path) -> None:
     torch.onnx.export(
         network,
         (mouths,),
-        content,  # type: ignore[arg-type]  # the declared types lack the files that it takes
+        partial_file,
         input_names=["mouths"],
         output_names=["shapes"],
         dynamic_axes={"mouths": {0: "faces"}, "shapes": {0: "faces"}},
