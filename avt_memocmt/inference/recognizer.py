@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.baseline_scope import NamedScope
-from avt_memocmt.data.speaker_baselines import Baseline, SpeakerBaselines
+from avt_memocmt.data.speaker_baselines import Baseline
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.transcriber import Transcriber
@@ -22,6 +22,7 @@ from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import ClipReader, read_clip, still_utterance
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
 from avt_memocmt.inference.engine import Engine
+from avt_memocmt.inference.file_baselines import FileBaselines
 from avt_memocmt.inference.found_speakers import HeardSpeakers, SpeakerLabels, speakers_of
 from avt_memocmt.inference.hear_speakers import hear_speakers
 from avt_memocmt.inference.mouths import MOUTH_RATE
@@ -136,7 +137,7 @@ class Recognizer:
         if speaker_baseline == "off":
             known = _none
         elif speaker_baseline == "all" and (labels or any(cue.speaker for cue in cues or ())):
-            everyone = _Everyone()
+            everyone = FileBaselines()
             self._read(
                 source, cues, transcribe, everyone.count_in, labels, audio_track, faces, progress
             )
@@ -317,22 +318,6 @@ class Recognizer:
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")
         return utterance
-
-
-class _Everyone:
-    """The baselines of a whole file: its turns are counted in at the first of two readings."""
-
-    def __init__(self) -> None:
-        self._known = SpeakerBaselines()
-
-    def count_in(self, turn: PreparedTurn) -> dict[str, Baseline]:
-        """Keep a turn, which is judged against nothing yet."""
-        self._known.add(turn.utterance.speaker, turn.tokens)
-        return {}
-
-    def without(self, turn: PreparedTurn) -> dict[str, Baseline]:
-        """The baselines of a turn that was counted in, from all others of its speaker."""
-        return self._known.of(turn.utterance.speaker, without=turn.tokens)
 
 
 def _none(turn: PreparedTurn) -> dict[str, Baseline]:
