@@ -59,10 +59,11 @@ def inputs(small_face: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         sound=speech_like(1.0),
         audio_codec="pcm_s16le",
     )
-    for name in ("my_video.mp4", "clip.mkv"):
+    for name in ("my_video.mp4", "talk.mp4", "clip.mkv"):
         shutil.copy(film, tmp_path / name)
     for name in ("film.srt", "captions.srt"):
         (tmp_path / name).write_text(captions, encoding="utf-8")
+    (tmp_path / "names.txt").write_text("S1 = Anna\n", encoding="utf-8")
     write_wav(tmp_path / "talk.wav", speech_like(1.0))
     (tmp_path / "folder").mkdir()
     shutil.copy(tmp_path / "talk.wav", tmp_path / "folder")
