@@ -147,14 +147,6 @@ class VoiceFaces:
         if len(self._seconds) > MOST_VOICES:
             del self._seconds[next(iter(self._seconds))]
 
-    def face_of(self, voice: str) -> str | None:
-        """The face that spoke most with a voice; None where none was seen to."""
-        known = dict(self._seconds.get(voice, {}))
-        if self._latest is not None and self._latest[1] == voice:
-            _, _, face, seconds = self._latest
-            known[face] = known.get(face, 0.0) + seconds
-        return max(known, key=known.__getitem__, default=None)
-
 
 def picture_quality(face: FaceObservation) -> float:
     """How well a face can be recognised in its picture: large, sharp and seen from the front."""
