@@ -14,7 +14,7 @@ chosen faces) and a table on stdout. The kinds of scenes:
 
 A mouth at rest is the part of a clip before its first word or after its last, whichever is longer,
 played forwards and backwards. The films have captions that say who speaks, as a transcript would;
-the other scenes are cut into utterances by their sound.
+the other scenes are cut into utterances by their sound, as `predict` does it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from numpy.typing import NDArray
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.config import SegmentationConfig
+from avt_memocmt.inference.hear_speakers import hear_speakers
 from avt_memocmt.inference.mouths import MOUTH_RATE
+from avt_memocmt.inference.speaker_settings import NO_WISHES
 from avt_memocmt.inference.utterance_stream import read_utterances
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.media.reader import MediaReader
@@ -193,8 +195,11 @@ def utterances(
 ) -> list[Utterance]:
     """The utterances of a film with the faces that `predict` would judge."""
     rate = recognizer.config.visual.frames_per_second
+    labels = hear_speakers(
+        lambda only: MediaReader(path, only=only), cues, NO_WISHES, lambda: recognizer.diarizer
+    )
     with MediaReader(path, rate, between=MOUTH_RATE) as reader:
-        stream = recognizer.new_stream(reader.info.has_audio, reader.info.has_video, cues)
+        stream = recognizer.new_stream(reader.info.has_audio, reader.info.has_video, cues, labels)
         found = read_utterances(reader, stream, lambda seconds, total: None)
         return [utterance for utterance in found if utterance.is_speech]
 
