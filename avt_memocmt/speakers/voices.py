@@ -22,8 +22,11 @@ from avt_memocmt.speakers.windows import Window, windows
 
 Span = tuple[float, float]
 
-SPEECH, OVERLAP = 0.5, 0.4
-"""Probabilities above which somebody is heard, and above which two are."""
+SPEECH, OVERLAP = 0.75, 0.4
+"""Probabilities above which somebody is heard, and above which two are.
+
+The first is high so that pauses between two speakers who are alike are found: see docs/speakers.md.
+"""
 PAUSE = 0.3
 """Seconds of silence in one local speaker's speech at which a new voice begins.
 
