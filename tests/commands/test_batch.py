@@ -179,7 +179,7 @@ def test_ctrl_c_keeps_what_was_predicted(tmp_path: Path) -> None:
 def test_a_process_that_is_asked_to_end_does_so_in_order() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt) as stop, interrupted_by_signals():
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert exit_status(stop.value) == 143
     assert exit_status(KeyboardInterrupt()) == 130
     assert signal.getsignal(signal.SIGTERM) is before
