@@ -10,12 +10,12 @@ teacher's packages, which are named where they are missing.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from pathlib import Path
 
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import write_text_atomically
+from avt_memocmt.json_files import json_text
 from avt_memocmt.preprocessing.mouth_shape import READER_FILE, MouthReader
 from avt_memocmt.preprocessing.speaking_face import MODEL_FILE
 from avt_memocmt.recipe.mouth_movement import fit, load_talks, save
@@ -31,7 +31,7 @@ def main(data: Path, work: Path, out: Path) -> None:
     export_mouth_reader(network, out / READER_FILE)
     save(fit(load_talks(data, MouthReader(out / READER_FILE))), out / MODEL_FILE)
     metrics = {"correlation with the landmarks of people who were left out": scores}
-    write_atomically(out / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+    write_text_atomically(out / "metrics.json", json_text(metrics, indent=2) + "\n")
 
 
 if __name__ == "__main__":

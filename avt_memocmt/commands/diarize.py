@@ -79,18 +79,11 @@ def diarize(
 def _diarize_file(
     diarizer: Diarizer, media: Path, count: int | None, least: int, most: int
 ) -> Diarization:
+    from avt_memocmt.inference.hear_speakers import sound_of
     from avt_memocmt.media.reader import MediaReader
-    from avt_memocmt.media.types import AudioChunk
 
     with counted_progress(str(media)) as show, MediaReader(media, only="audio") as reader:
-
-        def chunks() -> Iterator[AudioChunk]:
-            for event in reader.events():
-                if isinstance(event, AudioChunk):
-                    show(event.end, reader.info.duration)
-                    yield event
-
-        return diarizer.diarize(chunks(), count, least, most)
+        return diarizer.diarize(sound_of(reader, show), count, least, most)
 
 
 def evaluate_speakers(

@@ -80,7 +80,7 @@ def predict(
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     if speaker_names and len(files) > 1:
         raise AvtError("--speaker-names belongs to one input; give a single file with it.")
-    speaker_settings(speakers, min_speakers, max_speakers, speaker_names)  # before any long work
+    who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
 
     def predict_one(recognizer: EmotionRecognizer, path: Path, show: Progress) -> MediaPrediction:
         return recognizer.predict(
@@ -92,7 +92,7 @@ def predict(
             speakers=speakers,
             min_speakers=min_speakers,
             max_speakers=max_speakers,
-            speaker_names=speaker_names,
+            speaker_names=who.names,
             audio_track=audio_track,
             faces=faces,
             progress=show,

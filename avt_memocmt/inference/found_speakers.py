@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from avt_memocmt.inference.results import Speaker, UtterancePrediction
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess_vad import Segment
 from avt_memocmt.preprocessing.transcripts import Cue
+from avt_memocmt.speakers.turns import speaker_name
 
 if TYPE_CHECKING:
     from avt_memocmt.speakers.diarization import Diarization
     from avt_memocmt.speakers.online import OnlineSpeakers
 
+T = TypeVar("T", bound=Hashable)
+
 _log = logging.getLogger(__name__)
 
 UNCERTAIN = "speaker_uncertain"
-_MOST_OPEN = 64
-"""Labels of a stream that may still be revised."""
+MOST_OPEN = 64
+"""Utterances of a stream whose speaker may still be revised."""
 
 
 class SpeakerLabels(Protocol):
     """Says who speaks in a stretch of sound."""
 
     def divide(self, segment: Segment) -> list[tuple[Segment, str | None]]:
-        """Cut an utterance where its speaker changes; each part has its speaker, None if unsure."""
+        """Cut speech where its speaker changes; each part has its speaker, None if unsure."""
 
     def of_caption(self, segment: Segment) -> str | None:
         """Who speaks most in the sound of a caption that names nobody; None if unsure."""
@@ -72,15 +75,13 @@ class HeardSpeakers:
 
     def _main(self, start: float, end: float) -> str | None:
         """Who speaks longest between two times in seconds."""
-        seconds: dict[str | None, float] = {}
-        for first, last, voice in self._diarization.split(start, end):
-            name = self._name(voice)
-            seconds[name] = seconds.get(name, 0.0) + last - first
-        return max(seconds, key=lambda name: seconds[name], default=None)
+        pieces = self._diarization.split(start, end)
+        return _longest(
+            _seconds((self._name(voice), last - first) for first, last, voice in pieces)
+        )
 
     def _name(self, voice: int | None) -> str | None:
-        named = None if voice is None else self._names.get(voice)
-        return named or voice_name(voice)
+        return None if voice is None else self._names.get(voice, speaker_name(voice))
 
 
 class LiveSpeakers:
@@ -99,15 +100,15 @@ class LiveSpeakers:
 
     def divide(self, segment: Segment) -> list[tuple[Segment, str | None]]:
         """See `SpeakerLabels.divide`."""
-        return [(segment, self.of_caption(segment) if segment.is_speech else None)]
+        return [(segment, self.of_caption(segment))]
 
     def of_caption(self, segment: Segment) -> str | None:
         """See `SpeakerLabels.of_caption`."""
         found = self._speakers.label(segment.samples)
         self._revised += self._known(found.revised)
         self._starts[found.utterance] = segment.start
-        self._starts.pop(found.utterance - _MOST_OPEN, None)
-        return voice_name(found.speaker)
+        self._starts.pop(found.utterance - MOST_OPEN, None)
+        return _name(found.speaker)
 
     def revisions(self) -> list[tuple[float, str | None]]:
         """Utterances whose speaker has changed since the last call: start in seconds, speaker."""
@@ -117,28 +118,40 @@ class LiveSpeakers:
     def _known(self, revised: Mapping[int, int | None]) -> Iterator[tuple[float, str | None]]:
         for number, voice in revised.items():
             if number in self._starts:
-                yield self._starts[number], voice_name(voice)
+                yield self._starts[number], _name(voice)
 
 
-def voice_name(voice: int | None) -> str | None:
-    """The name of a voice that nobody has named."""
-    return None if voice is None else f"S{voice + 1}"
+def _name(voice: int | None) -> str | None:
+    return None if voice is None else speaker_name(voice)
+
+
+def _seconds(spans: Iterable[tuple[T, float]]) -> dict[T, float]:
+    """The seconds of each, in all."""
+    total: dict[T, float] = {}
+    for name, seconds in spans:
+        total[name] = total.get(name, 0.0) + seconds
+    return total
+
+
+def _longest(seconds: Mapping[T, float]) -> T | None:
+    """Who has most seconds; None where there is nobody."""
+    return max(seconds, key=seconds.__getitem__, default=None)
 
 
 def _caption_names(diarization: Diarization, captions: Sequence[Cue]) -> dict[int, str]:
     """Names that captions give to voices."""
-    seconds: dict[int, dict[str, float]] = {}
+    spans: dict[int, list[tuple[str, float]]] = {}
     for cue in captions:
         if not cue.speaker or cue.start is None or cue.end is None:
             continue
         for start, end, voice in diarization.split(cue.start, cue.end):
             if voice is not None:
-                named = seconds.setdefault(voice, {})
-                named[cue.speaker] = named.get(cue.speaker, 0.0) + end - start
+                spans.setdefault(voice, []).append((cue.speaker, end - start))
     names = {}
-    for voice, named in seconds.items():
-        name = max(named, key=lambda name: named[name])
-        if named[name] > sum(named.values()) / 2:
+    for voice, named in spans.items():
+        seconds = _seconds(named)
+        name = _longest(seconds)
+        if name is not None and seconds[name] > sum(seconds.values()) / 2:
             names[voice] = name
     return names
 
@@ -175,9 +188,4 @@ def speakers_of(
 
 def _usual_face(utterances: Sequence[UtterancePrediction]) -> str | None:
     """The face that was seen longest while somebody spoke."""
-    seconds: dict[str, float] = {}
-    for utterance in utterances:
-        if utterance.face is not None:
-            length = utterance.end - utterance.start
-            seconds[utterance.face] = seconds.get(utterance.face, 0.0) + length
-    return max(seconds, key=lambda face: seconds[face], default=None)
+    return _longest(_seconds((u.face, u.end - u.start) for u in utterances if u.face is not None))

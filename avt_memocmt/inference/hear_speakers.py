@@ -50,13 +50,14 @@ def hear_speakers(
     if info.kind == "image" or not info.has_audio:
         return None
     with open_reader("audio") as reader:
-        sound = _sound(reader, progress)
+        sound = sound_of(reader, progress)
         diarization = diarizer().diarize(sound, who.known_count, who.least, who.most)
     captions = FittedCaptions(cues, info.duration) if cues else None
     return HeardSpeakers(diarization, captions.cues if captions and captions.is_timed else ())
 
 
-def _sound(reader: MediaReader, progress: Progress) -> Iterator[AudioChunk]:
+def sound_of(reader: MediaReader, progress: Progress) -> Iterator[AudioChunk]:
+    """The sound of a media, with progress as it is read."""
     for event in reader.events_ahead():
         if isinstance(event, AudioChunk):
             yield event

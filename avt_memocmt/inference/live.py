@@ -14,10 +14,10 @@ from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.dialogue import DialogueReader
 from avt_memocmt.inference.found_speakers import LiveSpeakers, SpeakerLabels
 from avt_memocmt.inference.hear_speakers import hear_speakers
-from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.recent_decisions import RecentDecisions
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.results import StreamEvent
+from avt_memocmt.inference.shown_people import rate_between
 from avt_memocmt.inference.speaker_settings import NO_WISHES, SpeakerSettings
 from avt_memocmt.inference.turn_policy import TurnPolicy
 from avt_memocmt.inference.utterances import Utterance
@@ -199,7 +199,7 @@ class LiveStream:
             warn,
             needs_end=needs_end,
             audio_track=audio_track,
-            between=0.0 if faces == "largest" else MOUTH_RATE,
+            between=rate_between(faces),
         )
         self._name = source
         self._at_once = as_fast_as_possible

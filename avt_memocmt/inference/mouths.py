@@ -15,6 +15,7 @@ from avt_memocmt.preprocessing.every_face import FaceRun, Seen
 from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, crop_part
 from avt_memocmt.preprocessing.face_boxes import Face
 from avt_memocmt.preprocessing.mouth_shape import REGION, REGION_LEFT, REGION_TOP
+from avt_memocmt.preprocessing.speaking_face import MouthTrack
 
 MOUTH_RATE = 25.0
 """Pictures each second in which mouths are read, as far as the media has so many."""
@@ -23,8 +24,6 @@ LONGEST_MOUTHS = 20.0
 _LONGEST_GAP = 1.0
 """Seconds between two sampled pictures over which a face is taken to move evenly."""
 
-MouthTrack = tuple[NDArray[np.float64], NDArray[np.float32]]
-"""Times [n], in seconds, and shapes [n, k] of one mouth."""
 ReadMouths = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Grey aligned faces uint8 [n, 112, 112] to the shapes of their mouths, float32 [n, k]; only
 what lies around the mouth is filled in."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from avt_memocmt.inference.found_speakers import UNCERTAIN
+from avt_memocmt.inference.found_speakers import MOST_OPEN, UNCERTAIN
 from avt_memocmt.inference.results import StreamEvent
-
-MOST = 64
-"""Decisions that are remembered."""
 
 
 class RecentDecisions:
@@ -24,7 +21,7 @@ class RecentDecisions:
         """Remember decisions, and return them with the speakers that were found since."""
         found = [self._relabelled(event) for event in events]
         self._events |= {event.prediction.start: event for event in found}
-        for start in list(self._events)[:-MOST]:
+        for start in list(self._events)[:-MOST_OPEN]:
             del self._events[start]
             self._speakers.pop(start, None)
         return found

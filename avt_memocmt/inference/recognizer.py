@@ -25,10 +25,9 @@ from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.file_baselines import FileBaselines
 from avt_memocmt.inference.found_speakers import HeardSpeakers, SpeakerLabels, speakers_of
 from avt_memocmt.inference.hear_speakers import hear_speakers
-from avt_memocmt.inference.mouths import MOUTH_RATE
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
 from avt_memocmt.inference.shown_faces import ShownFaces
-from avt_memocmt.inference.shown_people import make_shown_faces
+from avt_memocmt.inference.shown_people import make_shown_faces, rate_between
 from avt_memocmt.inference.speaker_settings import (
     SpeakerCount,
     SpeakerNames,
@@ -231,7 +230,7 @@ class Recognizer:
             source.path,
             rate,
             audio_track=audio_track,
-            between=0.0 if faces == "largest" else MOUTH_RATE,
+            between=rate_between(faces),
             file=source.open(),
         ) as reader:
             info = reader.info

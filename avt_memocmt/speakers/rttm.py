@@ -13,7 +13,7 @@ from pathlib import Path
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_file import read_text_file
-from avt_memocmt.speakers.turns import SpeakerTurn
+from avt_memocmt.speakers.turns import SpeakerTurn, speaker_name
 
 _OTHER_TYPES = {
     "SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT",
@@ -36,7 +36,7 @@ class NamedTurn:
 
 def rttm_line(recording: str, turn: SpeakerTurn, name: str | None = None) -> str:
     """One line of an RTTM file; the speaker is called S1, S2 and so on unless a name is given."""
-    speaker = _field(name or f"S{turn.speaker + 1}")
+    speaker = _field(name or speaker_name(turn.speaker))
     return (
         f"SPEAKER {_field(recording)} 1 {turn.start:.3f} {turn.end - turn.start:.3f} "
         f"<NA> <NA> {speaker} <NA> <NA>"

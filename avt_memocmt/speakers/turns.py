@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def speaker_name(number: int) -> str:
+    """What a speaker is called whom nobody has named: S1, S2 and so on.
+
+    Args:
+        number: from 0.
+    """
+    return f"S{number + 1}"
+
+
 @dataclass(frozen=True)
 class SpeakerTurn:
     """A stretch in which one speaker is heard.

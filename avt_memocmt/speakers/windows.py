@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
+from avt_memocmt.preprocessing.audio_preprocess_vad import MAX_FILL
 from avt_memocmt.speakers.segmentation import WINDOW
 
 HOP = WINDOW / 2
 """Seconds from one window to the next."""
 _LENGTH, _STEP = round(WINDOW * SAMPLE_RATE), round(HOP * SAMPLE_RATE)
-MAX_HOLE = 2.0
-"""Seconds; a hole up to this length is silence, at a longer one a new window begins."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Window:
 def windows(chunks: Iterable[AudioChunk]) -> Iterator[Window]:
     """The windows of a recording; chunks come in the order of time and may leave holes.
 
-    What a chunk repeats of the sound before it is left out.
+    A hole of up to `MAX_FILL` seconds is silence; after a longer one a new window begins. What a
+    chunk repeats of the sound before it is left out.
     """
     for start, blocks in _sections(chunks):
         yield from _windows_of(start, blocks)
@@ -56,7 +56,7 @@ def _sections(
         start, count = waiting.start, 0
         while waiting is not None:
             gap = round((waiting.start - start) * SAMPLE_RATE) - count
-            if gap > MAX_HOLE * SAMPLE_RATE:
+            if gap > MAX_FILL * SAMPLE_RATE:
                 return
             if gap > 0:
                 yield np.zeros(gap, np.float32)

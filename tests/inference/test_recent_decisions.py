@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.inference.found_speakers import UNCERTAIN
-from avt_memocmt.inference.recent_decisions import MOST, RecentDecisions
+from avt_memocmt.inference.found_speakers import MOST_OPEN, UNCERTAIN
+from avt_memocmt.inference.recent_decisions import RecentDecisions
 from avt_memocmt.inference.results import ModalityUse, StreamEvent, UtterancePrediction
 
 NOTHING = {name: ModalityUse(False, 0.0) for name in MODALITIES}
@@ -43,6 +43,6 @@ def test_words_that_come_after_it_keep_the_new_speaker() -> None:
 
 def test_only_the_latest_are_remembered() -> None:
     decided = RecentDecisions()
-    decided.add([decision(number, "S1") for number in range(MOST + 1)])
+    decided.add([decision(number, "S1") for number in range(MOST_OPEN + 1)])
     assert decided.relabel(0.0, "S2", 200.0) == []
     assert decided.relabel(2.0, "S2", 200.0) != []
