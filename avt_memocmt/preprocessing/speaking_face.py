@@ -19,6 +19,7 @@ from avt_memocmt.preprocessing.mouth_movement import (
     SOUND_FEATURES,
     Movement,
     movement,
+    single_threaded_product,
     sound_features,
 )
 from avt_memocmt.preprocessing.mouth_shape import SPEAKING_FACE
@@ -102,7 +103,7 @@ class SpeakingFaceModel:
         if not tracks or not np.any(samples):
             return [None] * len(tracks)
         features, voiced = sound_features(samples)
-        expected = (features - self.mean) / self.scale @ self.weights
+        expected = single_threaded_product((features - self.mean) / self.scale, self.weights)
         steps = len(voiced) + DELAYS.stop - DELAYS.start - 1
         return [
             best_match(expected, voiced, movement(times - start, shapes, 1 - DELAYS.stop, steps))
