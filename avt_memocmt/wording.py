@@ -53,6 +53,11 @@ WARNINGS: dict[str, str] = {
 """What each warning means, by its name in `predictions.json`."""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted: "1 speaker", "2 speakers"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def clock(seconds: float, decimals: int = 1) -> str:
     """A time as people read it: "3.2", "1:03.2" (minutes), "1:00:03.2" (hours)."""
     rounded = round(seconds, decimals)

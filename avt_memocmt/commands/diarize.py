@@ -11,6 +11,8 @@ from rich.table import Table
 
 from avt_memocmt.commands.console import (
     JsonFile,
+    MaxSpeakers,
+    MinSpeakers,
     counted_progress,
     exit_after,
     log,
@@ -22,34 +24,13 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.extras import require_extra
 from avt_memocmt.files import write_text_atomically
 from avt_memocmt.json_files import json_text
+from avt_memocmt.wording import counted
 
 if TYPE_CHECKING:
+    from avt_memocmt.inference.speaker_settings import SpeakerSettings
     from avt_memocmt.speakers.diarization import Diarization
     from avt_memocmt.speakers.diarizer import Diarizer
     from avt_memocmt.speakers.error_rate import ErrorRate, Reference, Score
-
-MOST_SPEAKERS = 50
-Least = Annotated[
-    int, typer.Option("--min-speakers", min=1, max=MOST_SPEAKERS, help="Find at least as many.")
-]
-Most = Annotated[
-    int, typer.Option("--max-speakers", min=1, max=MOST_SPEAKERS, help="Find at most as many.")
-]
-
-
-def read_count(text: str) -> int | None:
-    """The number of speakers that an option gives; None for "auto".
-
-    Raises:
-        AvtError: it is neither.
-    """
-    if text == "auto":
-        return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SPEAKERS:
-        raise AvtError(
-            f'--speakers {text} is no number of speakers; give "auto" or 1 to {MOST_SPEAKERS}.'
-        )
-    return int(text)
 
 
 def diarize(
@@ -60,30 +41,40 @@ def diarize(
     speakers: Annotated[
         str, typer.Option(metavar="auto|N", help="How many speak; auto finds it out.")
     ] = "auto",
-    min_speakers: Least = 1,
-    max_speakers: Most = 20,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
 ) -> None:
     """Say who speaks when in a recording, as RTTM."""
     from avt_memocmt.speakers.diarizer import Diarizer
     from avt_memocmt.speakers.rttm import rttm_text
 
-    found = _diarize_file(Diarizer(), media, read_count(speakers), min_speakers, max_speakers)
+    who = _wishes(speakers, min_speakers, max_speakers)
+    found = _diarize_file(Diarizer(), media, who, who.known_count)
     text = rttm_text(media.stem, found.turns)
     if out is not None:
         write_text_atomically(out, text)
     elif text:
         print_lines(text.removesuffix("\n"))
-    log.print(f"{len(found.speakers)} speakers, {len(found.turns)} turns")
+    log.print(f"{counted(len(found.speakers), 'speaker')}, {counted(len(found.turns), 'turn')}")
+
+
+def _wishes(count: str, least: int | None, most: int | None) -> SpeakerSettings:
+    """What is asked for, as of `predict`, but somebody has to be told apart."""
+    from avt_memocmt.inference.speaker_settings import speaker_settings
+
+    if count == "off":
+        raise AvtError("--speakers off finds nobody; give auto or a number.")
+    return speaker_settings(count, least, most)
 
 
 def _diarize_file(
-    diarizer: Diarizer, media: Path, count: int | None, least: int, most: int
+    diarizer: Diarizer, media: Path, who: SpeakerSettings, count: int | None
 ) -> Diarization:
     from avt_memocmt.inference.hear_speakers import sound_of
     from avt_memocmt.media.reader import MediaReader
 
     with counted_progress(str(media)) as show, MediaReader(media, only="audio") as reader:
-        return diarizer.diarize(sound_of(reader, show), count, least, most)
+        return diarizer.diarize(sound_of(reader, show), count, who.least, who.most)
 
 
 def evaluate_speakers(
@@ -102,8 +93,8 @@ def evaluate_speakers(
             metavar="auto|known|N", help="How many speak; known takes the reference's number."
         ),
     ] = "auto",
-    min_speakers: Least = 1,
-    max_speakers: Most = 20,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
 ) -> None:
     """Measure the diarisation error rate: missed, false alarm, confusion; overlap counts."""
     from avt_memocmt.speakers.diarizer import Diarizer
@@ -113,7 +104,7 @@ def evaluate_speakers(
     require_extra("speakers", ("pyannote.metrics",), "evaluate-speakers needs")
     truth = Reference(reference, uem)
     is_known = speakers == "known"
-    count = None if is_known else read_count(speakers)
+    who = _wishes("auto" if is_known else speakers, min_speakers, max_speakers)
     scores: list[Score] = []
     failures: list[tuple[str, str]] = []
     hypotheses = [path for path in found if path.suffix.lower() == ".rttm"]
@@ -124,8 +115,8 @@ def evaluate_speakers(
     for path in found:
         if path not in hypotheses:
             with recorded(failures, path):
-                wanted = truth.count(path.stem) if is_known else count
-                turns = _diarize_file(diarizer, path, wanted, min_speakers, max_speakers).turns
+                count = truth.count(path.stem) if is_known else who.known_count
+                turns = _diarize_file(diarizer, path, who, count).turns
                 named = [NamedTurn(turn.start, turn.end, str(turn.speaker)) for turn in turns]
                 scores.append(truth.score(path.stem, named))
     if scores:

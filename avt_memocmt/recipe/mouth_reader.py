@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -303,15 +304,16 @@ def export_mouth_reader(network: MouthNetwork, path: Path) -> None:
         network: in evaluation mode.
         path: the file, which appears whole or not at all.
     """
-    partial_file = path.with_name(path.name + ".part")
     mouths = torch.zeros(2, 1, REGION, REGION)
-    torch.onnx.export(
-        network,
-        (mouths,),
-        partial_file,
-        input_names=["mouths"],
-        output_names=["shapes"],
-        dynamic_axes={"mouths": {0: "faces"}, "shapes": {0: "faces"}},
-        dynamo=False,
-    )
-    partial_file.replace(path)
+    with TemporaryDirectory() as folder:
+        graph = Path(folder, path.name)
+        torch.onnx.export(
+            network,
+            (mouths,),
+            graph,
+            input_names=["mouths"],
+            output_names=["shapes"],
+            dynamic_axes={"mouths": {0: "faces"}, "shapes": {0: "faces"}},
+            dynamo=False,
+        )
+        write_atomically(path, graph.read_bytes())

@@ -21,6 +21,7 @@ from avt_memocmt.report.people import (
 from avt_memocmt.report.replies import replies
 from avt_memocmt.report.thumbnails import thumbnails
 from avt_memocmt.report.timeline import lane_axis, timeline_svg
+from avt_memocmt.wording import counted
 
 
 def write_report(
@@ -51,6 +52,7 @@ FUNCTIONS: dict[str, Any] = {
     "alone": alone,
     "are_crowded": are_crowded,
     "count_disagreements": count_disagreements,
+    "counted": counted,
     "disagreement": disagreement,
     "face_names": face_names,
     "lane_axis": lane_axis,
