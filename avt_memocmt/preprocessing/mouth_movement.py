@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.matrix_product import product_on_one_thread
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.mouth_shape import MOUTH_SHAPE
 
@@ -66,7 +67,7 @@ def sound_features(samples: NDArray[np.float32]) -> tuple[Array, NDArray[np.bool
     padded = np.pad(samples, (_WINDOW // 2, _WINDOW // 2 + _HOP))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
     spectrum = np.fft.rfft(frames * np.hanning(_WINDOW + 1)[:-1], _FFT)
-    power = single_threaded_product(np.square(np.abs(spectrum)), _mel_filters())
+    power = product_on_one_thread(np.square(np.abs(spectrum)), _mel_filters())
     floor = max(float(power.max()), 1e-30) * 10**-_DEPTH
     mel = _averaged(np.log10(np.maximum(power, floor)), 5)
     mel -= mel.mean(axis=0)
@@ -103,15 +104,6 @@ def movement(
     smooth = (raw + _averaged(raw, _SMOOTHING, known)) / 2
     speed = np.gradient(smooth, axis=0) * CLOCK if steps > 1 else np.zeros_like(smooth)
     return Movement(np.hstack([smooth - _averaged(smooth, _SLOW, known), speed]), known)
-
-
-def single_threaded_product(one: Array, other: Array) -> Array:
-    """The matrix product [n, m] x [m, k], without NumPy's threads.
-
-    After a product, those of OpenBLAS wait for the next one by running in a loop for 30 ms, in
-    which the networks of PyTorch take three times as long.
-    """
-    return np.einsum("nm,mk->nk", one, other)
 
 
 def _averaged(values: Array, width: int, known: NDArray[np.bool_] | None = None) -> Array:

@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.matrix_product import product_on_one_thread
 from avt_memocmt.preprocessing.mouth_movement import (
     CLOCK,
     MOVEMENTS,
     SOUND_FEATURES,
     Movement,
     movement,
-    single_threaded_product,
     sound_features,
 )
 from avt_memocmt.preprocessing.mouth_shape import SPEAKING_FACE
@@ -103,7 +103,7 @@ class SpeakingFaceModel:
         if not tracks or not np.any(samples):
             return [None] * len(tracks)
         features, voiced = sound_features(samples)
-        expected = single_threaded_product((features - self.mean) / self.scale, self.weights)
+        expected = product_on_one_thread((features - self.mean) / self.scale, self.weights)
         steps = len(voiced) + DELAYS.stop - DELAYS.start - 1
         return [
             best_match(expected, voiced, movement(times - start, shapes, 1 - DELAYS.stop, steps))

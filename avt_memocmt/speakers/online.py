@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.matrix_product import product_on_one_thread
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.speakers.clustering import LEAST_SPEECH, MARGIN, grouped, unit
 from avt_memocmt.speakers.diarizer import require_speakers
@@ -18,8 +19,9 @@ REMEMBERED = 60
 """Utterances whose voices are kept, and whose speaker may still be revised."""
 SHORTEST = 0.8
 """Seconds of sound below which nobody is recognised."""
-LISTENED = 6.0
-"""Seconds of an utterance that are listened to, in its middle."""
+LISTENED = 3.0
+"""Seconds of an utterance that are listened to, in its middle; more delays the decision and tells no
+more: see docs/speakers.md."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class OnlineSpeakers:
         voices = np.stack(
             [heard.voice for heard in self._recent] + [unit(self._former[who]) for who in former]
         )
-        distances = np.maximum(1.0 - voices @ voices.T, 0.0)
+        distances = np.maximum(1.0 - product_on_one_thread(voices, voices.T), 0.0)
         np.fill_diagonal(distances, 0.0)
         labels = grouped(distances, None)
         if labels.max() >= self._most:
@@ -160,7 +162,7 @@ def _is_certain(
 ) -> NDArray[np.bool_]:
     """Whether each voice is clearly nearest to its own group, of those that are speakers."""
     means = unit(np.stack([voices[labels == at].sum(axis=0) for at in range(len(is_speaker))]))
-    similar = voices @ means.T
+    similar = product_on_one_thread(voices, means.T)
     every = np.arange(len(voices))
     own = similar[every, labels]
     similar[:, ~np.array(is_speaker)] = -np.inf
