@@ -34,7 +34,7 @@ What one window takes for one speaker may be two who are alike, but they rarely 
 pause.
 """
 ENOUGH = 3.0
-"""Seconds of speech that an embedding is made from, where the turn is as long."""
+"""Seconds of speech that an embedding is made from, where the turn is as long; more tells no more."""
 CLEAN = 0.5
 """Seconds of speech without overlap above which overlapped speech is left out of an embedding."""
 LEAST = 0.2
@@ -156,12 +156,24 @@ def _parted(spans: list[Span]) -> Iterator[list[Span]]:
 
 
 def _near(spans: list[Span], zone: Span) -> list[Span]:
-    """The spans inside a zone and, if they are shorter than `ENOUGH`, what is nearest to it."""
-    missing = ENOUGH - _total(_cut(spans, zone))
+    """`ENOUGH` seconds of spans: inside a zone and, if these are fewer, what is nearest to it."""
+    inside = _cut(spans, zone)
+    missing = ENOUGH - _total(inside)
     if missing <= 0:
-        return _cut(spans, zone)
+        return _shortened(inside)
     # The spans are one turn with short pauses, so that widening the zone by what is missing does.
     return _cut(spans, (zone[0] - missing, zone[1] + missing))
+
+
+def _shortened(spans: list[Span]) -> list[Span]:
+    """The first `ENOUGH` seconds of spans that are longer in all."""
+    left, kept = ENOUGH, []
+    for start, end in spans:
+        kept.append((start, min(end, start + left)))
+        left -= kept[-1][1] - start
+        if left <= 0:
+            break
+    return kept
 
 
 def _total(spans: list[Span]) -> float:
