@@ -13,15 +13,12 @@ from avt_memocmt.matrix_product import product_on_one_thread
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.speakers.clustering import LEAST_SPEECH, MARGIN, grouped, unit
 from avt_memocmt.speakers.diarizer import require_speakers
-from avt_memocmt.speakers.embedding import SpeakerEmbedder
+from avt_memocmt.speakers.embedding import ENOUGH, SpeakerEmbedder
 
 REMEMBERED = 60
 """Utterances whose voices are kept, and whose speaker may still be revised."""
 SHORTEST = 0.8
 """Seconds of sound below which nobody is recognised."""
-LISTENED = 3.0
-"""Seconds of an utterance that are listened to, in its middle; more delays the decision and tells no
-more: see docs/speakers.md."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class OnlineSpeakers:
         if seconds < SHORTEST or not samples.any():
             return OnlineLabel(number, None, {})
         voice = unit(self._embedder.embed(_middle(samples)))
-        return self.label_voice(number, voice, min(seconds, LISTENED))
+        return self.label_voice(number, voice, min(seconds, ENOUGH))
 
     def label_voice(self, number: int, voice: NDArray[np.float64], seconds: float) -> OnlineLabel:
         """The same for an embedding of length 1."""
@@ -152,8 +149,8 @@ class OnlineSpeakers:
 
 
 def _middle(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The `LISTENED` seconds in the middle of an utterance."""
-    more = max(0, len(samples) - round(LISTENED * SAMPLE_RATE))
+    """The `ENOUGH` seconds in the middle of an utterance."""
+    more = max(0, len(samples) - round(ENOUGH * SAMPLE_RATE))
     return samples[more // 2 : len(samples) - (more - more // 2)]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
 from avt_memocmt.pretrained import packaged_path
-from avt_memocmt.speakers.embedding import SpeakerEmbedder
+from avt_memocmt.speakers.embedding import ENOUGH, SpeakerEmbedder
 from avt_memocmt.speakers.segmentation import (
     FRAME_LENGTH,
     FRAME_STEP,
@@ -33,8 +33,6 @@ PAUSE = 0.3
 What one window takes for one speaker may be two who are alike, but they rarely change without a
 pause.
 """
-ENOUGH = 3.0
-"""Seconds of speech that an embedding is made from, where the turn is as long; more tells no more."""
 CLEAN = 0.5
 """Seconds of speech without overlap above which overlapped speech is left out of an embedding."""
 LEAST = 0.2
