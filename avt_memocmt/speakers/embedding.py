@@ -13,7 +13,8 @@ from avt_memocmt.speakers.campplus import MEL_BINS, load_campplus
 SHORTEST = 0.1
 """Seconds; nothing shorter is embedded."""
 ENOUGH = 3.0
-"""Seconds of speech that are embedded, where there is as much; more tells no more: docs/speakers.md.
+"""Seconds of speech that are embedded, where there is as much; more tells no more, see
+docs/speakers.md.
 """
 _LEVEL, _FAINTEST = 0.05, 1e-8
 """RMS to which sound is brought, since the features end at a floor, and the least that counts."""
