@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,12 @@ def test_predict_writes_the_formats_beside_its_own_files(
     assert "wrote" in said
     rows = (out / "clip-2.frames.csv").read_text().splitlines()
     assert rows[1].split(",")[4:9] == ["1", "0.0", "0.0", "48.0", "48.0"]
+
+
+def test_a_data_frame_without_pandas_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(AvtError, match=r"needs the package pandas; .*avt-memocmt\[tables\]"):
+        conversation().to_frame()
 
 
 @pytest.mark.parametrize(
