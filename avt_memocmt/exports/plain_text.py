@@ -12,11 +12,13 @@ _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 _REPLACEMENT = "\ufffd"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def clean(text: str) -> str:
     """Text with all its lines and tabs; control characters become U+FFFD."""
-    return _FORBIDDEN.sub(_REPLACEMENT, text.replace("\r\n", "\n").replace("\r", "\n"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace(_BYTE_ORDER_MARK, "")
+    return _FORBIDDEN.sub(_REPLACEMENT, lines)
 
 
 def one_line(text: str) -> str:

@@ -18,6 +18,6 @@ def write(prediction: MediaPrediction, path: Path) -> None:
     turns = [
         NamedTurn(spoken.start, spoken.end, who(spoken, names))
         for spoken in prediction.utterances
-        if spoken.speaker is not None and spoken.end > spoken.start
+        if spoken.speaker is not None and round(spoken.end - spoken.start, 3) > 0
     ]
     write_text_atomically(path, rttm_text(recording, turns))

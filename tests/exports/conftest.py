@@ -13,6 +13,7 @@ from media_factory import write_media
 from scene_factory import RATE, at_rest, beside, pictures_of
 
 from avt_memocmt import EmotionRecognizer
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.inference.results import MediaPrediction, Speaker
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
@@ -54,12 +55,39 @@ def hostile() -> MediaPrediction:
     return replace(known, media=media, sampled_faces=(), picture_size=None)
 
 
+def at_random(seed: int) -> MediaPrediction:
+    """Utterances of random pieces of hostile text by four people and nobody, at random times."""
+    draw = np.random.default_rng(seed)
+    pieces = [*"<>&\"'\\{}[]:;,|#%-\t\n\r\x00\x85\u200f\u202e\ufeff\ud800 ", *"aZ7é日😀"]
+    pieces += ["-->", "<v ", "</v>", "<b>", "&lt;", "&#0;", "00:00:01,000", "\\N", "]]>", "<!--"]
+
+    def words() -> str:
+        return "".join(draw.choice(pieces, draw.integers(0, 12)).tolist())
+
+    starts = np.sort(draw.uniform(0, 30, 60))
+    turns = [
+        spoken(
+            start,
+            start + draw.choice([0.0, 0.0004, draw.uniform(0, 4)]),
+            draw.choice(["S1", "S2", "S3", "S4", None]),  # type: ignore[arg-type]
+            EMOTIONS[draw.integers(7)],
+            text=words(),
+            min_confidence=draw.choice([0.0, 0.9]),
+        )
+        for start in starts.tolist()
+    ]
+    speakers = [Speaker(f"S{n}", words() or None, 1.0) for n in range(1, 5)]
+    return conversation(*turns, speakers=speakers, duration=30.0)
+
+
 @pytest.fixture(scope="session")
 def made(hostile: MediaPrediction) -> dict[str, MediaPrediction]:
     """Predictions by what is special about them."""
     nobody = spoken(0.5, 1.0, None, "joy")
     return {
         "hostile": hostile,
+        "at random": at_random(0),
+        "otherwise at random": at_random(1),
         "without utterances": conversation(),
         "of nobody known": conversation(nobody),
         "of a picture": replace(
