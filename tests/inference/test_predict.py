@@ -42,6 +42,7 @@ def check_contract(item: dict) -> None:
         "model",
         "utterances",
         "warnings",
+        "picture",
         "speakers",
         "faces",
     }
