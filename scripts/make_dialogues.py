@@ -25,8 +25,7 @@ from avt_memocmt.emotions import RAVDESS_CODES
 from avt_memocmt.files import write_text_atomically
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio, save_wav, trim_silence
-from avt_memocmt.speakers.rttm import rttm_line
-from avt_memocmt.speakers.turns import SpeakerTurn
+from avt_memocmt.speakers.rttm import NamedTurn, rttm_text
 
 CORPORA = ("ravdess", "emovo", "nemo", "ased")
 CASTS = ((2, "mixed"), (2, "same"), (3, "mixed"), (3, "same"), (4, "mixed"))
@@ -92,8 +91,8 @@ def cast(clips: Sequence[Clip], count: int, kind: str, random: np.random.Generat
 
 def make_dialogue(
     clips: Sequence[Clip], speakers: Sequence[str], random: np.random.Generator
-) -> tuple[NDArray[np.float32], list[tuple[SpeakerTurn, str]]]:
-    """Sound float32 [n], and its turns in order of time, each with the name of its speaker."""
+) -> tuple[NDArray[np.float32], list[NamedTurn]]:
+    """Sound float32 [n], and its turns in order of time."""
     decks = {name: _Deck([c for c in clips if c.speaker == name], random) for name in speakers}
     placed: list[tuple[float, NDArray[np.float32], int]] = []
     now, last = float(random.uniform(*PAUSES)), -1
@@ -107,7 +106,7 @@ def make_dialogue(
             now += len(sound) / SAMPLE_RATE + float(random.uniform(*PAUSES))
         last = speaker
     turns = [
-        (SpeakerTurn(start, start + len(sound) / SAMPLE_RATE, speaker), speakers[speaker])
+        NamedTurn(start, start + len(sound) / SAMPLE_RATE, speakers[speaker])
         for start, sound, speaker in placed
     ]
     return _mix([(start, sound) for start, sound, _ in placed]), turns
@@ -146,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(options.seed)
-    lines, spans = [], []
+    reference, spans = "", []
     for corpus in CORPORA:
         clips = clips_of(options.data, corpus)
         for style in ("calm", "emotional"):
@@ -157,9 +156,9 @@ def main() -> None:
                     speakers = cast(chosen, count, kind, random)
                     sound, turns = make_dialogue(chosen, speakers, random)
                     save_wav(options.out / f"{name}.wav", sound)
-                    lines += [rttm_line(name, turn, speaker) for turn, speaker in turns]
+                    reference += rttm_text(name, turns)
                     spans.append(f"{name} 1 0.000 {len(sound) / SAMPLE_RATE:.3f}")
-    write_text_atomically(options.out / "reference.rttm", "\n".join(lines) + "\n")
+    write_text_atomically(options.out / "reference.rttm", reference)
     write_text_atomically(options.out / "reference.uem", "\n".join(spans) + "\n")
 
 

@@ -41,10 +41,9 @@ def named(found: Diarization) -> list[NamedTurn]:
 def test_a_dialogue_across_emotions(diarizer: Diarizer, data_dir: Path) -> None:
     clips = clips_of(data_dir, "nemo")
     sexes = {clip.sex: clip.speaker for clip in clips}
-    sound, turns = make_dialogue(clips, [sexes["F"], sexes["M"]], np.random.default_rng(3))
+    sound, truth = make_dialogue(clips, [sexes["F"], sexes["M"]], np.random.default_rng(3))
     sound = sound[: 40 * SAMPLE_RATE]
     found = diarizer.diarize(chunks(sound))
-    truth = [NamedTurn(turn.start, turn.end, name) for turn, name in turns]
     span = [(0.0, len(sound) / SAMPLE_RATE)]
     assert error_rate(truth, named(found), span, collar=0.0).rate < 0.2
     assert found.speakers == (0, 1)
