@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 
@@ -19,9 +19,22 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         AvtError: the folder is missing or cannot be written.
     """
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file that takes the place of `path` when the block ends.
+
+    Where the block fails or is interrupted, nothing is left of it.
+
+    Raises:
+        AvtError: the folder is missing or cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        partial.write_bytes(data)
+        yield partial
         os.replace(partial, path)
     except OSError as error:
         raise AvtError(f"cannot write {path}: {error.strerror}.") from error

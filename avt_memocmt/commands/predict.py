@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +22,10 @@ from avt_memocmt.commands.console import (
 )
 from avt_memocmt.commands.interrupts import exit_status
 from avt_memocmt.commands.loading import load_recognizer
+from avt_memocmt.commands.predict_many import predict_many, require_no_words, require_out
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
-from avt_memocmt.errors import AvtError
+from avt_memocmt.errors import AvtError, failure_reason
 from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ def predict(
         ),
     ] = "past",
     faces: Faces = "speaking",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that predict files side by side, each into a result of its own."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="A result for each file; those that are there already stay."),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on looking for new files in the folders.")
+    ] = False,
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
@@ -73,6 +87,23 @@ def predict(
     from avt_memocmt.inference.speaker_settings import speaker_settings
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
+    who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
+    arguments: dict[str, Any] = {
+        "transcribe": transcribe,
+        "min_confidence": min_confidence,
+        "speaker_baseline": speaker_baseline,
+        "speakers": speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+        "audio_track": audio_track,
+        "faces": faces,
+    }
+    if jobs or resume or watch:
+        from avt_memocmt.batch.predictor import Predictor
+
+        require_no_words(transcript, speaker_names)
+        predictor = Predictor(require_out(out), checkpoint, engine, arguments)
+        predict_many(media, predictor, jobs=jobs, resume=resume, watch=watch, as_json=as_json)
     results = PredictionOutput(out, as_json)
     cues = None if transcript is None else load_transcript(transcript)
     files, failures = _collect(media)
@@ -80,21 +111,13 @@ def predict(
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     if speaker_names and len(files) > 1:
         raise AvtError("--speaker-names belongs to one input; give a single file with it.")
-    who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
 
     def predict_one(recognizer: EmotionRecognizer, path: Path, show: Progress) -> MediaPrediction:
         return recognizer.predict(
             path,
             cues,
-            transcribe=transcribe,
-            min_confidence=min_confidence,
-            speaker_baseline=speaker_baseline,
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
             speaker_names=who.names,
-            audio_track=audio_track,
-            faces=faces,
+            **arguments,
             progress=show,
         )
 
@@ -147,7 +170,7 @@ def _predictions(
         except AvtError as error:
             failures.append((path_text(str(path)), str(error)))
         except Exception as error:  # one odd file must not end a run over thousands
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            failures.append((path_text(str(path)), f"{path}: unexpected {reason}"))
+            unexpected = f"{path}: unexpected {failure_reason(error)}"
+            failures.append((path_text(str(path)), unexpected))
         else:
             yield result
