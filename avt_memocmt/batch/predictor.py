@@ -16,6 +16,7 @@ from avt_memocmt.files import write_text_atomically
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.json_files import json_text
 from avt_memocmt.models.checkpoint import checkpoint_folder
+from avt_memocmt.overlay.film import OVERLAY_SUFFIX, require_film, write_overlay
 from avt_memocmt.version import __version__
 from avt_memocmt.workers import fix_threads
 
@@ -29,12 +30,16 @@ class Predictor:
         checkpoint: as of `EmotionRecognizer.from_pretrained`.
         engine: as there.
         arguments: of `EmotionRecognizer.predict`, by name; JSON can hold them.
+        overlay: whether a film with the answer on it is written too.
+        blur_faces: whether faces are blurred in it.
     """
 
     folder: Path
     checkpoint: str = "embedded"
     engine: EngineName = "torch"
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    overlay: bool = False
+    blur_faces: bool = False
     _recognizer: EmotionRecognizer | None = None
 
     def __call__(self, item: Input) -> str | None:
@@ -63,6 +68,8 @@ class Predictor:
             "version": __version__,
             "checkpoint": checkpoint_sha256(checkpoint_folder(self.checkpoint)),
             "engine": self.engine,
+            "overlay": self.overlay,
+            "blur_faces": self.blur_faces,
         }
 
     def result_path(self, item: Input) -> Path:
@@ -76,4 +83,10 @@ class Predictor:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AvtError(f"cannot make the folder {path.parent}: {error.strerror}.") from error
+        if self.overlay and has_film(item.media):
+            film = path.with_name(path.name.removesuffix(".json") + OVERLAY_SUFFIX)
+            track = self.arguments.get("audio_track")
+            write_overlay(
+                found, item.media, film, blur_faces=self.blur_faces, audio_track=track
+            )
         write_text_atomically(path, json_text(to_json(found)) + "\n")
