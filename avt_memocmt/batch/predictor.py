@@ -16,7 +16,7 @@ from avt_memocmt.files import write_text_atomically
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.json_files import json_text
 from avt_memocmt.models.checkpoint import checkpoint_folder
-from avt_memocmt.overlay.film import OVERLAY_SUFFIX, require_film, write_overlay
+from avt_memocmt.overlay.film import OVERLAY_SUFFIX, write_overlay
 from avt_memocmt.version import __version__
 from avt_memocmt.workers import fix_threads
 
@@ -77,16 +77,14 @@ class Predictor:
         return self.folder / f"{item.name}.json"
 
     def _write(self, recognizer: EmotionRecognizer, item: Input) -> None:
-        found = recognizer.predict(item.media, **self.arguments)
+        found = recognizer.predict(item.media, **self.arguments, sampled_faces=self.overlay)
         path = self.result_path(item)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AvtError(f"cannot make the folder {path.parent}: {error.strerror}.") from error
-        if self.overlay and has_film(item.media):
+        if self.overlay and why_no_overlay(item.media) is None:
             film = path.with_name(path.name.removesuffix(".json") + OVERLAY_SUFFIX)
             track = self.arguments.get("audio_track")
-            write_overlay(
-                found, item.media, film, blur_faces=self.blur_faces, audio_track=track
-            )
+            write_overlay(found, item.media, film, blur_faces=self.blur_faces, audio_track=track)
         write_text_atomically(path, json_text(to_json(found)) + "\n")

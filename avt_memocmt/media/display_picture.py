@@ -39,32 +39,39 @@ class PictureConverter:
 
     One converter serves a whole video: setting up the scaler costs more than a small picture.
 
+    Attributes:
+        shown_size: width and height of the first picture in full size; None before it.
+
     Args:
         max_side: pixels.
         stream: what the pictures are decoded from.
     """
 
-    def __init__(self, max_side: int, stream: VideoStream) -> None:
+    def __init__(self, max_side: float, stream: VideoStream) -> None:
         self._max_side = max_side
         self._stream = stream
         self._lists_side_data = stream.codec_context.name not in _UNLISTED
         self._scaler = VideoReformatter()
+        self.shown_size: tuple[int, int] | None = None
         stated, coded = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
         # What the container states holds throughout; the codec's own may change with a programme.
         self._stated = stated if stated != coded else None
 
     def rgb(self, frame: DecodedFrame) -> NDArray[np.uint8]:
         """The picture as uint8 RGB [height, width, 3], its longer side at most `max_side`."""
-        width, height = self.shown_size(frame, self._max_side)
+        width, height = self.square_size(frame, self._max_side)
         grows = width > frame.width or height > frame.height
         converted = self._scaler.reformat(
             frame, width, height, format="rgb24", interpolation="BICUBIC" if grows else "AREA"
         )
-        return upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), self.turn(frame))
+        turn = self.turn(frame)
+        if self.shown_size is None:
+            self.shown_size = _turned(self.square_size(frame), turn)
+        return upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), turn)
 
     def grey(self, frame: DecodedFrame) -> NDArray[np.uint8]:
         """The picture as uint8 grey [height, width]: a tenth of the work of `rgb`."""
-        width, height = self.shown_size(frame, min(self._max_side, _GREY_SIDE))
+        width, height = self.square_size(frame, min(self._max_side, _GREY_SIDE))
         picture = _brightness(frame)
         if picture is None:
             converted = self._scaler.reformat(frame, format="gray", interpolation="AREA")
@@ -74,8 +81,8 @@ class PictureConverter:
             picture = np.asarray(shrunk, dtype=np.uint8)
         return upright(picture, self.turn(frame))
 
-    def shown_size(self, frame: DecodedFrame, max_side: int) -> tuple[int, int]:
-        """Width and height with square pixels, before it is turned; see `display_size`."""
+    def square_size(self, frame: DecodedFrame, max_side: float = math.inf) -> tuple[int, int]:
+        """Width and height with square pixels, before the picture is turned."""
         pixel = self._stated or self._stream.codec_context.sample_aspect_ratio
         return display_size(frame.width, frame.height, pixel, max_side)
 
@@ -98,7 +105,9 @@ def _brightness(frame: DecodedFrame) -> NDArray[np.uint8] | None:
     return np.asarray(stretched, dtype=np.uint8)
 
 
-def display_size(width: int, height: int, pixel: Fraction | None, max_side: int) -> tuple[int, int]:
+def display_size(
+    width: int, height: int, pixel: Fraction | None, max_side: float
+) -> tuple[int, int]:
     """Width and height at which a stored picture is shown with square pixels.
 
     Args:
@@ -133,6 +142,17 @@ def still_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
         shown = _in_srgb(shown, profile)
     shown = _on_white(shown)
     return upright(np.asarray(shown, dtype=np.uint8), _EXIF_MATRICES.get(orientation, AS_STORED))
+
+
+def still_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+    """Width and height at which a picture is shown in full size.
+
+    Args:
+        image: that Pillow opened.
+        width: of the stored picture, pixels; Pillow may have opened it at a smaller size.
+        height: of the stored picture, pixels.
+    """
+    return _turned((width, height), _EXIF_MATRICES.get(_orientation(image), AS_STORED))
 
 
 _EXIF_MATRICES: dict[object, Matrix] = {
@@ -207,6 +227,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     picture = image.convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _turned(size: tuple[int, int], matrix: Matrix) -> tuple[int, int]:
+    """Width and height after what `upright` does."""
+    return size if abs(matrix[0]) >= abs(matrix[1]) else (size[1], size[0])
 
 
 def upright(image: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:

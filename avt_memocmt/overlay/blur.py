@@ -74,7 +74,7 @@ class BlurredPlaces:
         looks = _looks(media, make_detector("yunet"), progress)
         stretches = list(_stretches(looks))
         if size is not None:
-            stretches += [_around(face.time, _bounds_of(face, size)) for face in known]
+            stretches += [_shown(face, size) for face in known]
         self._stretches = sorted(stretches, key=lambda stretch: stretch.start)
         self._next = 0
         self._active: list[_Stretch] = []
@@ -97,8 +97,10 @@ def blur_faces(prediction: MediaPrediction) -> MediaPrediction:
     return replace(prediction, faces=faces)
 
 
-def _blurred(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _blurred(picture: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
     """RGB [height, width, 3], all of it blurred."""
+    if picture is None:
+        return None
     copy = picture.copy()
     _blur(copy, (0, 0, picture.shape[1], picture.shape[0]))
     return copy
@@ -136,7 +138,7 @@ def _looks(
                     faces = detector.detect(frame.image, _CLOSE_SIDE)
                 unit = (width, height, width, height)
                 shares = [tuple(v / n for v, n in zip(f.box, unit, strict=True)) for f in faces]
-                yield frame.time, list(zip(faces, shares, strict=True))  # type: ignore[arg-type]
+                yield frame.time, list(zip(faces, shares, strict=True))
                 progress(frame.time, reader.info.duration)
 
 
@@ -158,10 +160,12 @@ def _around(time: float, bounds: Bounds) -> _Stretch:
     return _Stretch(time - _REACH, time + _REACH, _grown(bounds))
 
 
-def _bounds_of(face: SampledFace, size: tuple[int, int]) -> Bounds:
+def _shown(face: SampledFace, size: tuple[int, int]) -> _Stretch:
+    """A face of a prediction, for as long as its picture counts and a little around that."""
     left, top, width, height = face.box
     across, down = size
-    return left / across, top / down, (left + width) / across, (top + height) / down
+    bounds = left / across, top / down, (left + width) / across, (top + height) / down
+    return _Stretch(face.time - _REACH, face.until + _REACH, _grown(bounds))
 
 
 def _grown(bounds: Bounds) -> Bounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,6 @@ from avt_memocmt.media.display_picture import AS_STORED, PictureConverter, uprig
 
 Plane = NDArray[np.uint8]
 _FORMAT = "yuv420p"
-_LARGEST = 1 << 16  # pixels; no picture is scaled down
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Canvas:
     def of(cls, frame: DecodedFrame) -> Canvas:
         """Views of a picture in 4:2:0 colours."""
         views = [
-            np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(
+            np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * plane.height].reshape(
                 plane.height, plane.line_size
             )[:, : plane.width]
             for plane in frame.planes
@@ -54,7 +54,7 @@ class CanvasMaker:
     """
 
     def __init__(self, stream: VideoStream) -> None:
-        self._converter = PictureConverter(_LARGEST, stream)
+        self._converter = PictureConverter(math.inf, stream)
         self._scaler = VideoReformatter()
         self._size: tuple[int, int] | None = None
 
@@ -63,7 +63,7 @@ class CanvasMaker:
         matrix = self._converter.turn(frame)
         is_turned = abs(matrix[0]) < abs(matrix[1])
         if self._size is None:
-            width, height = (_even(n) for n in self._converter.shown_size(frame, _LARGEST))
+            width, height = (_even(n) for n in self._converter.square_size(frame))
             self._size = (height, width) if is_turned else (width, height)
         width, height = reversed(self._size) if is_turned else self._size
         picture = self._fitted(frame, width, height)

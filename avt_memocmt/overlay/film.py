@@ -59,7 +59,8 @@ def write_overlay(
             written.
     """
     media, path = Path(media), Path(path)
-    require_film(media)
+    if (why := why_no_overlay(media)) is not None:
+        raise AvtError(why)
     places = None
     if blur_faces:
         places = BlurredPlaces(media, prediction.sampled_faces, prediction.picture_size, progress)
@@ -71,17 +72,18 @@ def write_overlay(
         _Overlay(source, target, prediction, places, audio_track).write(progress)
 
 
-def require_film(media: Path) -> None:
-    """Check that an input has pictures that move.
+def why_no_overlay(media: Path) -> str | None:
+    """One sentence where an input has no pictures that move, and so no overlay.
 
     Raises:
-        AvtError: it has none, or cannot be read.
+        AvtError: it cannot be read.
     """
     if open_picture_file(media, max_side=16) is not None:
-        raise AvtError(f"{media} is a picture, and has no overlay; give a film.")
+        return f"{media} is a picture, not a film, so it has no overlay; leave out --overlay."
     with open_container(media) as container:
         if video_stream(container) is None:
-            raise AvtError(f"{media} holds sound alone, and has no overlay; give a film.")
+            return f"{media} holds sound alone, so it has no overlay; leave out --overlay."
+    return None
 
 
 class _Overlay:

@@ -15,11 +15,11 @@ from avt_memocmt.inference.results import SampledFace
 Box = tuple[float, float, float, float]
 """Left, top, width and height, pixels."""
 
-MOST_APART = 0.6
-"""Seconds without a look after which a face is taken to have been gone; pictures are sampled at 4 a
-second."""
+_MISSED = 1.5
+"""Distance of a picture in which a face is not found to the one before, by which the next may be
+farther away: one miss does not end the way of a face."""
 _HELD = 0.2
-"""Seconds for which a face stays where it was seen last."""
+"""Seconds for which a face stays where it was seen last, at most."""
 _JUMP = 1.0
 """Sides of its box by which a face moves from one look to the next at most; more is a cut."""
 
@@ -56,7 +56,7 @@ class FollowedFaces:
         while self._next < len(self._runs) and self._runs[self._next][0].time <= time:
             self._active.append(self._runs[self._next])
             self._next += 1
-        self._active = [run for run in self._active if run[-1].time + _HELD >= time]
+        self._active = [run for run in self._active if _end(run) >= time]
         return [_placed(run, time) for run in self._active]
 
 
@@ -68,9 +68,17 @@ def _runs(faces: Sequence[SampledFace]) -> list[Sequence[SampledFace]]:
     runs: list[Sequence[SampledFace]] = []
     for looks in by_id.values():
         looks.sort(key=lambda face: face.time)
-        cuts = [n for n, (a, b) in enumerate(pairwise(looks), 1) if b.time - a.time > MOST_APART]
+        cuts = [
+            n
+            for n, (a, b) in enumerate(pairwise(looks), 1)
+            if b.time > a.until + _MISSED * (a.until - a.time)
+        ]
         runs += [looks[a:b] for a, b in pairwise([0, *cuts, len(looks)])]
     return runs
+
+
+def _end(run: Sequence[SampledFace]) -> float:
+    return min(run[-1].time + _HELD, run[-1].until)
 
 
 def _placed(run: Sequence[SampledFace], time: float) -> PlacedFace:

@@ -41,12 +41,10 @@ class Stamp:
         alpha = pixels[..., 3] / 255
         added, kept = [], []
         for number, values in enumerate(_components(pixels[..., :3], is_large)):
-            laid, share = values * alpha, alpha
-            if number:
-                half = (image.width // 2, image.height // 2)
-                laid, share = (
-                    cv2.resize(part, half, interpolation=cv2.INTER_AREA) for part in (laid, share)
-                )
+            step = 2 if number else 1
+            size = (image.width // step, image.height // step)
+            laid = cv2.resize(values * alpha, size, interpolation=cv2.INTER_AREA)
+            share = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
             added.append(np.rint(laid).astype(np.uint8))
             kept.append(np.rint(255 - 255 * share).astype(np.uint8))
         return cls(tuple(added), tuple(kept))
@@ -96,23 +94,24 @@ def draw_frame(
         width: of the line, pixels.
         colour: of the line.
     """
-    x0, y0 = (round(v / 2) for v in box[:2])
-    x1, y1 = (max(round((a + b) / 2), low + 1) for a, b, low in zip(box, box[2:], (x0, y0)))
+    left, top, across, down = box
+    x0, y0 = round(left / 2), round(top / 2)
+    x1, y1 = max(round((left + across) / 2), x0 + 1), max(round((top + down) / 2), y0 + 1)
     thick = max(1, width // 2)
     for number, plane in enumerate(canvas.planes):
         scale = 1 if number else 2
-        left, top, right, bottom, line = (scale * v for v in (x0, y0, x1, y1, thick))
+        x, y, right, bottom, line = (scale * v for v in (x0, y0, x1, y1, thick))
         for part in (
-            np.s_[top : top + line, left:right],
-            np.s_[bottom - line : bottom, left:right],
-            np.s_[top:bottom, left : left + line],
-            np.s_[top:bottom, right - line : right],
+            np.s_[y : y + line, x:right],
+            np.s_[bottom - line : bottom, x:right],
+            np.s_[y:bottom, x : x + line],
+            np.s_[y:bottom, right - line : right],
         ):
             rows, columns = (slice(max(s.start, 0), max(s.stop, 0)) for s in part)
             plane[rows, columns] = colour[number]
 
 
-def _components(rgb: NDArray[np.float32], large: bool) -> list[NDArray[np.float32]]:
+def _components(rgb: NDArray[np.floating], large: bool) -> list[NDArray[np.floating]]:
     """Brightness and the differences of blue and red of [height, width, 3] in 0 to 255."""
     red, blue = _WEIGHTS[large]
     r, g, b = (rgb[..., i] / 255 for i in range(3))
