@@ -79,6 +79,20 @@ def remove_partial_files(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def make_folder(path: str | Path) -> Path:
+    """Make a folder, and those it lies in, if it is not there.
+
+    Raises:
+        AvtError: it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AvtError(f"cannot make the folder {folder}: {error.strerror}.") from error
+    return folder
+
+
 def writable_folder(path: Path) -> Path:
     """Create a folder for results and check, before any long work, that files can be put there.
 

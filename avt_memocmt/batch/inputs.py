@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.discovery import find_media, media_below
-from avt_memocmt.overlay.film import OVERLAY_SUFFIX
 from avt_memocmt.printable import path_text
 
+OVERLAY_SUFFIX = ".overlay.mp4"
+"""Of films with the answer on them, behind the name of their media."""
 SETTLED = 5.0
 """Seconds for which size and time of a file must stay the same before a watch takes it."""
 _MOST_BYTES = 180
@@ -25,7 +27,8 @@ class Input:
 
     Attributes:
         media: its path.
-        name: of its results, below the output folder: the path below the folder that was given.
+        name: of its results, below the output folder: the path below the folder that was given, or
+            below the one that all inputs have in common.
         size: bytes.
         mtime_ns: when it was changed last, nanoseconds since 1970.
     """
@@ -44,8 +47,7 @@ class Inputs:
         is_watched: whether folders may be empty, because files are still to come.
 
     Raises:
-        AvtError: a watch was given something that is no folder, or the arguments lie on several
-            drives.
+        AvtError: a watch was given something that is no folder.
     """
 
     def __init__(self, arguments: Sequence[str], is_watched: bool = False) -> None:
@@ -56,36 +58,42 @@ class Inputs:
                 if not os.path.isdir(argument):
                     raise AvtError(f"{argument} is no folder; --watch looks for files in folders.")
         roots = [a if os.path.isdir(a) else os.path.dirname(a) or "." for a in arguments]
-        try:
+        self._base = ""
+        with suppress(ValueError):  # they lie on several drives
             self._base = os.path.commonpath([os.path.abspath(root) for root in roots])
-        except ValueError as error:
-            raise AvtError("the inputs lie on several drives; give those of one.") from error
 
     def find(self) -> tuple[list[Input], list[tuple[str, str]]]:
-        """All files that are there now, each once, and (argument, reason) of those without any."""
-        found: dict[str, Input] = {}
+        """All files that are there now, and (argument, reason) of arguments that lead to none.
+
+        Overlays that lie in a folder are results, not inputs.
+        """
+        found: list[Input] = []
         failures = []
         for argument in self._arguments:
+            path = Path(argument)
             try:
-                files = media_below(Path(argument)) if self._is_watched else find_media(argument)
+                files = media_below(path) if self._is_watched else find_media(argument)
             except AvtError as error:
                 failures.append((path_text(argument), str(error)))
                 continue
-            for file in files:
-                item = self._input(file)
-                if item is not None:
-                    found.setdefault(item.name, item)
-        return list(found.values()), failures
+            found += [
+                self._input(file)
+                for file in files
+                if file == path or not file.name.endswith(OVERLAY_SUFFIX)
+            ]
+        return found, failures
 
-    def _input(self, file: Path) -> Input | None:
-        """None for what an overlay of an earlier run is, or has just gone."""
-        if file.name.endswith(OVERLAY_SUFFIX):
-            return None
-        name = os.path.relpath(os.path.abspath(file), self._base)
+    def _input(self, file: Path) -> Input:
+        name = os.path.abspath(file)
+        if self._base:
+            name = os.path.relpath(name, self._base)
+        else:
+            drive, rest = os.path.splitdrive(name)
+            name = drive.strip(":\\/") + rest
         try:
             status = file.stat()
-        except OSError:
-            return None if self._is_watched else Input(file, _short(name), -1, -1)
+        except OSError:  # it has just gone, or cannot be read, which the reader says
+            return Input(file, _short(name), 0, 0)
         return Input(file, _short(name), status.st_size, status.st_mtime_ns)
 
 

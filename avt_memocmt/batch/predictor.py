@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from avt_memocmt.api import EmotionRecognizer
-from avt_memocmt.batch.inputs import Input
+from avt_memocmt.batch.inputs import OVERLAY_SUFFIX, Input
 from avt_memocmt.engines.names import EngineName
-from avt_memocmt.errors import AvtError, failure_reason
+from avt_memocmt.errors import failure_reason
 from avt_memocmt.evaluation.provenance import checkpoint_sha256
-from avt_memocmt.files import write_text_atomically
+from avt_memocmt.files import make_folder, write_text_atomically
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.json_files import json_text
 from avt_memocmt.models.checkpoint import checkpoint_folder
-from avt_memocmt.overlay.film import OVERLAY_SUFFIX, write_overlay
+from avt_memocmt.overlay.film import why_no_overlay, write_overlay
 from avt_memocmt.version import __version__
 from avt_memocmt.workers import fix_threads
 
@@ -79,12 +79,9 @@ class Predictor:
     def _write(self, recognizer: EmotionRecognizer, item: Input) -> None:
         found = recognizer.predict(item.media, **self.arguments, sampled_faces=self.overlay)
         path = self.result_path(item)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AvtError(f"cannot make the folder {path.parent}: {error.strerror}.") from error
+        make_folder(path.parent)
         if self.overlay and why_no_overlay(item.media) is None:
-            film = path.with_name(path.name.removesuffix(".json") + OVERLAY_SUFFIX)
+            film = self.folder / f"{item.name}{OVERLAY_SUFFIX}"
             track = self.arguments.get("audio_track")
             write_overlay(found, item.media, film, blur_faces=self.blur_faces, audio_track=track)
         write_text_atomically(path, json_text(to_json(found)) + "\n")

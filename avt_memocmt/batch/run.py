@@ -141,7 +141,7 @@ class Batch:
             self._write_tables()
 
     def _begin(self) -> None:
-        found, missing = self._inputs.find()
+        found, missing = self._find()
         self.failures.update(missing)
         self._clean(found)
         other, differing = self._ledger.other_options(found)
@@ -150,6 +150,11 @@ class Batch:
         self._known |= {item.name: item for item in kept}
         if not self._watch:
             self._take(found)
+
+    def _find(self) -> tuple[list[Input], list[tuple[str, str]]]:
+        """See `Inputs.find`; each file once."""
+        found, missing = self._inputs.find()
+        return list({item.name: item for item in found}.values()), missing
 
     def _clean(self, items: Iterable[Input]) -> None:
         """Remove what processes that were killed at these files left unfinished."""
@@ -187,7 +192,7 @@ class Batch:
         now = time.monotonic()
         if self._watch and now - self._searched >= SEARCH_EVERY:
             self._searched = now
-            self._take(self._settled.of(self._inputs.find()[0], now))
+            self._take(self._settled.of(self._find()[0], now))
 
     def _start(self) -> None:
         if self._alone is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from avt_memocmt.batch.inputs import OVERLAY_SUFFIX, Input, Inputs
 from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
@@ -22,6 +23,7 @@ from avt_memocmt.commands.console import (
 )
 from avt_memocmt.commands.interrupts import exit_status
 from avt_memocmt.commands.loading import load_recognizer
+from avt_memocmt.commands.overlay import without_faces, write_film
 from avt_memocmt.commands.predict_many import predict_many, require_no_words, require_out
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
@@ -67,6 +69,14 @@ def predict(
         ),
     ] = "past",
     faces: Faces = "speaking",
+    overlay: Annotated[
+        bool,
+        typer.Option("--overlay", help="Also write a film with the answer on it, beside the rest."),
+    ] = False,
+    blur_faces: Annotated[
+        bool,
+        typer.Option("--blur-faces", help="Blur the faces that are found, in film and report."),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -102,11 +112,14 @@ def predict(
         from avt_memocmt.batch.predictor import Predictor
 
         require_no_words(transcript, speaker_names)
-        predictor = Predictor(require_out(out), checkpoint, engine, arguments)
+        folder = require_out(out)
+        predictor = Predictor(folder, checkpoint, engine, arguments, overlay, blur_faces)
         predict_many(media, predictor, jobs=jobs, resume=resume, watch=watch, as_json=as_json)
+    if overlay and out is None:
+        raise AvtError("--overlay needs a folder for its films; give --out.")
     results = PredictionOutput(out, as_json)
     cues = None if transcript is None else load_transcript(transcript)
-    files, failures = _collect(media)
+    files, failures = Inputs(media).find()
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     if speaker_names and len(files) > 1:
@@ -118,14 +131,18 @@ def predict(
             cues,
             speaker_names=who.names,
             **arguments,
+            sampled_faces=overlay,
             progress=show,
         )
 
     predictions = _predictions(files, failures, checkpoint, engine, predict_one)
     status = 0
     try:
-        for result in predictions:
-            results.take(result)
+        for item, result in predictions:
+            results.take(without_faces(result) if blur_faces else result)
+            if overlay and out is not None:
+                film = out / f"{item.name}{OVERLAY_SUFFIX}"
+                results.problems += write_film(result, item.media, film, blur_faces, audio_track)
     except KeyboardInterrupt as interrupt:
         status = exit_status(interrupt)
     if results.results or not status:  # else what an earlier run wrote stays
@@ -138,32 +155,19 @@ def predict(
     raise typer.Exit(status or int(bool(failures or results.problems)))
 
 
-def _collect(media: list[str]) -> tuple[list[Path], list[tuple[str, str]]]:
-    """The files of all arguments, and the arguments that lead to none, each with the reason."""
-    from avt_memocmt.media.discovery import find_media
-
-    files: list[Path] = []
-    failures = []
-    for argument in media:
-        try:
-            files += find_media(argument)
-        except AvtError as error:
-            failures.append((path_text(argument), str(error)))
-    return files, failures
-
-
 def _predictions(
-    files: list[Path],
+    files: list[Input],
     failures: list[tuple[str, str]],
     checkpoint: str,
     engine: EngineName,
     predict_one: Callable[[EmotionRecognizer, Path, Progress], MediaPrediction],
-) -> Iterator[MediaPrediction]:
+) -> Iterator[tuple[Input, MediaPrediction]]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
         return
     recognizer = load_recognizer(checkpoint, engine)
-    for path in files:
+    for item in files:
+        path = item.media
         try:
             with counted_progress(str(path)) as advance:
                 result = predict_one(recognizer, path, advance)
@@ -173,4 +177,4 @@ def _predictions(
             unexpected = f"{path}: unexpected {failure_reason(error)}"
             failures.append((path_text(str(path)), unexpected))
         else:
-            yield result
+            yield item, result

@@ -19,12 +19,12 @@ from avt_memocmt.preprocessing.face_boxes import Face, same_face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector, make_detector
 from avt_memocmt.preprocessing.face_tracker import find_faces
 
-LOOKS = 8.0
+LOOKS = 5.0
 """Pictures a second in which all faces are looked for, whether or not they were followed."""
 _CLOSE_SIDE = 1280
 """Pixels to which pictures are scaled down for that: twice as many as for a prediction, so that
 faces in the background are found."""
-_REACH = 0.3
+_REACH = 0.35
 """Seconds before and after a look in which its faces are blurred too: the detector may miss a face
 in one picture, and somebody may come in between two."""
 _MARGIN = 0.35

@@ -28,9 +28,6 @@ from avt_memocmt.overlay.canvas import Canvas, CanvasMaker
 from avt_memocmt.overlay.sound import SoundTrack
 from avt_memocmt.overlay.stamps import is_large
 
-OVERLAY_SUFFIX = ".overlay.mp4"
-"""Of the name of such a film, behind the name of its media."""
-
 
 def write_overlay(
     prediction: MediaPrediction,
