@@ -72,9 +72,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
     write_text_atomically(path, buffer.getvalue())
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove the temporary files of killed writers; no writer may be at work in the folder."""
-    for pattern in (".*.part", ".write-test-*"):
+def remove_partial_files(folder: Path, process: int | None = None) -> None:
+    """Remove the temporary files of killed writers.
+
+    Args:
+        folder: where they lie; one that is not there holds none.
+        process: the one that was killed; None = any, and no writer may be at work in the folder.
+    """
+    for pattern in (f".*.{process or '*'}.part", f".write-test-{process or '*'}"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
 

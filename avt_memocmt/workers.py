@@ -67,6 +67,7 @@ class Worker(Generic[Task, Result]):
     Attributes:
         connection: something can be read from it (`multiprocessing.connection.wait`) as soon as
             the result is there or the process has ended.
+        pid: number of the process.
 
     Args:
         do: what is done with each task, in the other process; it is pickled. Where it runs
@@ -79,6 +80,7 @@ class Worker(Generic[Task, Result]):
         self._process = context.Process(target=_serve, args=(theirs, do), daemon=True)
         with _deaf_to_ctrl_c():
             self._process.start()
+        self.pid = self._process.pid
         theirs.close()
 
     def start(self, task: Task) -> None:

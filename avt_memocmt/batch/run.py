@@ -135,15 +135,17 @@ class Batch:
             while self._step():
                 pass
         finally:
-            for process in (*self._idle, *self._running):
+            for process in self._idle:
                 process.kill()
-            self._clean(self._running.values())
+            for process, item in self._running.items():
+                self._discard(process, item)
             self._write_tables()
 
     def _begin(self) -> None:
         found, missing = self._find()
         self.failures.update(missing)
-        self._clean(found)
+        for folder in {self._predictor.result_path(item).parent for item in found}:
+            remove_partial_files(folder)
         other, differing = self._ledger.other_options(found)
         kept = [item for item in found if self._is_kept(item)]
         self._report.resumed(Resumed(len(kept), other, differing))
@@ -156,11 +158,10 @@ class Batch:
         found, missing = self._inputs.find()
         return list({item.name: item for item in found}.values()), missing
 
-    def _clean(self, items: Iterable[Input]) -> None:
-        """Remove what processes that were killed at these files left unfinished."""
-        for folder in {self._predictor.result_path(item).parent for item in items}:
-            if folder.is_dir():
-                remove_partial_files(folder)
+    def _discard(self, process: Process, item: Input) -> None:
+        """End a process that is at work, or has died, and remove what it left unfinished."""
+        process.kill()
+        remove_partial_files(self._predictor.result_path(item).parent, process.pid)
 
     def _take(self, found: list[Input]) -> None:
         """Put files into the queue that are new, or have changed."""
@@ -215,7 +216,7 @@ class Batch:
             why = process.result()
         except DeadWorkerError as death:
             del self._running[process]
-            process.kill()
+            self._discard(process, item)
             if not was_alone:
                 self._to_try_alone.append(item)
                 return
