@@ -12,6 +12,7 @@ from avt_memocmt.batch.inputs import OVERLAY_SUFFIX, Input
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import failure_reason
 from avt_memocmt.evaluation.provenance import checkpoint_sha256
+from avt_memocmt.exports.formats import needed_faces, write_exports
 from avt_memocmt.files import make_folder, write_text_atomically
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.json_files import json_text
@@ -30,6 +31,7 @@ class Predictor:
         checkpoint: as of `EmotionRecognizer.from_pretrained`.
         engine: as there.
         arguments: of `EmotionRecognizer.predict`, by name; JSON can hold them.
+        formats: further files of each input, keys of `FORMATS`.
         overlay: whether a film with the answer on it is written too.
         blur_faces: whether faces are blurred in it.
     """
@@ -38,6 +40,7 @@ class Predictor:
     checkpoint: str = "embedded"
     engine: EngineName = "torch"
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = ()
     overlay: bool = False
     blur_faces: bool = False
     _recognizer: EmotionRecognizer | None = None
@@ -68,6 +71,7 @@ class Predictor:
             "version": __version__,
             "checkpoint": checkpoint_sha256(checkpoint_folder(self.checkpoint)),
             "engine": self.engine,
+            "formats": list(self.formats),
             "overlay": self.overlay,
             "blur_faces": self.blur_faces,
         }
@@ -77,9 +81,11 @@ class Predictor:
         return self.folder / f"{item.name}.json"
 
     def _write(self, recognizer: EmotionRecognizer, item: Input) -> None:
-        found = recognizer.predict(item.media, **self.arguments, sampled_faces=self.overlay)
+        sampled = needed_faces(self.formats, self.overlay)
+        found = recognizer.predict(item.media, **self.arguments, sampled_faces=sampled)
         path = self.result_path(item)
         make_folder(path.parent)
+        write_exports(found, self.formats, path.parent, Path(item.name).name)
         if self.overlay and why_no_overlay(item.media) is None:
             film = self.folder / f"{item.name}{OVERLAY_SUFFIX}"
             track = self.arguments.get("audio_track")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avt_memocmt.batch.inputs import OVERLAY_SUFFIX, Input, Inputs
+from avt_memocmt.batch.inputs import Input, Inputs
 from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
@@ -23,7 +23,7 @@ from avt_memocmt.commands.console import (
 )
 from avt_memocmt.commands.interrupts import exit_status
 from avt_memocmt.commands.loading import load_recognizer
-from avt_memocmt.commands.overlay import without_faces, write_film
+from avt_memocmt.commands.overlay import Films
 from avt_memocmt.commands.predict_many import predict_many, require_no_words, require_out
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
@@ -42,6 +42,15 @@ def predict(
     transcript: Transcript = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for predictions.json and report.html.")
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME,NAME,...",
+            help="Further files for other programs, in --out: json, csv, frames, frames-parquet, "
+            "vtt, srt, eaf, textgrid, rttm, audacity, label-studio, webannotation.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON Lines on stdout, one object per input.")
@@ -110,14 +119,15 @@ def predict(
     }
     if jobs or resume or watch:
         from avt_memocmt.batch.predictor import Predictor
+        from avt_memocmt.exports.formats import format_names
 
         require_no_words(transcript, speaker_names)
         folder = require_out(out)
-        predictor = Predictor(folder, checkpoint, engine, arguments, overlay, blur_faces)
+        names = () if formats is None else format_names(formats)
+        predictor = Predictor(folder, checkpoint, engine, arguments, names, overlay, blur_faces)
         predict_many(media, predictor, jobs=jobs, resume=resume, watch=watch, as_json=as_json)
-    if overlay and out is None:
-        raise AvtError("--overlay needs a folder for its films; give --out.")
-    results = PredictionOutput(out, as_json)
+    films = Films(blur_faces, audio_track) if overlay else None
+    results = PredictionOutput(out, as_json, formats, films, blur_faces)
     cues = None if transcript is None else load_transcript(transcript)
     files, failures = Inputs(media).find()
     if cues and len(files) > 1:
@@ -131,7 +141,7 @@ def predict(
             cues,
             speaker_names=who.names,
             **arguments,
-            sampled_faces=overlay,
+            sampled_faces=results.sampled_faces,
             progress=show,
         )
 
@@ -139,10 +149,7 @@ def predict(
     status = 0
     try:
         for item, result in predictions:
-            results.take(without_faces(result) if blur_faces else result)
-            if overlay and out is not None:
-                film = out / f"{item.name}{OVERLAY_SUFFIX}"
-                results.problems += write_film(result, item.media, film, blur_faces, audio_track)
+            results.take(result, item.media)
     except KeyboardInterrupt as interrupt:
         status = exit_status(interrupt)
     if results.results or not status:  # else what an earlier run wrote stays

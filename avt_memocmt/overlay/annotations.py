@@ -6,13 +6,17 @@ from bisect import bisect_right
 from functools import lru_cache
 
 from avt_memocmt.emotions import COLOURS, UNCERTAIN
-from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
+from avt_memocmt.inference.results import (
+    MediaPrediction,
+    UtterancePrediction,
+    speaker_names,
+)
 from avt_memocmt.overlay.canvas import Canvas
 from avt_memocmt.overlay.followed import Box, FollowedFaces, PlacedFace
 from avt_memocmt.overlay.stamps import Stamp, draw_frame, video_colour
 from avt_memocmt.overlay.text import caption, label, pages
 from avt_memocmt.report.judgements import alone
-from avt_memocmt.report.people import face_names, speaker_names
+from avt_memocmt.report.people import face_names
 from avt_memocmt.wording import percent
 
 _LINE, _THIN_LINE = 1 / 160, 1 / 300  # of the shorter side of the film
