@@ -64,9 +64,10 @@ class Report:
     """What a batch tells while it runs; by default nothing.
 
     Attributes:
-        resumed: called once, before the first file.
+        resumed: called once, before the first file is begun.
         progress: called with the number of files done, kept ones included, and of all.
-        done: called with the prediction of a file, as `predict --json` has it.
+        done: called with the prediction of each file, of earlier runs too, as `predict --json` has
+            it.
         failed: called with a file and the reason.
     """
 
@@ -147,9 +148,12 @@ class Batch:
         for folder in {self._predictor.result_path(item).parent for item in found}:
             remove_partial_files(folder)
         other, differing = self._ledger.other_options(found)
-        kept = [item for item in found if self._is_kept(item)]
-        self._report.resumed(Resumed(len(kept), other, differing))
-        self._known |= {item.name: item for item in kept}
+        for item in found:
+            prediction = self._read(item) if self._ledger.is_current(item) else None
+            if prediction is not None:
+                self._known[item.name] = item
+                self._report.done(prediction)
+        self._report.resumed(Resumed(len(self._known), other, differing))
         if not self._watch:
             self._take(found)
 
@@ -242,9 +246,6 @@ class Batch:
             self.failures[item.name] = why
             self._report.failed(item.name, why)
         self._show()
-
-    def _is_kept(self, item: Input) -> bool:
-        return self._ledger.is_current(item) and self._read(item) is not None
 
     def _read(self, item: Input) -> dict[str, Any] | None:
         """The prediction of a file from its result, whose row is noted; None if it is damaged."""

@@ -139,6 +139,8 @@ def test_a_killed_batch_goes_on_and_leaves_no_process(media: Path, out: Path) ->
 
 def test_ctrl_c_ends_what_runs_and_keeps_what_is_done(media: Path, out: Path) -> None:
     def interrupt(prediction: dict[str, Any]) -> None:
+        while "z.wav" not in tried(out):
+            time.sleep(0.01)
         raise KeyboardInterrupt
 
     write(media, a="ok", z="wait")
