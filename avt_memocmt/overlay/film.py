@@ -61,12 +61,15 @@ def write_overlay(
     places = None
     if blur_faces:
         places = BlurredPlaces(media, prediction.sampled_faces, prediction.picture_size, progress)
-    with (
-        open_container(media) as source,
-        whole_file(path) as partial,
-        av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as target,
-    ):
-        _Overlay(source, target, prediction, places, audio_track).write(progress)
+    try:
+        with (
+            open_container(media) as source,
+            whole_file(path) as partial,
+            av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as target,
+        ):
+            _Overlay(source, target, prediction, places, audio_track).write(progress)
+    except av.FFmpegError as error:
+        raise AvtError(f"the overlay {path} cannot be written: {error.strerror}.") from error
 
 
 def why_no_overlay(media: Path) -> str | None:
@@ -166,8 +169,7 @@ class _Overlay:
         if self._film is None:
             self._held.append(packet)
             return
-        with suppress(av.error.InvalidDataError):
-            self._sound.take(packet)
+        self._sound.take(packet)
 
     def _encode(self, canvas: Canvas, step: int) -> None:
         assert self._film is not None
