@@ -22,6 +22,7 @@ from avt_memocmt.media.container import audio_stream, nominal_rate, open_contain
 from avt_memocmt.media.film_codec import add_film
 from avt_memocmt.media.packets import PacketReader
 from avt_memocmt.media.picture_file import open_picture_file
+from avt_memocmt.media.stated_size import stated_length
 from avt_memocmt.overlay.annotations import Annotations
 from avt_memocmt.overlay.blur import BlurredPlaces
 from avt_memocmt.overlay.canvas import Canvas, CanvasMaker
@@ -67,7 +68,7 @@ def write_overlay(
             whole_file(path) as partial,
             av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as target,
         ):
-            _Overlay(source, target, prediction, places, audio_track).write(progress)
+            _Overlay(source, target, media, prediction, places, audio_track).write(progress)
     except av.FFmpegError as error:
         raise AvtError(f"the overlay {path} cannot be written: {error.strerror}.") from error
 
@@ -79,7 +80,7 @@ def why_no_overlay(media: Path) -> str | None:
         AvtError: it cannot be read.
     """
     if open_picture_file(media, max_side=16) is not None:
-        return f"{media} is a picture, not a film, so it has no overlay; leave out --overlay."
+        return f"{media} is a picture or an animation, so it has no overlay; leave out --overlay."
     with open_container(media) as container:
         if video_stream(container) is None:
             return f"{media} holds sound alone, so it has no overlay; leave out --overlay."
@@ -93,6 +94,7 @@ class _Overlay:
         self,
         source: InputContainer,
         target: OutputContainer,
+        media: Path,
         prediction: MediaPrediction,
         places: BlurredPlaces | None,
         audio_track: int | None,
@@ -110,6 +112,7 @@ class _Overlay:
         self._last = -1
         streams: list[Stream] = [video] if self._audio is None else [video, self._audio]
         self._packets = PacketReader(source, streams, lambda warning: None)
+        self._stated = stated_length(source, media)
         self._total = None if source.duration is None else source.duration / av.time_base
 
     def write(self, progress: Progress) -> None:
@@ -127,7 +130,7 @@ class _Overlay:
     def _pictures(self) -> Iterator[tuple[Canvas, int]]:
         """The pictures to draw on, each with its time in steps; sound is written on the way."""
         wanted = [stream for stream in (self._video, self._audio) if stream is not None]
-        for stream, packet in self._packets.timed(wanted, self._total):
+        for stream, packet in self._packets.timed(wanted, self._stated):
             if stream is self._audio:
                 self._take_sound(packet)
                 continue

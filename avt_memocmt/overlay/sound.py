@@ -68,7 +68,8 @@ class SoundTrack:
         packet.pts -= self._shift
         packet.dts -= self._shift
         packet.stream = self._stream
-        self._container.mux(packet)
+        with suppress(av.error.InvalidDataError):
+            self._container.mux(packet)
 
     def _encode(self, frame: AudioFrame) -> None:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
