@@ -45,6 +45,8 @@ def predict_many(
     writable_folder(predictor.folder)
     inputs = Inputs(media, is_watched=watch)
     status = 0
+    if watch:
+        log.print("looking for new files until Ctrl-C")
     with counted_progress("predicting") as show:
         report = Report(resumed=_log_resumed, progress=show, failed=log_failure)
         if as_json:
