@@ -19,7 +19,8 @@ from avt_memocmt.report.judgements import alone
 from avt_memocmt.report.people import face_names
 from avt_memocmt.wording import percent
 
-_LINE, _THIN_LINE = 1 / 160, 1 / 300  # of the shorter side of the film
+_LINE, _THIN_LINE = 1 / 160, 1 / 320  # of the shorter side of the film
+_LEAST_LINE, _LEAST_THIN_LINE = 4, 2  # pixels, so that they are told apart in small films too
 _FOOT = 0.03  # of the film's height, below the caption
 _PLAIN = "#FFFFFF"
 _KEPT = 256  # stamps; a page of words is shown on many pictures in a row
@@ -89,7 +90,8 @@ class Annotations:
         left, top, width, height = face.box
         box = left * across, top * down, width * across, height * down
         emotion = _emotion_of(face, turn)
-        line = max(2, round(min(self._size) * (_LINE if face.speaks else _THIN_LINE)))
+        share, least = (_LINE, _LEAST_LINE) if face.speaks else (_THIN_LINE, _LEAST_THIN_LINE)
+        line = max(least, round(min(self._size) * share))
         colour = _rgb(_PLAIN if emotion is None else COLOURS[emotion])
         draw_frame(canvas, box, line, video_colour(colour, self._large))
         name = self._names.get(face.id, "") if face.id else ""

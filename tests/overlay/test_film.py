@@ -183,6 +183,11 @@ def test_the_face_that_speaks_is_marked_in_the_colour_of_its_emotion(tmp_path: P
     joy = [int(COLOURS["joy"][at : at + 2], 16) for at in (1, 3, 5)]
     assert np.abs(picture[125, 40].astype(int) - joy).max() < 25
     assert picture[125, 200].min() > 220
+    thickness = [
+        int((np.abs(row.astype(int) - GREY).max(axis=1) > 60).sum())
+        for row in (picture[125, 38:60], picture[125, 198:220])
+    ]
+    assert thickness == [4, 2]
     assert picture[-20:].min() < 45  # the words' ground
 
 
