@@ -124,6 +124,7 @@ class Batch:
         self._settled = Settled()
         self._searched = -SEARCH_EVERY
         self._written = time.monotonic()
+        self._has_news = True  # that the tables lack
 
     def run(self) -> None:
         """Do what is not done yet; interrupted, keep all that is done.
@@ -181,7 +182,8 @@ class Batch:
         self._search()
         self._start()
         if not self._running:
-            self._write_tables()
+            if self._has_news:
+                self._write_tables()
             if not self._watch:
                 return False
             time.sleep(SEARCH_EVERY)
@@ -205,6 +207,8 @@ class Batch:
         while self._waiting and len(self._running) < self._workers:
             self._give(self._waiting.popleft())
         if self._to_try_alone and not self._running:
+            while self._idle:
+                self._idle.pop().kill()  # each holds the memory of a recogniser
             self._alone = self._to_try_alone.popleft()
             self._give(self._alone)
 
@@ -235,6 +239,7 @@ class Batch:
 
     def _end(self, item: Input, why: str | None) -> None:
         """Note what became of a file."""
+        self._has_news = True
         prediction = self._read(item) if why is None else None
         if prediction is not None:
             self._ledger.add(item)
@@ -262,4 +267,4 @@ class Batch:
 
     def _write_tables(self) -> None:
         write_tables(self._predictor.folder, self.rows.values(), self.failures.items())
-        self._written = time.monotonic()
+        self._written, self._has_news = time.monotonic(), False

@@ -50,7 +50,7 @@ def predict_many(
     with counted_progress("predicting") as show:
         report = Report(resumed=_log_resumed, progress=show, failed=log_failure)
         if as_json:
-            report.done = print_json
+            report.done = _Lines().show
         workers = jobs or default_workers()
         batch = Batch(inputs, predictor, workers, resume=resume, watch=watch, report=report)
         try:
@@ -85,6 +85,23 @@ def require_no_words(transcript: str | None, names: Path | None) -> None:
             raise AvtError(
                 f"{option} belongs to one input; leave out --jobs, --resume and --watch."
             )
+
+
+class _Lines:
+    """JSON Lines on stdout, for as long as somebody reads them; the folder has all results."""
+
+    def __init__(self) -> None:
+        self._is_read = True
+
+    def show(self, prediction: dict[str, Any]) -> None:
+        """Print the prediction of a file."""
+        if not self._is_read:
+            return
+        try:
+            print_json(prediction)
+        except (AvtError, BrokenPipeError):
+            self._is_read = False
+            log.print("stdout cannot be written any more; the results go on into the folder")
 
 
 def _log_resumed(resumed: Resumed) -> None:
