@@ -64,12 +64,14 @@ def require_utterances(utterances: Any) -> None:
         raise AvtError(f"{utterances!r} are no numbers of utterances; give such as [0, 2].")
 
 
-def require_settings(min_confidence: Any, speaker_baseline: str, faces: str) -> None:
-    """Check two settings of `Recognizer.predict`.
+def require_settings(
+    min_confidence: Any, speaker_baseline: str, faces: str, sampled_faces: Any
+) -> None:
+    """Check settings of `Recognizer.predict`.
 
     Raises:
-        AvtError: the least confidence is no probability, or the baseline or the choice of faces is
-            unknown.
+        AvtError: the least confidence is no probability, or the baseline, the choice of faces or
+            what is recorded of them is unknown.
     """
     if not isinstance(min_confidence, int | float | np.number) or not 0 <= min_confidence <= 1:
         raise AvtError(
@@ -81,6 +83,10 @@ def require_settings(min_confidence: Any, speaker_baseline: str, faces: str) -> 
             f"the speaker baseline {speaker_baseline!r} is unknown; give {', '.join(names)}."
         )
     require_faces(faces)
+    if not isinstance(sampled_faces, bool) and sampled_faces != "judged":
+        raise AvtError(
+            f'the sampled faces {sampled_faces!r} are unknown; give True, False or "judged".'
+        )
 
 
 def require_faces(faces: str) -> None:

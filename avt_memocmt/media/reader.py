@@ -149,6 +149,13 @@ class MediaReader:
         return self.info.duration or 0.0
 
     @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Width and height of the first picture as it is shown, however large; None before it."""
+        if self._pictures is not None:
+            return self._pictures.shown_size
+        return None if self._decoder is None else self._decoder.shown_size
+
+    @property
     def lost(self) -> str | None:
         """Why an open source broke off, in a few words; None where it did not."""
         return None if self._pictures is not None else self._packets.lost

@@ -33,7 +33,11 @@ def thumbnails(prediction: MediaPrediction) -> dict[str, Thumbnail]:
     wanted = {person.face for person in people(prediction)}
     wanted |= {spoken.face for spoken in prediction.utterances}
     shown = [face for face in prediction.faces if face.id in wanted]
-    return {face.id: Thumbnail(n, jpeg(face.thumbnail)) for n, face in enumerate(shown, start=1)}
+    return {
+        face.id: Thumbnail(number, jpeg(face.thumbnail))
+        for number, face in enumerate(shown, start=1)
+        if face.thumbnail is not None
+    }
 
 
 def jpeg(picture: NDArray[np.uint8]) -> bytes:

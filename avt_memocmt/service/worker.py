@@ -16,7 +16,7 @@ from avt_memocmt.files import write_atomically
 from avt_memocmt.inference.arguments import PredictOptions
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 from avt_memocmt.service.child import Message, Pipe
-from avt_memocmt.service.job_files import FACES, PREDICTION, put_in_place
+from avt_memocmt.service.job_files import FACES, FRAMES, PREDICTION, put_in_place
 
 if TYPE_CHECKING:
     from avt_memocmt.api import EmotionRecognizer
@@ -74,7 +74,11 @@ def _predict(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Messag
 
     words, options = words_and_options(task)
     found = recognizer.predict(
-        task["media"], words, progress=_meter(task, words, options, pipe), **options
+        task["media"],
+        words,
+        sampled_faces=True,
+        progress=_meter(task, words, options, pipe),
+        **options,
     )
     found = replace(found, media=task["name"])
     folder = Path(task["folder"])
@@ -150,7 +154,13 @@ def _write_faces(folder: Path, prediction: MediaPrediction) -> None:
 
     (folder / FACES).mkdir()
     for face in prediction.faces:
-        write_atomically(folder / FACES / f"{face.id}.jpg", jpeg(face.thumbnail))
+        if face.thumbnail is not None:
+            write_atomically(folder / FACES / f"{face.id}.jpg", jpeg(face.thumbnail))
+    rows = [
+        [round(seen.time, 3), *(round(side, 1) for side in seen.box), seen.id, seen.speaks]
+        for seen in prediction.sampled_faces
+    ]
+    _write_json(folder / FRAMES, {"picture": prediction.picture_size, "faces": rows})
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.service.job_files import FACES, FRAMES, PREDICTION
-from avt_memocmt.service.job_json import prediction_json, read_json
+from avt_memocmt.service.job_json import prediction_json
 from avt_memocmt.service.schemas import FramesAnswer
 from avt_memocmt.service.service import JobDep, ReadableJobDep, ServiceDep
 
@@ -29,10 +29,11 @@ def prediction(job: ReadableJobDep, service: ServiceDep) -> dict[str, Any]:
     return prediction_json(job, service.files.result(job) / PREDICTION)
 
 
-@router.get("/frames", response_model=FramesAnswer)
-def frames(job: ReadableJobDep, service: ServiceDep) -> dict[str, Any]:
+@router.get("/frames", response_class=FileResponse, responses={200: {"model": FramesAnswer}})
+def frames(job: ReadableJobDep, service: ServiceDep) -> FileResponse:
     """Where faces were seen, at the times of the pictures that were read."""
-    return read_json(_file(service.files.result(job) / FRAMES))
+    path = _file(service.files.result(job) / FRAMES)
+    return FileResponse(path, media_type="application/json")
 
 
 @router.get("/faces/{face}", response_class=FileResponse)
