@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.service.access import HEADERS
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -28,6 +29,13 @@ def add_handlers(app: FastAPI) -> None:
     async def tell(request: Request, error: HTTPException) -> JSONResponse:
         response = _detail(error.status_code, str(error.detail))
         response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def apologise(request: Request, error: Exception) -> JSONResponse:
+        # It is sent outside of access control, so it needs the headers that this adds.
+        response = _detail(500, "the service met an error of its own; its log says more.")
+        response.headers.update(HEADERS)
         return response
 
 
