@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from avt_memocmt.errors import AvtError
@@ -44,7 +46,7 @@ def invalid(error: ValidationError) -> HTTPException:
     return HTTPException(422, sentence(error.errors(include_url=False)))
 
 
-def sentence(errors: list[ErrorDetails]) -> str:
+def sentence(errors: Iterable[Mapping[str, Any]]) -> str:
     """What pydantic found wrong, in one sentence."""
     found = []
     for error in errors:
