@@ -146,7 +146,7 @@ def _start_worker(run_networks: bool) -> None:
     if run_networks:
         fix_threads()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def fix_threads() -> None:
@@ -159,7 +159,7 @@ def fix_threads() -> None:
     cv2.setNumThreads(THREADS)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Exit when the parent is killed, which cannot stop its workers any more."""
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from avt_memocmt.inference.transcript_alignment import word_spans
 from avt_memocmt.inference.utterance_stream import Progress
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.arguments import GivenWords
+    from avt_memocmt.inference.arguments import GivenWords, PredictOptions
     from avt_memocmt.media.source import Media
 
 
@@ -146,7 +146,10 @@ class ExplainingReader(DialogueReader):
         evidence = gather_evidence(made_by.engine.encoders, made_by.config, turn)
         words = evidence.get("text")
         words = words if isinstance(words, WordEvidence) else None
-        prediction, attention = decide_with_attention(super().decide, self._model, turn, words)
+        # Other people's faces are judged in passes of their own, which are not explained.
+        alone = replace(turn, utterance=replace(turn.utterance, people=()))
+        prediction, attention = decide_with_attention(super().decide, self._model, alone, words)
+        prediction = replace(prediction, faces=self._faces(turn))
         explained = EMOTIONS.index(prediction.likeliest)
         if settings.emotion is not None:
             explained = settings.emotion
@@ -217,6 +220,7 @@ def explain_media(
     transcript: GivenWords | None,
     settings: ExplainSettings,
     progress: Progress = lambda seconds, total: None,
+    **options: Unpack[PredictOptions],
 ) -> MediaExplanation:
     """Predict one file and explain the utterances that are asked for; see `Recognizer`.
 
@@ -224,5 +228,5 @@ def explain_media(
         AvtError: as in `Recognizer.predict`.
     """
     explaining = ExplainingRecognizer(recognizer, settings)
-    prediction = explaining.predict(media, transcript, progress=progress)
+    prediction = explaining.predict(media, transcript, progress=progress, **options)
     return MediaExplanation(prediction, tuple(explaining.reader.explanations))

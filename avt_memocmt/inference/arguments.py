@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.speaker_settings import SpeakerCount, SpeakerNames
 from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
 GivenWords = str | os.PathLike[str] | Sequence[Cue]
 """Words, the path of a file with them, or cues from `load_transcript`."""
+
+
+class PredictOptions(TypedDict, total=False):
+    """The options of `Recognizer.predict`, which says what they mean."""
+
+    transcribe: bool
+    min_confidence: float
+    speaker_baseline: NamedScope
+    speakers: SpeakerCount
+    min_speakers: int | None
+    max_speakers: int | None
+    speaker_names: SpeakerNames | None
+    audio_track: int | None
+    faces: WhichFaces
 
 
 def transcript_cues(transcript: GivenWords | None) -> Sequence[Cue] | None:

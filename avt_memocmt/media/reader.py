@@ -134,6 +134,11 @@ class MediaReader:
             self._container.close()
 
     @property
+    def format(self) -> str | None:
+        """FFmpeg's name of the container; None of a file of pictures."""
+        return None if self._pictures is not None else self._container.format.name
+
+    @property
     def reached(self) -> float:
         """Seconds from the start of the media to the end of what was read so far."""
         if self._decoder is not None:
