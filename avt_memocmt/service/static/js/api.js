@@ -1,0 +1,85 @@
+// Calls of the REST interface; a refusal is an error whose message can be shown as it is.
+
+import { t } from "./page.js";
+
+export class Refusal extends Error {
+  constructor(sentence, status, retryAfter = null) {
+    super(sentence);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** The answer of a call as JSON (null where it has no content); throws a `Refusal`. */
+export async function call(method, path, body = undefined) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new Refusal(t("error.unreachable"), 0);
+  }
+  if (answer.status === 204) return null;
+  const content = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Refusal(sentenceOf(content, answer.status), answer.status);
+  return content;
+}
+
+export const jobPath = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
+
+/**
+ * Send a file; `onProgress` gets the share sent, 0 to 1. `cancel` (an AbortSignal) stops it.
+ * XMLHttpRequest, because fetch does not say how much was sent.
+ */
+export function upload(file, transcript, options, onProgress, cancel) {
+  const form = new FormData();
+  form.append("options", JSON.stringify(options));
+  if (transcript) form.append("transcript", transcript);
+  form.append("file", file);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/v1/jobs");
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    });
+    request.addEventListener("load", () => {
+      if (request.status < 300) return resolve(request.response);
+      const wait = Number(request.getResponseHeader("Retry-After")) || null;
+      reject(new Refusal(sentenceOf(request.response, request.status), request.status, wait));
+    });
+    request.addEventListener("error", () => reject(new Refusal(t("error.unreachable"), 0)));
+    request.addEventListener("abort", () => reject(new Refusal(t("upload.stopped"), 0)));
+    cancel.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
+/**
+ * Hear of jobs as they change. `handlers`: job(Job), deleted(id), explanation({job, utterance, state}),
+ * and again(), which is called when a lost connection is back: what happened meanwhile was not heard.
+ */
+export function listen(handlers) {
+  const source = new EventSource("/v1/events");
+  let wasLost = false;
+  const on = (name, take) =>
+    source.addEventListener(name, (event) => take(JSON.parse(event.data)));
+  if (handlers.job) on("job", handlers.job);
+  if (handlers.deleted) on("deleted", ({ id }) => handlers.deleted(id));
+  if (handlers.explanation) on("explanation", handlers.explanation);
+  source.addEventListener("error", () => (wasLost = true));
+  source.addEventListener("open", () => {
+    if (wasLost) handlers.again?.();
+    wasLost = false;
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+function sentenceOf(content, status) {
+  const detail = content?.detail;
+  if (typeof detail === "string") return detail;
+  return t(status === 413 ? "error.too_large" : "error.status", { status });
+}
