@@ -96,7 +96,7 @@ export class MomentCard {
 }
 
 /** A table: a row for each emotion, columns for the decision and each modality's own opinion. */
-function opinions(spoken) {
+export function opinions(spoken) {
   const columns = [
     { name: t("card.decision"), note: "", values: spoken.probabilities },
     ...MODALITIES.map((modality) => {
