@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Unpack, get_args
 
 from avt_memocmt.config import Config
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
 from avt_memocmt.extras import require_extra
-from avt_memocmt.inference.arguments import GivenWords, require_utterances, transcript_cues
+from avt_memocmt.inference.arguments import (
+    GivenWords,
+    PredictOptions,
+    require_utterances,
+    transcript_cues,
+)
 from avt_memocmt.inference.engine import Engine, load_torch, with_gradients
 from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.speaker_settings import SpeakerCount, speaker_settings
@@ -136,6 +141,7 @@ class EmotionRecognizer(Recognizer):
         plus_plus: bool = False,
         check: bool = False,
         progress: Progress = lambda seconds, total: None,
+        **options: Unpack[PredictOptions],
     ) -> MediaExplanation:
         """Predict as `predict` does and explain why; needs the extra `explain`.
 
@@ -147,6 +153,7 @@ class EmotionRecognizer(Recognizer):
             plus_plus: Grad-CAM++ instead of Grad-CAM.
             check: also check the explanations, which takes many times as long.
             progress: as for `predict`.
+            options: those of `predict` by which the decisions were made.
 
         Raises:
             AvtError: as in `predict`; the emotion is unknown; the extra is not installed; the
@@ -159,7 +166,7 @@ class EmotionRecognizer(Recognizer):
 
         index = None if emotion is None else emotion_index(emotion)
         settings = ExplainSettings(utterances, index, plus_plus, check)
-        return explain_media(self, media, transcript, settings, progress)
+        return explain_media(self, media, transcript, settings, progress, **options)
 
 
 def _load(name_or_path: str | os.PathLike[str], engine: EngineName) -> tuple[Engine, Config]:

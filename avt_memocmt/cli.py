@@ -29,6 +29,7 @@ from avt_memocmt.commands.predict import predict
 from avt_memocmt.commands.prepare import prepare
 from avt_memocmt.commands.reproduce import reproduce
 from avt_memocmt.commands.robustness import robustness
+from avt_memocmt.commands.serve import serve
 from avt_memocmt.commands.stream import stream
 from avt_memocmt.commands.train import train
 from avt_memocmt.errors import AvtError
@@ -44,6 +45,7 @@ app = typer.Typer(
 COMMANDS = (
     predict,
     stream,
+    serve,
     explain,
     check_explanations,
     prepare,

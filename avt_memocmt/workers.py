@@ -59,10 +59,10 @@ def _start_worker(run_networks: bool) -> None:
         torch.backends.cudnn.deterministic = True
         cv2.setNumThreads(THREADS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Exit when the parent is killed, which cannot stop its workers any more."""
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from avt_memocmt.inference.transcript_alignment import word_spans
 from avt_memocmt.inference.utterance_stream import Progress
 
 if TYPE_CHECKING:
-    from avt_memocmt.inference.arguments import GivenWords
+    from avt_memocmt.inference.arguments import GivenWords, PredictOptions
     from avt_memocmt.media.source import Media
 
 
@@ -217,6 +217,7 @@ def explain_media(
     transcript: GivenWords | None,
     settings: ExplainSettings,
     progress: Progress = lambda seconds, total: None,
+    **options: Unpack[PredictOptions],
 ) -> MediaExplanation:
     """Predict one file and explain the utterances that are asked for; see `Recognizer`.
 
@@ -224,5 +225,5 @@ def explain_media(
         AvtError: as in `Recognizer.predict`.
     """
     explaining = ExplainingRecognizer(recognizer, settings)
-    prediction = explaining.predict(media, transcript, progress=progress)
+    prediction = explaining.predict(media, transcript, progress=progress, **options)
     return MediaExplanation(prediction, tuple(explaining.reader.explanations))

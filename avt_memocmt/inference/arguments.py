@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.speaker_settings import SpeakerCount, SpeakerNames
 from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
 GivenWords = str | os.PathLike[str] | Sequence[Cue]
 """Words, the path of a file with them, or cues from `load_transcript`."""
+
+
+class PredictOptions(TypedDict, total=False):
+    """The options of `Recognizer.predict`, which says what they mean."""
+
+    transcribe: bool
+    min_confidence: float
+    speaker_baseline: NamedScope
+    speakers: SpeakerCount
+    min_speakers: int | None
+    max_speakers: int | None
+    speaker_names: SpeakerNames | None
+    audio_track: int | None
+    faces: WhichFaces
 
 
 def transcript_cues(transcript: GivenWords | None) -> Sequence[Cue] | None:
@@ -49,12 +64,14 @@ def require_utterances(utterances: Any) -> None:
         raise AvtError(f"{utterances!r} are no numbers of utterances; give such as [0, 2].")
 
 
-def require_settings(min_confidence: Any, speaker_baseline: str, faces: str) -> None:
-    """Check two settings of `Recognizer.predict`.
+def require_settings(
+    min_confidence: Any, speaker_baseline: str, faces: str, sampled_faces: Any
+) -> None:
+    """Check settings of `Recognizer.predict`.
 
     Raises:
-        AvtError: the least confidence is no probability, or the baseline or the choice of faces is
-            unknown.
+        AvtError: the least confidence is no probability, or the baseline, the choice of faces or
+            what is recorded of them is unknown.
     """
     if not isinstance(min_confidence, int | float | np.number) or not 0 <= min_confidence <= 1:
         raise AvtError(
@@ -66,6 +83,10 @@ def require_settings(min_confidence: Any, speaker_baseline: str, faces: str) -> 
             f"the speaker baseline {speaker_baseline!r} is unknown; give {', '.join(names)}."
         )
     require_faces(faces)
+    if not isinstance(sampled_faces, bool) and sampled_faces != "judged":
+        raise AvtError(
+            f'the sampled faces {sampled_faces!r} are unknown; give True, False or "judged".'
+        )
 
 
 def require_faces(faces: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from avt_memocmt.config import Config
 from avt_memocmt.errors import AvtError
+from avt_memocmt.inference.sampled_faces import FaceRecorder
 from avt_memocmt.inference.shown_faces import FaceChoice, ShownFaces
 from avt_memocmt.inference.utterances import Utterance, UtteranceBuilder
 from avt_memocmt.media.packets import PacketTape
@@ -109,7 +110,10 @@ class ClipReader:
 
 
 def still_utterance(
-    reader: MediaReader, detector: FaceDetector | None, shown: ShownFaces | None = None
+    reader: MediaReader,
+    detector: FaceDetector | None,
+    shown: ShownFaces | None = None,
+    recorder: FaceRecorder | None = None,
 ) -> Utterance:
     """Read the largest face of an image as an utterance of zero length.
 
@@ -117,6 +121,7 @@ def still_utterance(
         reader: of the image.
         detector: finds the face; None leaves it out.
         shown: sees everybody in the image; None = nobody else is asked for.
+        recorder: is given the face where `shown`, which has its own, is None.
 
     Raises:
         AvtError: the image cannot be decoded.
@@ -129,6 +134,8 @@ def still_utterance(
             if shown is not None:
                 shown.push(event)
                 seen = shown.choose(0.0, 0.0, None, None)
+            elif recorder is not None:
+                recorder.take(event, [(face, None) for face in faces])
             return Utterance(
                 0.0,
                 0.0,

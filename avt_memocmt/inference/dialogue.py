@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from avt_memocmt.config import MODALITIES, Config
-from avt_memocmt.data.dialogue_batch import TurnFeatures, collate, speaker_changes
+from avt_memocmt.data.dialogue_batch import (
+    SPEAKER_UNKNOWN,
+    TurnFeatures,
+    collate,
+    speaker_changes,
+)
 from avt_memocmt.data.speaker_baselines import Baseline, SpeakerBaselines
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, DialogueContext
+from avt_memocmt.features.visual_encoder import VisualEncoder
 from avt_memocmt.inference.encoding import encode_utterance
 from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.results import FacePrediction, ModalityUse, UtterancePrediction
 from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.models.avt_memocmt import Fused
+from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
 
 @dataclass(frozen=True)
@@ -198,12 +208,37 @@ class DialogueReader:
             )
             for who, seen in zip(people, tokens, strict=True)
         ]
-        batch = collate([turns], self._engine.encoders.widths)
-        fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
         return tuple(
             FacePrediction(who.id, who.speaks, who.seconds, _probabilities(logits))
-            for who, logits in zip(people, fused.unimodal_logits["visual"], strict=True)
+            for who, logits in zip(people, _visual_logits(self._engine, turns), strict=True)
         )
+
+
+@torch.no_grad()
+def judge_faces(
+    engine: Engine, visual: VisualEncoder, faces: Sequence[FaceObservation], period: float
+) -> NDArray[np.float32]:
+    """What each of some faces shows by itself, judged against no past.
+
+    Args:
+        engine: computes the networks.
+        visual: its encoder of faces.
+        faces: in any order.
+        period: seconds between two sampled pictures.
+
+    Returns:
+        Probabilities float32 [n, 7].
+    """
+    tokens = visual.encode([[face] for face in faces], [face.time for face in faces], period)
+    turns = [TurnFeatures({"visual": seen}, SPEAKER_UNKNOWN) for seen in tokens]
+    return _visual_logits(engine, turns).softmax(dim=1).numpy()
+
+
+def _visual_logits(engine: Engine, turns: Sequence[TurnFeatures]) -> Tensor:
+    """The decision [n, 7] on turns that hold a face alone."""
+    batch = collate([turns], engine.encoders.widths)
+    fused = engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
+    return fused.unimodal_logits["visual"]
 
 
 def _modality_use(tokens: dict[str, Tokens], fused: Fused) -> dict[str, ModalityUse]:

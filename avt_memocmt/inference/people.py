@@ -74,6 +74,10 @@ class PeopleSeen:
         person = self._people.get(run.person) if run.is_told else None
         return None if person is None else person.id
 
+    def ids(self) -> dict[int, str]:
+        """The ids that were given, by the number of the person."""
+        return {number: who.id for number, who in self._people.items() if who.id is not None}
+
     def faces(self) -> tuple[SeenFace, ...]:
         """Everybody who has an id, in the order of these."""
         named = [who for who in self._people.values() if who.id is not None]

@@ -20,12 +20,13 @@ from avt_memocmt.features.whisper_encoder import WhisperEncoder, WhisperTinyEnco
 from avt_memocmt.inference.arguments import GivenWords, require_settings, transcript_cues
 from avt_memocmt.inference.captions import FittedCaptions
 from avt_memocmt.inference.clips import ClipReader, read_clip, still_utterance
-from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
+from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn, judge_faces
 from avt_memocmt.inference.engine import Engine
 from avt_memocmt.inference.file_baselines import FileBaselines
 from avt_memocmt.inference.found_speakers import HeardSpeakers, SpeakerLabels, speakers_of
 from avt_memocmt.inference.hear_speakers import hear_speakers
 from avt_memocmt.inference.results import MediaPrediction, StreamEvent
+from avt_memocmt.inference.sampled_faces import FaceRecorder, RecordFaces
 from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.shown_people import make_shown_faces, rate_between
 from avt_memocmt.inference.speaker_settings import (
@@ -89,6 +90,7 @@ class Recognizer:
         speaker_names: SpeakerNames | None = None,
         audio_track: int | None = None,
         faces: WhichFaces = "speaking",
+        sampled_faces: RecordFaces = False,
         progress: Progress = lambda seconds, total: None,
     ) -> MediaPrediction:
         """Predict the emotion timeline of one file in bounded memory.
@@ -117,6 +119,8 @@ class Recognizer:
             faces: which of several faces counts: the one whose mouth moves with the sound
                 ("speaking"), or the largest one at first sight ("largest"); "all" also gives
                 everybody else their own emotion. Where nobody is heard the largest one counts.
+            sampled_faces: record where every face is in every sampled picture (with the faces
+                "largest" the one that is followed alone); "judged" = also what each shows there.
             progress: called with the seconds read so far and those in all, if known; anew in each
                 reading.
 
@@ -124,7 +128,7 @@ class Recognizer:
             AvtError: the file cannot be read, or has neither audible sound nor a face nor words;
                 an argument is of the wrong type or out of its range.
         """
-        require_settings(min_confidence, speaker_baseline, faces)
+        require_settings(min_confidence, speaker_baseline, faces, sampled_faces)
         who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
         source, cues = media_source(media), transcript_cues(transcript)
 
@@ -141,7 +145,10 @@ class Recognizer:
                 source, cues, transcribe, everyone.count_in, labels, audio_track, faces, progress
             )
             known = everyone.without
-        found = self._read(source, cues, transcribe, known, labels, audio_track, faces, progress)
+        recorder = self._new_recorder(sampled_faces)
+        found = self._read(
+            source, cues, transcribe, known, labels, audio_track, faces, progress, recorder
+        )
         if found.captions and (said := found.captions.sentences()):
             _log.warning("%s: %s", source.name, said)
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
@@ -160,13 +167,20 @@ class Recognizer:
         labels: SpeakerLabels | None = None,
         is_live: bool = False,
         faces: WhichFaces = "speaking",
+        recorder: FaceRecorder | None = None,
     ) -> UtteranceStream:
         """Start a stream that cuts media into utterances: at the times of `cues`, or by voice.
 
-        A live source has no cues. `labels` say who speaks; `faces` as in `predict`.
+        A live source has no cues. `labels` say who speaks; `faces` as in `predict`; `recorder` is
+        given the faces of every sampled picture.
         """
         shown = make_shown_faces(
-            self.config.visual, self._detector, faces, is_live, lambda x: self._mouth_reader.read(x)
+            self.config.visual,
+            self._detector,
+            faces,
+            is_live,
+            lambda x: self._mouth_reader.read(x),
+            recorder,
         )
         parts = self.config, shown, self._voices, has_audio, has_video
         return CueStream(*parts, cues, labels) if cues else VoiceStream(*parts, labels)
@@ -223,6 +237,7 @@ class Recognizer:
         audio_track: int | None,
         faces: WhichFaces,
         progress: Progress,
+        recorder: FaceRecorder | None = None,
     ) -> MediaPrediction:
         """Read a file once; see `predict` and `TurnPolicy`."""
         rate = self.config.visual.frames_per_second
@@ -238,7 +253,9 @@ class Recognizer:
             cues = captions.cues if captions and captions.is_timed else None
             if cues and labels:
                 cues = labels.fill(cues)
-            stream = self.new_stream(info.has_audio, info.has_video, cues, labels, faces=faces)
+            stream = self.new_stream(
+                info.has_audio, info.has_video, cues, labels, faces=faces, recorder=recorder
+            )
             policy = TurnPolicy(
                 self.new_dialogue,
                 info.has_audio,
@@ -247,12 +264,13 @@ class Recognizer:
                 choose_baselines=choose_baselines,
             )
             events: list[StreamEvent] = []
-            for utterance in self._utterances(reader, stream, captions, progress):
+            for utterance in self._utterances(reader, stream, captions, progress, recorder):
                 events += policy.take(utterance, utterance.end)
             events += policy.finish(0.0)
             turns = tuple(event.prediction for event in events)
             duration = 0.0 if info.kind == "image" else reader.reached
             warnings = tuple(reader.warnings)
+            picture_size = reader.picture_size
         reached = math.inf if info.kind == "image" else stream.latest
         if captions:
             captions.require_some(source.name, reached)
@@ -264,10 +282,30 @@ class Recognizer:
         preset = self.config.preset
         use = captions.use(reached) if captions else None
         warnings += use.warnings if use else ()
-        seen = stream.shown.faces
+        shown = stream.shown
         return MediaPrediction(
-            source.name, duration, preset, __version__, turns, warnings, use, faces=seen
+            source.name,
+            duration,
+            preset,
+            __version__,
+            turns,
+            warnings,
+            use,
+            faces=shown.faces,
+            picture_size=picture_size,
+            sampled_faces=recorder.found(turns, shown.ids, picture_size, duration)
+            if recorder is not None and picture_size is not None
+            else (),
         )
+
+    def _new_recorder(self, sampled_faces: RecordFaces) -> FaceRecorder | None:
+        if not sampled_faces:
+            return None
+        visual = self.engine.encoders.visual
+        if sampled_faces != "judged" or visual is None:
+            return FaceRecorder()
+        period = 1 / self.config.visual.frames_per_second
+        return FaceRecorder(lambda faces: judge_faces(self.engine, visual, faces, period))
 
     def _utterances(
         self,
@@ -275,9 +313,11 @@ class Recognizer:
         stream: UtteranceStream,
         captions: FittedCaptions | None,
         progress: Progress,
+        recorder: FaceRecorder | None,
     ) -> Iterator[Utterance]:
         if reader.info.kind == "image":
-            return iter([self._still(reader, stream.shown, captions.cues if captions else None)])
+            cues = captions.cues if captions else None
+            return iter([self._still(reader, stream.shown, cues, recorder)])
         found = read_utterances(reader, stream, progress)
         if captions and not captions.is_timed:
             return iter(place_transcript(list(found), captions.cues, self.aligner))
@@ -310,9 +350,14 @@ class Recognizer:
         return make_aligner("embedded")
 
     def _still(
-        self, reader: MediaReader, shown: ShownFaces, transcript: Sequence[Cue] | None
+        self,
+        reader: MediaReader,
+        shown: ShownFaces,
+        transcript: Sequence[Cue] | None,
+        recorder: FaceRecorder | None,
     ) -> Utterance:
-        utterance = still_utterance(reader, self._detector, shown if shown.tells_all else None)
+        everybody = shown if shown.tells_all else None
+        utterance = still_utterance(reader, self._detector, everybody, recorder)
         utterance = replace(utterance, text=" ".join(cue.text for cue in transcript or ()))
         if utterance.is_empty:
             raise AvtError(f"no face was found in {reader.path}; give a picture that shows one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -116,12 +117,36 @@ class SeenFace:
     Attributes:
         id: "F1", "F2" in the order of appearance.
         seconds: for which they were seen.
-        thumbnail: uint8 RGB [112, 112, 3], their face.
+        thumbnail: uint8 RGB [112, 112, 3], their face; None where it was read from JSON.
     """
 
     id: str
     seconds: float
-    thumbnail: NDArray[np.uint8] = field(compare=False, repr=False)
+    thumbnail: NDArray[np.uint8] | None = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class SampledFace:
+    """One face in one sampled picture.
+
+    Attributes:
+        time: at which the picture appears, seconds from the start of the media.
+        box: left, top, width and height in pixels of the picture as it is shown, upright and in
+            full size; may reach beyond it.
+        id: of one of `MediaPrediction.faces`; None where faces are not told apart, or the face was
+            seen in no utterance.
+        speaks: whether it is the face that counted in the utterance of the picture.
+        probabilities: of the seven classes in the order of `EMOTIONS`, from this face in this
+            picture alone; None where they were not asked for.
+        until: when the next sampled picture takes its place, seconds from the start of the media.
+    """
+
+    time: float
+    box: tuple[float, float, float, float]
+    id: str | None
+    speaks: bool
+    probabilities: tuple[float, ...] | None
+    until: float
 
 
 @dataclass(frozen=True)
@@ -138,6 +163,9 @@ class MediaPrediction:
         captions: what became of the transcript that was given, or None.
         speakers: who was heard, in the order of appearance.
         faces: who was seen, in the order of appearance.
+        picture_size: width and height of the first picture as it is shown, upright and with square
+            pixels; None where there is no picture.
+        sampled_faces: the faces of every sampled picture in time order, where they were asked for.
     """
 
     media: str
@@ -149,6 +177,8 @@ class MediaPrediction:
     captions: CaptionUse | None = None
     speakers: tuple[Speaker, ...] = ()
     faces: tuple[SeenFace, ...] = ()
+    picture_size: tuple[int, int] | None = None
+    sampled_faces: Sequence[SampledFace] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -187,6 +217,7 @@ def to_json(prediction: MediaPrediction) -> dict[str, Any]:
         "model": {"preset": prediction.preset, "version": prediction.version},
         "utterances": [utterance_json(utterance) for utterance in prediction.utterances],
         "warnings": list(prediction.warnings),
+        "picture": None if prediction.picture_size is None else list(prediction.picture_size),
         "speakers": [
             {"id": who.id, "name": who.name, "seconds": round(who.seconds, 3), "face": who.face}
             for who in prediction.speakers

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from avt_memocmt.inference.results import SeenFace
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.every_face import Seen
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
+
+if TYPE_CHECKING:
+    from avt_memocmt.inference.sampled_faces import FaceRecorder
 
 LONGEST_LIVE = 15.0
 """Seconds for which a picture of a live source counts without a newer one. Slide shows get by with
@@ -87,10 +90,18 @@ class ShownFaces:
         tracker: follows the face; reset before use.
         period: seconds between two sampled pictures.
         is_live: whether the source may stall; then a picture counts for `LONGEST_LIVE` at most.
+        recorder: is given the faces of every picture, once.
     """
 
-    def __init__(self, tracker: Tracker, period: float, is_live: bool = False) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        period: float,
+        is_live: bool = False,
+        recorder: FaceRecorder | None = None,
+    ) -> None:
         self._tracker = tracker
+        self._recorder = recorder
         self._period = period
         self._longest = LONGEST_LIVE if is_live else math.inf
         self._seen: deque[ShownPicture] = deque()
@@ -101,6 +112,9 @@ class ShownFaces:
         """Look for the face in the next picture."""
         self._look_again(frame.time)
         seen = self._look(frame, frame.time + self._longest)
+        if self._recorder is not None:
+            everyone = [(one.face, one.run) for one in self._everyone()]
+            self._recorder.take(frame, everyone or ([(seen, None)] if seen is not None else []))
         is_first_look = seen is not None and seen.n_faces is not None
         self._unsure, self._looks = frame if is_first_look else None, 1
 
@@ -113,6 +127,11 @@ class ShownFaces:
     def faces(self) -> tuple[SeenFace, ...]:
         """Who was seen; here faces are not told apart, so nobody is named."""
         return ()
+
+    @property
+    def ids(self) -> Mapping[int, str]:
+        """Ids of the faces of people, by the person's number."""
+        return {}
 
     def glimpse(self, frame: VideoFrame) -> None:
         """Take a picture between two sampled ones; here nothing is seen in it."""

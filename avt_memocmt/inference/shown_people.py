@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from avt_memocmt.config import VisualConfig
 from avt_memocmt.inference.mouths import MOUTH_RATE, Mouths, ReadMouths
 from avt_memocmt.inference.people import PeopleSeen, VoiceFaces
 from avt_memocmt.inference.results import SeenFace
+from avt_memocmt.inference.sampled_faces import FaceRecorder
 from avt_memocmt.inference.shown_faces import (
     FaceChoice,
     ShownFaces,
@@ -55,6 +56,7 @@ class ShownPeople(ShownFaces):
         is_live: see `ShownFaces`.
         read_mouths: see `ReadMouths`.
         tell_all: report everybody who is seen.
+        recorder: see `ShownFaces`.
 
     Attributes:
         voices: which faces spoke with which voice so far.
@@ -68,8 +70,9 @@ class ShownPeople(ShownFaces):
         *,
         read_mouths: ReadMouths,
         tell_all: bool,
+        recorder: FaceRecorder | None = None,
     ) -> None:
-        super().__init__(tracker, period, is_live)
+        super().__init__(tracker, period, is_live, recorder)
         self.voices = VoiceFaces()
         self._everyone_tracker = tracker
         self._tell_all = tell_all
@@ -85,6 +88,11 @@ class ShownPeople(ShownFaces):
     def faces(self) -> tuple[SeenFace, ...]:
         """Who was seen during the utterances so far, in the order of appearance."""
         return self._people.faces()
+
+    @property
+    def ids(self) -> Mapping[int, str]:
+        """See `ShownFaces.ids`."""
+        return self._people.ids()
 
     def glimpse(self, frame: VideoFrame) -> None:
         """See the mouths in a picture between two sampled ones."""
@@ -240,6 +248,7 @@ def make_shown_faces(
     faces: WhichFaces,
     is_live: bool,
     read_mouths: ReadMouths,
+    recorder: FaceRecorder | None = None,
 ) -> ShownFaces:
     """The faces on the screen of a media that was not read yet.
 
@@ -249,10 +258,17 @@ def make_shown_faces(
         faces: which of them counts.
         is_live: see `ShownFaces`.
         read_mouths: see `ReadMouths`.
+        recorder: see `ShownFaces`.
     """
     following = detector, visual.face_policy, visual.min_face
     period = 1 / visual.frames_per_second
     if faces == "largest":
-        return ShownFaces(FaceTracker(*following), period, is_live)
-    tracker = EveryFaceTracker(*following)
-    return ShownPeople(tracker, period, is_live, read_mouths=read_mouths, tell_all=faces == "all")
+        return ShownFaces(FaceTracker(*following), period, is_live, recorder)
+    return ShownPeople(
+        EveryFaceTracker(*following),
+        period,
+        is_live,
+        read_mouths=read_mouths,
+        tell_all=faces == "all",
+        recorder=recorder,
+    )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_file import read_text_file
-from avt_memocmt.speakers.diarizer import require_speakers, speakers_installed
+from avt_memocmt.speakers.installed import require_speakers, speakers_installed
 
 SpeakerCount = int | str
 """How many speak, as a number or text; "auto" = found out, where the extra `speakers` is installed;

@@ -74,6 +74,11 @@ class Decoder:
         return max(self.sound_end or 0.0, self.picture_end or 0.0)
 
     @property
+    def shown_size(self) -> tuple[int, int] | None:
+        """Width and height of the first picture in full size; None before it."""
+        return None if self._video is None else self._converter.shown_size
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing was decoded yet."""
         return self.sound_end is None and self.picture_end is None

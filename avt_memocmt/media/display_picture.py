@@ -37,6 +37,9 @@ class PictureConverter:
 
     One converter serves a whole video: setting up the scaler costs more than a small picture.
 
+    Attributes:
+        shown_size: width and height of the first picture in full size; None before it.
+
     Args:
         max_side: pixels.
         stream: what the pictures are decoded from.
@@ -47,6 +50,7 @@ class PictureConverter:
         self._stream = stream
         self._lists_side_data = stream.codec_context.name not in _UNLISTED
         self._scaler = VideoReformatter()
+        self.shown_size: tuple[int, int] | None = None
         stated, coded = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
         # What the container states holds throughout; the codec's own may change with a programme.
         self._stated = stated if stated != coded else None
@@ -58,7 +62,10 @@ class PictureConverter:
         converted = self._scaler.reformat(
             frame, width, height, format="rgb24", interpolation="BICUBIC" if grows else "AREA"
         )
-        return _upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), self._turn(frame))
+        turn = self._turn(frame)
+        if self.shown_size is None:
+            self.shown_size = _turned(self._display_size(frame, math.inf), turn)
+        return _upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), turn)
 
     def grey(self, frame: DecodedFrame) -> NDArray[np.uint8]:
         """The picture as uint8 grey [height, width]: a tenth of the work of `rgb`."""
@@ -72,7 +79,7 @@ class PictureConverter:
             picture = np.asarray(shrunk, dtype=np.uint8)
         return _upright(picture, self._turn(frame))
 
-    def _display_size(self, frame: DecodedFrame, max_side: int) -> tuple[int, int]:
+    def _display_size(self, frame: DecodedFrame, max_side: float) -> tuple[int, int]:
         pixel = self._stated or self._stream.codec_context.sample_aspect_ratio
         return display_size(frame.width, frame.height, pixel, max_side)
 
@@ -94,7 +101,9 @@ def _brightness(frame: DecodedFrame) -> NDArray[np.uint8] | None:
     return np.asarray(stretched, dtype=np.uint8)
 
 
-def display_size(width: int, height: int, pixel: Fraction | None, max_side: int) -> tuple[int, int]:
+def display_size(
+    width: int, height: int, pixel: Fraction | None, max_side: float
+) -> tuple[int, int]:
     """Width and height at which a stored picture is shown with square pixels.
 
     Args:
@@ -129,6 +138,17 @@ def still_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
         shown = _in_srgb(shown, profile)
     shown = _on_white(shown)
     return _upright(np.asarray(shown, dtype=np.uint8), _EXIF_MATRICES.get(orientation, _AS_STORED))
+
+
+def still_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+    """Width and height at which a picture is shown in full size.
+
+    Args:
+        image: that Pillow opened.
+        width: of the stored picture, pixels; Pillow may have opened it at a smaller size.
+        height: of the stored picture, pixels.
+    """
+    return _turned((width, height), _EXIF_MATRICES.get(_orientation(image), _AS_STORED))
 
 
 _AS_STORED: _Matrix = (1, 0, 0, 1)
@@ -204,6 +224,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     picture = image.convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _turned(size: tuple[int, int], matrix: _Matrix) -> tuple[int, int]:
+    """Width and height after what `_upright` does."""
+    return size if abs(matrix[0]) >= abs(matrix[1]) else (size[1], size[0])
 
 
 def _upright(image: NDArray[np.uint8], matrix: _Matrix) -> NDArray[np.uint8]:

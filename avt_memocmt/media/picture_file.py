@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.media.display_picture import still_rgb
+from avt_memocmt.media.display_picture import still_rgb, still_size
 from avt_memocmt.media.frame_sampler import FrameSampler
 from avt_memocmt.media.types import MediaInfo, VideoFrame
 
@@ -49,6 +49,7 @@ class PictureFile:
         is_animated: whether it holds several pictures that are shown in turn.
         is_damaged: whether a picture behind the first could not be decoded, which ended it.
         duration: of an animation that was read to its end, seconds; else None.
+        shown_size: width and height at which it is shown, pixels.
 
     Args:
         path: the file.
@@ -71,6 +72,7 @@ class PictureFile:
         first = 1 if count > 1 and getattr(self._image, "default_image", False) else 0
         self._numbers = range(first, count)
         self.is_animated = len(self._numbers) > 1
+        full_size = self._image.size
         if form == "JPEG" and not self._image.info.get("progressive"):
             # Decodes at a half, a quarter or an eighth of the size, if that is enough.
             self._image.draft(None, (2 * max_side, 2 * max_side))
@@ -83,6 +85,7 @@ class PictureFile:
                 "that are read; save it smaller."
             )
         _guarded(lambda: self._turn_to(first))
+        self.shown_size = still_size(self._image, *full_size)
 
     @property
     def info(self) -> MediaInfo:

@@ -137,11 +137,23 @@ class MediaReader:
             self._container.close()
 
     @property
+    def format(self) -> str | None:
+        """FFmpeg's name of the container; None of a file of pictures."""
+        return None if self._pictures is not None else self._container.format.name
+
+    @property
     def reached(self) -> float:
         """Seconds from the start of the media to the end of what was read so far."""
         if self._decoder is not None:
             return self._decoder.reached
         return self.info.duration or 0.0
+
+    @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Width and height of the first picture as it is shown, however large; None before it."""
+        if self._pictures is not None:
+            return self._pictures.shown_size
+        return None if self._decoder is None else self._decoder.shown_size
 
     @property
     def lost(self) -> str | None:

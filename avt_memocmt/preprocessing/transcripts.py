@@ -43,12 +43,14 @@ class Cue:
         end: seconds from the start of the media; not before start, but equal to it in some real
             captions.
         speaker: name in the source, or None.
+        is_whole: whether it is an utterance by itself, which no other cue continues.
     """
 
     text: str
     start: float | None = None
     end: float | None = None
     speaker: str | None = None
+    is_whole: bool = False
 
 
 class Transcript(list[Cue]):
@@ -148,6 +150,8 @@ def join_cues(cues: Sequence[Cue]) -> Cue:
 
 def _continues(before: Cue, cue: Cue, max_gap: float, max_seconds: float) -> bool:
     if before.start is None or before.end is None or cue.start is None or cue.end is None:
+        return False
+    if before.is_whole or cue.is_whole:
         return False
     if before.speaker != cue.speaker or cue.start - before.end > max_gap:
         return False

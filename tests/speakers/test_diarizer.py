@@ -10,7 +10,8 @@ import pytest
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
-from avt_memocmt.speakers.diarizer import Diarizer, speakers_installed
+from avt_memocmt.speakers.diarizer import Diarizer
+from avt_memocmt.speakers.installed import speakers_installed
 
 if not speakers_installed():
     pytest.skip("install the extra 'speakers' to run this test", allow_module_level=True)

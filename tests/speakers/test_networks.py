@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.speakers.diarizer import speakers_installed
+from avt_memocmt.speakers.installed import speakers_installed
 
 if not speakers_installed():
     pytest.skip("install the extra 'speakers' to run this test", allow_module_level=True)

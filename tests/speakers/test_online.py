@@ -7,7 +7,7 @@ import pytest
 from voice_factory import directions
 
 from avt_memocmt.media.types import SAMPLE_RATE
-from avt_memocmt.speakers.diarizer import speakers_installed
+from avt_memocmt.speakers.installed import speakers_installed
 from avt_memocmt.speakers.online import REMEMBERED, OnlineSpeakers
 
 if not speakers_installed():

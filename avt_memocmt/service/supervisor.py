@@ -1,0 +1,237 @@
+"""Gives the tasks of the queue to workers, watches them, and says what becomes of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+
+from avt_memocmt.errors import AvtError
+from avt_memocmt.service.child import Child, ChildEndedError, Message
+from avt_memocmt.service.events import Events
+from avt_memocmt.service.job_files import PREDICTION, JobFiles
+from avt_memocmt.service.job_json import job_json, read_json
+from avt_memocmt.service.metrics import ServiceMetrics
+from avt_memocmt.service.models import Job, Kind, Task
+from avt_memocmt.service.settings import ServiceSettings
+from avt_memocmt.service.store import Finding, JobStore
+from avt_memocmt.service.worker import run_worker
+
+LEAST_TIME, TIMES_DURATION = 300.0, 20.0
+"""Seconds that any job may take, and how many more for each second of its media."""
+_IDLE = 5.0  # seconds between two looks into the queue, where nobody says that there is work
+
+
+@dataclass
+class Running:
+    """A task that a worker is at.
+
+    Attributes:
+        progress: share that is done, 0 to 1; None before it is known.
+        since: when the task was given to the worker, by `time.monotonic`.
+        stop: set to end it.
+    """
+
+    task: Task
+    job: Job
+    progress: float | None = None
+    since: float = field(default_factory=time.monotonic)
+    stop: threading.Event = field(default_factory=threading.Event)
+    _first: tuple[float, float] | None = None
+
+    def advance(self, progress: float) -> None:
+        """Take what the worker says of its progress."""
+        self.progress = progress
+        if self._first is None:  # before it, the worker may have been loading its networks
+            self._first = time.monotonic(), progress
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the rate since the first progress; None before there is one."""
+        if self._first is None or self.progress is None or self.progress <= self._first[1]:
+            return None
+        seconds, done = time.monotonic() - self._first[0], self.progress - self._first[1]
+        return seconds * (1 - self.progress) / done
+
+
+class Supervisor:
+    """One thread and one worker process for each job that is worked on at a time.
+
+    Args:
+        settings: of the service.
+        store: of the jobs.
+        files: of the jobs.
+        events: told of every change.
+        metrics: told what was done.
+    """
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        store: JobStore,
+        files: JobFiles,
+        events: Events,
+        metrics: ServiceMetrics,
+    ) -> None:
+        self._store, self._files, self._events = store, files, events
+        self._metrics = metrics
+        self._changed = threading.Condition()
+        self._running: dict[int, Running] = {}  # by the id of the task
+        self._stopping = False
+        threads = max(1, (os.cpu_count() or 1) // settings.workers)
+        self._workers = [
+            Child(run_worker, (threads,), settings.max_memory) for _ in range(settings.workers)
+        ]
+        self._threads = [
+            threading.Thread(target=self._work, args=(worker,), name="worker", daemon=True)
+            for worker in self._workers
+        ]
+
+    def start(self) -> None:
+        """Start the workers; what an earlier service was at waits again."""
+        self._store.put_back_interrupted()
+        self._files.sweep(self._store.ids())
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the workers; what they were at waits for the next service."""
+        with self._changed:
+            self._stopping = True
+            for running in self._running.values():
+                running.stop.set()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        for worker in self._workers:
+            worker.stop()
+        self._store.put_back_interrupted()
+
+    def wake(self) -> None:
+        """Say that there is work."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def running(self, job_id: str) -> Running | None:
+        """The prediction of a job that is under way."""
+        found = [r for r in self._now() if r.job.id == job_id and r.task.kind == Kind.PREDICT]
+        return found[0] if found else None
+
+    def stop_job(self, job_id: str) -> None:
+        """End what is done on a job, and wait until it has ended."""
+        with self._changed:
+            while found := [r for r in self._running.values() if r.job.id == job_id]:
+                for running in found:
+                    running.stop.set()
+                self._changed.wait()
+
+    def worker_pids(self) -> list[int]:
+        """Numbers of the workers' processes."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def _now(self) -> list[Running]:
+        with self._changed:
+            return list(self._running.values())
+
+    def _work(self, worker: Child) -> None:
+        worker.start()
+        while not self._stopping:
+            claimed = self._store.claim()
+            if claimed is None:
+                with self._changed:
+                    if not self._stopping:
+                        self._changed.wait(_IDLE)
+                continue
+            running = Running(claimed[0], claimed[1])
+            with self._changed:
+                self._running[running.task.id] = running
+            try:
+                self._do(worker, running)
+            finally:
+                self._files.remove_partial(running.job)
+                with self._changed:
+                    del self._running[running.task.id]
+                    self._changed.notify_all()
+
+    def _do(self, worker: Child, running: Running) -> None:
+        task, job = running.task, running.job
+        self._tell(running, job)
+        try:
+            message = self._message(task, job)
+            answer = self._answer(worker, message, running)
+        except ChildEndedError as error:
+            found = self._store.put_back(
+                task, f"the file ended the worker twice, so it is given up: {error}"
+            )
+        except AvtError as error:
+            found = self._store.fail(task, str(error))
+        else:
+            if answer is None:
+                return  # stopped: whoever stopped it says what becomes of it
+            if task.kind == Kind.PREDICT:
+                finding = Finding(answer["duration"], answer["emotions"])
+                found = self._store.complete(task, finding)
+                if found is not None:
+                    self._files.remove_older_results(found)
+                    self._metrics.count(finding.duration, time.monotonic() - running.since)
+            else:
+                found = self._store.complete(task)
+        if found is not None:
+            self._tell(running, found)
+
+    def _message(self, task: Task, job: Job) -> Message:
+        """What a worker is told; see `worker`.
+
+        Raises:
+            AvtError: the media is gone.
+        """
+        transcript = self._files.transcript(job)
+        message: Message = {
+            "kind": task.kind,
+            "name": job.name,
+            "media": str(self._files.media(job)),
+            "has_audio": job.has_audio,
+            "transcript": None if transcript is None else str(transcript),
+            "cues": task.cues,
+            "options": job.options,
+            "folder": str(self._files.partial(job)),
+            "result": str(self._files.result(job, task.revision)),
+        }
+        if task.kind == Kind.EXPLAIN:
+            assert task.utterance is not None
+            shown = read_json(self._files.result(job) / PREDICTION)
+            message |= {
+                "result": str(self._files.explanation(job, task.utterance)),
+                "utterance": task.utterance,
+                "expected": shown["utterances"][task.utterance],
+            }
+        return message
+
+    def _answer(self, worker: Child, message: Message, running: Running) -> Message | None:
+        """What the worker says in the end; None where it was stopped.
+
+        Raises:
+            AvtError: it failed.
+        """
+        deadline = time.monotonic() + LEAST_TIME + TIMES_DURATION * (running.job.duration or 0.0)
+        worker.send(message)
+        while True:
+            if running.stop.is_set():
+                worker.stop()
+                return None
+            said = worker.receive(deadline)
+            if said is None:
+                continue
+            if "done" in said:
+                return said["done"]
+            if "failed" in said:
+                raise AvtError(said["failed"])
+            running.advance(float(said["progress"]))
+            self._tell(running, running.job)
+
+    def _tell(self, running: Running, job: Job) -> None:
+        if running.task.kind == Kind.EXPLAIN:
+            self._events.publish_explanation(job.id, running.task)
+        else:
+            self._events.publish("job", job_json(job, running))
