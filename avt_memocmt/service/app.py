@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from avt_memocmt.service import pages
 from avt_memocmt.service.access import AccessControl
 from avt_memocmt.service.database import open_database
 from avt_memocmt.service.errors import add_handlers
@@ -64,7 +65,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     add_handlers(app)
-    for part in (jobs, results, watching):
+    for part in (jobs, results, watching, pages):
         app.include_router(part.router)
     app.add_middleware(AccessControl, settings=settings)
     return app

@@ -1,6 +1,6 @@
 // Calls of the REST interface; a refusal is an error whose message can be shown as it is.
 
-import { t } from "./page.js";
+import { sentence, t } from "./page.js";
 
 export class Refusal extends Error {
   constructor(sentence, status, retryAfter = null) {
@@ -12,20 +12,18 @@ export class Refusal extends Error {
 
 /** The answer of a call as JSON (null where it has no content); throws a `Refusal`. */
 export async function call(method, path, body = undefined) {
-  let answer;
-  try {
-    answer = await fetch(path, {
-      method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-  } catch {
+  const answer = await fetched(method, path, body);
+  return answer.status === 204 ? null : answer.json();
+}
+
+/** The answer of a call, whatever it holds; throws a `Refusal`. */
+export async function fetched(method, path, body = undefined) {
+  const content = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, { method, ...content }).catch(() => {
     throw new Refusal(t("error.unreachable"), 0);
-  }
-  if (answer.status === 204) return null;
-  const content = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Refusal(sentenceOf(content, answer.status), answer.status);
-  return content;
+  });
+  if (answer.ok) return answer;
+  throw new Refusal(sentenceOf(await answer.json().catch(() => null), answer.status), answer.status);
 }
 
 export const jobPath = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
@@ -80,6 +78,6 @@ export function listen(handlers) {
 
 function sentenceOf(content, status) {
   const detail = content?.detail;
-  if (typeof detail === "string") return detail;
+  if (typeof detail === "string") return sentence(detail);
   return t(status === 413 ? "error.too_large" : "error.status", { status });
 }

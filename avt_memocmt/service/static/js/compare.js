@@ -78,11 +78,12 @@ function showMessage(sentence, isProblem = false) {
 }
 
 function showComparison(found) {
-  const rows = known.emotions.map((emotion) => [[swatch(emotion), emotionName(emotion)], found.emotions[emotion]]);
+  const emotions = [...known.emotions, known.uncertain].filter((emotion) => emotion in found.emotions);
+  const rows = emotions.map((emotion) => [[swatch(emotion), emotionName(emotion)], found.emotions[emotion]]);
   const reach = Math.max(0.05, ...[...rows.map(([, row]) => row), found.confidence].flatMap((row) => row.interval.map(Math.abs)));
   byId("comparison").replaceChildren(
     h("p", { class: "soft" }, t("compare.sets", { a: described("a", found), b: described("b", found) })),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.table") }, table(t("compare.shares"), rows, reach)),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.shares") }, table(t("compare.shares"), rows, reach)),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.confidence") }, table(t("compare.confidence"), [[[t("compare.mean")], found.confidence]], reach)),
     h("p", { class: "soft small" }, t("compare.hint")),
   );

@@ -1,6 +1,6 @@
 // One line of the list of work: name, state, what came of it.
 
-import { h, iconButton, t } from "./page.js";
+import { h, iconButton, sentence, t } from "./page.js";
 import { clock, emotionName, lasting, percent, when } from "./wording.js";
 
 export class JobRow {
@@ -21,7 +21,7 @@ export class JobRow {
       h("div", {}, this.#name(), h("p", { class: "facts" }, this.#facts())),
       this.#state(),
       button,
-      job.error ? h("p", { class: "problem" }, job.error) : "",
+      job.error ? h("p", { class: "problem" }, sentence(job.error)) : "",
     );
     if (hadFocus) button.focus();
     return this;

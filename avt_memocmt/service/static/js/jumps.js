@@ -28,7 +28,7 @@ export class Jumps {
     const chance = spoken.probabilities[emotion];
     const gaps = { name: emotionName(emotion), chance: percent(chance), time: clock(spoken.start), place: place + 1, all: ranked.length };
     const isDecided = chance === Math.max(...Object.values(spoken.probabilities));
-    const text = t(isDecided ? "jump.told" : "jump.never", gaps);
+    const text = t(!isDecided ? "jump.never" : ranked.length === 1 ? "jump.only" : "jump.told", gaps);
     this.told.textContent = text;
     announce(text);
   }

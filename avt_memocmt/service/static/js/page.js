@@ -15,6 +15,9 @@ export function t(key, gaps = {}) {
   return text.replace(/\{(\w+)\}/g, (_, gap) => String(gaps[gap] ?? ""));
 }
 
+/** A message of the server, which begins small because the command line puts "error: " before it. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** An element with properties (`class`, `onclick`, `aria-...`, `--css`) and children. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);

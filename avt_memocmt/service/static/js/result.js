@@ -1,6 +1,7 @@
 // The page of one result: the film beside its timeline, each following the other.
 
 import { call, jobPath, listen } from "./api.js";
+import { prepareExports } from "./exports.js";
 import { FaceBoxes } from "./face_boxes.js";
 import { Film } from "./film.js";
 import { progressBar } from "./job_row.js";
@@ -8,7 +9,7 @@ import { Jumps } from "./jumps.js";
 import { Lanes, zoomButtons } from "./lanes.js";
 import { MomentCard, warnings } from "./moment_card.js";
 import { Overview } from "./overview.js";
-import { announce, byId, confirmed, h, icon, known, t } from "./page.js";
+import { announce, byId, confirmed, h, icon, known, sentence, t } from "./page.js";
 import { Prediction } from "./prediction.js";
 import { UtteranceList } from "./utterance_list.js";
 import { Why } from "./why.js";
@@ -88,7 +89,7 @@ function showJob() {
   const isAtWork = job.state === "queued" || job.state === "in_progress";
   byId("pending").hidden = view !== null || job.state === "completed";
   if (view === null) showPending(isAtWork);
-  else if (job.state === "failed") tell(job.error, true);
+  else if (job.state === "failed") tell(sentence(job.error), true);
   else if (isAtWork) tell(t("edit.deciding"), false, true);
 }
 
@@ -100,20 +101,20 @@ function showPending(isAtWork) {
     const left = job.seconds_left === null ? "" : t("job.left", { share: percent(share ?? 0), left: lasting(job.seconds_left) });
     parts.push(h("p", { class: "soft" }, left || t("result.pending")));
   }
-  if (job.error) parts.push(h("p", {}, job.error));
+  if (job.error) parts.push(h("p", {}, sentence(job.error)));
   byId("pending").replaceChildren(...parts);
 }
 
 /** What became of a correction, above the result. */
-function tell(sentence, isProblem = false, isWaiting = false) {
+function tell(text, isProblem = false, isWaiting = false) {
   const notice = byId("notice");
-  notice.hidden = !sentence;
+  notice.hidden = !text;
   notice.classList.toggle("bad", isProblem);
   notice.replaceChildren(
     isProblem ? icon("warn") : "",
-    h("div", {}, sentence, isWaiting ? progressBar(sentence, null) : ""),
+    h("div", {}, text, isWaiting ? progressBar(text, null) : ""),
   );
-  if (sentence) announce(sentence, isProblem);
+  if (text) announce(text, isProblem);
 }
 
 /** Read the prediction and show it. */
@@ -252,6 +253,7 @@ async function load() {
 }
 
 byId("delete").addEventListener("click", remove);
+prepareExports(byId("export-list"), tell);
 await load();
 listen({
   job: heard,

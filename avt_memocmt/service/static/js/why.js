@@ -1,7 +1,7 @@
 // The explanation of one utterance, made when somebody asks for it.
 
 import { call, jobPath } from "./api.js";
-import { byId, h, iconButton, t } from "./page.js";
+import { byId, h, iconButton, sentence, t } from "./page.js";
 import { progressBar } from "./job_row.js";
 import { clock, emotionName } from "./wording.js";
 
@@ -57,10 +57,10 @@ export class Why {
   }
 
   #show({ state, error, explanation }) {
-    if (state === "failed") return this.#showProblem(error);
+    if (state === "failed") return this.#showProblem(sentence(error));
     if (!explanation) return this.#showWaiting();
     this.content.replaceChildren(
-      ...explanation.sentences.map((sentence) => h("p", {}, sentence)),
+      ...explanation.sentences.map((text) => h("p", {}, text)),
       ...explanation.figures.map((name) => {
         const address = `${this.#path()}/${encodeURIComponent(name)}`;
         return h("a", { href: address, target: "_blank", class: "figure" }, h("img", { src: address, alt: t("why.figure") }));
@@ -72,7 +72,7 @@ export class Why {
     this.content.replaceChildren(h("p", { class: "soft" }, t("why.waiting")), progressBar(t("why.waiting"), null));
   }
 
-  #showProblem(sentence) {
-    this.content.replaceChildren(h("p", { class: "notice bad" }, sentence));
+  #showProblem(text) {
+    this.content.replaceChildren(h("p", { class: "notice bad" }, text));
   }
 }
