@@ -11,7 +11,7 @@ from avt_memocmt.config import Config
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
-from avt_memocmt.extras import require_extra
+from avt_memocmt.explainability.installed import require_captum
 from avt_memocmt.inference.arguments import (
     GivenWords,
     PredictOptions,
@@ -186,12 +186,3 @@ def _load(name_or_path: str | os.PathLike[str], engine: EngineName) -> tuple[Eng
 
         return on_gpu(loaded), config
     return loaded, config
-
-
-def require_captum() -> None:
-    """Check that Captum is installed.
-
-    Raises:
-        AvtError: it is not; the message says how to install it.
-    """
-    require_extra("explain", ("captum",), "explanations need")

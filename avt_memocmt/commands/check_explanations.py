@@ -50,6 +50,6 @@ def require_gradients(checkpoint: str) -> None:
             f"{checkpoint} is an ONNX graph, which yields no gradients; explanations need the "
             "torch engine: give the checkpoint folder that it was exported from."
         )
-    from avt_memocmt.api import require_captum
+    from avt_memocmt.explainability.installed import require_captum
 
     require_captum()

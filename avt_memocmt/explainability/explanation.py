@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -146,7 +146,10 @@ class ExplainingReader(DialogueReader):
         evidence = gather_evidence(made_by.engine.encoders, made_by.config, turn)
         words = evidence.get("text")
         words = words if isinstance(words, WordEvidence) else None
-        prediction, attention = decide_with_attention(super().decide, self._model, turn, words)
+        # Other people's faces are judged in passes of their own, which are not explained.
+        alone = replace(turn, utterance=replace(turn.utterance, people=()))
+        prediction, attention = decide_with_attention(super().decide, self._model, alone, words)
+        prediction = replace(prediction, faces=self._faces(turn))
         explained = EMOTIONS.index(prediction.likeliest)
         if settings.emotion is not None:
             explained = settings.emotion

@@ -71,6 +71,60 @@ def mean_interval(
     return _interval(drawn[:, 0] / drawn[:, 1])
 
 
+@dataclass(frozen=True)
+class MeanDifference:
+    """A weighted mean of a second set minus that of a first one.
+
+    Attributes:
+        difference: on all rows.
+        interval_95: percentile interval of the difference over draws of the rows of each set.
+    """
+
+    difference: float
+    interval_95: tuple[float, float]
+
+
+def mean_differences(
+    first: tuple[NDArray[np.float64], NDArray[np.float64]],
+    second: tuple[NDArray[np.float64], NDArray[np.float64]],
+    samples: int = DRAWS,
+    seed: int = 0,
+) -> list[MeanDifference]:
+    """Weighted means of each column of `second` minus those of `first`, two separate sets of rows.
+
+    A draw without any weight in a set, which a set of one row and others of none can have, is left
+    out.
+
+    Args:
+        first: values [n, columns] and their weights [n, columns].
+        second: the same of the other set.
+        samples: number of bootstrap replicates.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = [_drawn_means(*rows, samples, generator) for rows in (first, second)]
+    whole = [(v * w).sum(axis=0) / w.sum(axis=0) for v, w in (first, second)]
+    gains = drawn[1] - drawn[0]
+    found = []
+    for column, difference in enumerate(whole[1] - whole[0]):
+        known = gains[:, column][np.isfinite(gains[:, column])]
+        found.append(MeanDifference(float(difference), _interval(known)))
+    return found
+
+
+def _drawn_means(
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    samples: int,
+    generator: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Weighted means [samples, columns] of draws of the rows; NaN for a draw without weight."""
+    count = len(values)
+    times = generator.multinomial(count, np.full(count, 1 / count), size=samples)
+    with np.errstate(invalid="ignore"):
+        return (times @ (values * weights)) / (times @ weights)
+
+
 def paired_differences(
     truth: ArrayLike,
     first: ArrayLike,

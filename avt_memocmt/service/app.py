@@ -13,10 +13,19 @@ from avt_memocmt.service.access import AccessControl
 from avt_memocmt.service.database import open_database
 from avt_memocmt.service.errors import add_handlers
 from avt_memocmt.service.events import Events
+from avt_memocmt.service.exporter import Exporter
 from avt_memocmt.service.job_files import JobFiles
 from avt_memocmt.service.metrics import ServiceMetrics
 from avt_memocmt.service.probe import Prober
-from avt_memocmt.service.routes import jobs, results, watching
+from avt_memocmt.service.routes import (
+    comparison,
+    corrections,
+    explanations,
+    exports,
+    jobs,
+    results,
+    watching,
+)
 from avt_memocmt.service.service import Service
 from avt_memocmt.service.settings import ServiceSettings
 from avt_memocmt.service.store import JobStore
@@ -41,9 +50,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        metrics, events, prober = ServiceMetrics(store), Events(), Prober()
+        metrics, events = ServiceMetrics(store), Events()
+        prober, exporter = Prober(), Exporter()
         supervisor = Supervisor(settings, store, files, events, metrics)
-        app.state.service = Service(settings, store, files, events, metrics, supervisor, prober)
+        app.state.service = Service(
+            settings, store, files, events, metrics, supervisor, prober, exporter
+        )
         await run_in_threadpool(supervisor.start)
         await run_in_threadpool(prober.start)
         try:
@@ -52,6 +64,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             events.close()
             await run_in_threadpool(supervisor.stop)
             await run_in_threadpool(prober.stop)
+            await run_in_threadpool(exporter.stop)
             store.close()
 
     app = FastAPI(
@@ -65,7 +78,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     add_handlers(app)
-    for part in (jobs, results, watching, pages):
+    for part in (jobs, results, exports, corrections, explanations, comparison, watching):
         app.include_router(part.router)
+    app.include_router(pages.router)
     app.add_middleware(AccessControl, settings=settings)
     return app

@@ -11,7 +11,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 from avt_memocmt.service.models import Job
 
-PREDICTION, FRAMES, REPORT = "prediction.json", "frames.json", "report.html"
+PREDICTION, FRAMES = "prediction.json", "frames.json"
 FACES, EXPLANATIONS, EXPLANATION = "faces", "explanations", "explanation.json"
 
 
@@ -30,14 +30,14 @@ class JobFiles:
 
     def __init__(self, data: Path, allowed: tuple[Path, ...] = ()) -> None:
         self._jobs = writable_folder(data / "jobs")
-        self._uploads = writable_folder(data / "uploads")
+        self._temporary = writable_folder(data / "temporary")
         self._allowed = allowed
-        for folder in (data, self._jobs, self._uploads):
+        for folder in (data, self._jobs, self._temporary):
             folder.chmod(0o700)  # films of people; nobody else's business
 
-    def new_upload(self) -> Path:
-        """A new folder for what is being uploaded."""
-        path = self._uploads / secrets.token_hex(16)
+    def new_folder(self) -> Path:
+        """A new folder for an upload that comes in or an export that goes out."""
+        path = self._temporary / secrets.token_hex(16)
         path.mkdir()
         return path
 
@@ -118,7 +118,7 @@ class JobFiles:
         Args:
             known: ids of the jobs.
         """
-        for path in self._uploads.iterdir():
+        for path in self._temporary.iterdir():
             shutil.rmtree(path, ignore_errors=True)
         for folder in self._jobs.iterdir():
             if folder.name not in known:

@@ -132,6 +132,24 @@ class ExplanationAnswer(BaseModel):
     explanation: dict[str, Any] | None
 
 
+class ComparedValue(BaseModel):
+    """A value of both sets; `difference` is b minus a, `interval` its 95 % bootstrap interval over
+    utterances."""
+
+    a: float
+    b: float
+    difference: float
+    interval: tuple[float, float]
+
+
+class ComparisonAnswer(BaseModel):
+    """Two sets of jobs: utterances of each, shares of time of each emotion, mean confidence."""
+
+    n: dict[Literal["a", "b"], int]
+    emotions: dict[str, ComparedValue]
+    confidence: ComparedValue
+
+
 class FramesAnswer(BaseModel):
     """Width and height of the picture in pixels; rows of time, left, top, width, height, id of the
     face, and whether it speaks."""

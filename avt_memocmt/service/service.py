@@ -9,6 +9,7 @@ from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection
 
 from avt_memocmt.service.events import Events
+from avt_memocmt.service.exporter import Exporter
 from avt_memocmt.service.job_files import JobFiles
 from avt_memocmt.service.metrics import ServiceMetrics
 from avt_memocmt.service.models import Job
@@ -35,6 +36,7 @@ class Service:
     metrics: ServiceMetrics
     supervisor: Supervisor
     prober: Prober
+    exporter: Exporter
     receiving: int = 0
 
     def too_many(self) -> HTTPException:

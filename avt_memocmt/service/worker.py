@@ -140,11 +140,15 @@ def _restore(answer: dict[str, Any], cues: list[Message]) -> None:
         answer: the prediction; changed.
         cues: corrected utterances, with the source of their words and the name of their speaker.
     """
+    from avt_memocmt.inference.transcript_alignment import MISMATCH
+
     answer.pop("captions", None)
     sources = {round(cue["start"], 3): cue["source"] for cue in cues}
     names = {cue["speaker"]: cue["name"] for cue in cues}
     for utterance in answer["utterances"]:
         utterance["text_source"] = sources.get(utterance["start"], utterance["text_source"])
+        if utterance["text_source"] == "asr":
+            utterance["warnings"] = [w for w in utterance["warnings"] if w != MISMATCH]
     for speaker in answer["speakers"]:
         speaker["name"] = names.get(speaker["id"])
 

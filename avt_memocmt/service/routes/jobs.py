@@ -112,7 +112,7 @@ async def _job_by_path(request: Request, service: Service) -> Job:
 
 
 async def _job_by_upload(request: Request, service: Service) -> Job:
-    folder = await run_in_threadpool(service.files.new_upload)
+    folder = await run_in_threadpool(service.files.new_folder)
     try:
         try:
             upload = await receive_upload(request, folder, service.settings.max_upload)
