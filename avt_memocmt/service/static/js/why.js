@@ -28,18 +28,15 @@ export class Why {
     this.#showWaiting();
     if (!this.dialog.open) this.dialog.showModal();
     try {
-      const known = await call("GET", this.#path()).catch(() => null);
-      if (known && (known.state === "completed" || known.state === "in_progress")) return this.#show(known);
-      await call("POST", `${jobPath(this.jobId)}/explanations`, { utterance: index });
+      this.#show(await call("POST", `${jobPath(this.jobId)}/explanations`, { utterance: index }));
     } catch (refusal) {
       this.#showProblem(refusal.message);
     }
   }
 
-  /** An explanation changed its state; `event` has job, utterance and state. */
+  /** An explanation changed its state; `event` has job and utterance. */
   async heard(event) {
-    if (event.job !== this.jobId || event.utterance !== this.index) return;
-    if (event.state === "completed" || event.state === "failed") await this.refresh();
+    if (event.job === this.jobId && event.utterance === this.index) await this.refresh();
   }
 
   /** Read the state anew, as after a lost connection. */
@@ -59,13 +56,20 @@ export class Why {
   #show({ state, error, explanation }) {
     if (state === "failed") return this.#showProblem(sentence(error));
     if (!explanation) return this.#showWaiting();
+    const [faces, figures] = [true, false].map((isFace) =>
+      explanation.figures.filter((name) => name.startsWith("face_") === isFace),
+    );
     this.content.replaceChildren(
       ...explanation.sentences.map((text) => h("p", {}, text)),
-      ...explanation.figures.map((name) => {
-        const address = `${this.#path()}/${encodeURIComponent(name)}`;
-        return h("a", { href: address, target: "_blank", class: "figure" }, h("img", { src: address, alt: t("why.figure") }));
-      }),
+      ...figures.map((name) => this.#figure(name, t("why.figure"))),
+      faces.length ? h("h3", {}, t("why.faces")) : "",
+      h("div", { class: "figures" }, faces.map((name, index) => this.#figure(name, t("why.face", { number: index + 1 })))),
     );
+  }
+
+  #figure(name, description) {
+    const address = `${this.#path()}/${encodeURIComponent(name)}`;
+    return h("a", { href: address, target: "_blank", class: "figure" }, h("img", { src: address, alt: description, loading: "lazy" }));
   }
 
   #showWaiting() {
