@@ -25,6 +25,7 @@ from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.media.address import is_address, open_address
 from avt_memocmt.media.backlog import Backlog, Event, in_real_time
 from avt_memocmt.media.live_source import LiveSource, open_source
+from avt_memocmt.media.pushed_source import PushedSource
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.transcripts import Cue
@@ -56,6 +57,9 @@ class LiveRecognizer:
         is_live: whether the stream comes from a device or the network, so that a picture without
             a newer one does not count for ever, and only so many silent decisions are kept.
         faces: which of several faces counts; see `Recognizer.predict`.
+        pause: seconds of a pause in speech after which what was said so far is decided at once,
+            provisionally: long before the pause of `SegmentationConfig` makes it certain that the
+            utterance is over. None waits for the next `hop`.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class LiveRecognizer:
         labels: SpeakerLabels | None = None,
         is_live: bool = False,
         faces: WhichFaces = "speaking",
+        pause: float | None = None,
     ) -> None:
         self._labels = labels
         self._decided = RecentDecisions()
@@ -89,6 +94,8 @@ class LiveRecognizer:
             most_silent=MOST_SILENT if is_live else None,
         )
         self._hop = hop
+        self._pause = pause
+        self._pause_decided = False
         self._last_provisional = 0.0
 
     @property
@@ -133,16 +140,23 @@ class LiveRecognizer:
 
     def _provisional(self) -> list[StreamEvent]:
         latest = self.latest
-        if (
-            not self._hop
-            or latest - max(self._last_provisional, self._turns.last_taken) < self._hop
-        ):
+        if not self._is_due(latest):
             return []
         utterance = self._stream.under_way()
         if utterance is None or utterance.is_empty:
             return []
         self._last_provisional = latest
         return [self._turns.provisional(utterance, latest)]
+
+    def _is_due(self, latest: float) -> bool:
+        """Whether it is time for a provisional decision."""
+        if self._pause is not None:
+            has_paused = self._stream.pending_silence >= self._pause
+            is_first, self._pause_decided = not self._pause_decided, has_paused
+            if has_paused and is_first:
+                return True
+        since = max(self._last_provisional, self._turns.last_taken)
+        return bool(self._hop) and latest - since >= self._hop
 
 
 class LiveStream:
@@ -151,7 +165,7 @@ class LiveStream:
     Args:
         recognizer: its engine and configuration.
         source: a file, or what `LiveSource` takes; the address of a film with a length is read as
-            a file is.
+            a file is. Or a source that is open.
         hop: seconds between provisional decisions; 0 = none.
         transcribe: let the packaged recogniser listen.
         as_fast_as_possible: read a file at full speed, drop nothing, and wait for the words of each
@@ -161,6 +175,7 @@ class LiveStream:
         speakers: see `Recognizer.predict`; at full speed, the sound is read before, as there.
             Otherwise speakers are told apart as they are heard; an earlier label may be revised.
         faces: which of several faces counts; see `Recognizer.predict`.
+        pause: see `LiveRecognizer`.
         warn: called with a sentence when a live source is lost, and why, or found again, when
             decisions on silence were not kept or captions were left out, or of what is wrong with
             a file.
@@ -176,7 +191,7 @@ class LiveStream:
     def __init__(
         self,
         recognizer: Recognizer,
-        source: str,
+        source: str | PushedSource,
         *,
         hop: float = HOP,
         transcribe: bool = True,
@@ -185,6 +200,7 @@ class LiveStream:
         audio_track: int | None = None,
         speakers: SpeakerSettings = NO_WISHES,
         faces: WhichFaces = "speaking",
+        pause: float | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         if captions is not None and any(cue.start is None for cue in captions):
@@ -193,15 +209,19 @@ class LiveStream:
         rate = recognizer.config.visual.frames_per_second
         needs_end = as_fast_as_possible or captions is not None
         self.backlog = Backlog()
-        self._source = open_source(
-            source,
-            rate,
-            warn,
-            needs_end=needs_end,
-            audio_track=audio_track,
-            between=rate_between(faces),
-        )
-        self._name = source
+        self._source: MediaReader | LiveSource | PushedSource
+        if isinstance(source, PushedSource):
+            self._source, self._name = source, "the recording"
+        else:
+            self._name = source
+            self._source = open_source(
+                source,
+                rate,
+                warn,
+                needs_end=needs_end,
+                audio_track=audio_track,
+                between=rate_between(faces),
+            )
         self._at_once = as_fast_as_possible
         self._warn = warn
         self._stopped = False
@@ -218,8 +238,9 @@ class LiveStream:
             wait_for_words=as_fast_as_possible,
             captions=self._captions.cues if self._captions else None,
             labels=self._labels(recognizer, speakers, captions, audio_track),
-            is_live=isinstance(self._source, LiveSource),
+            is_live=not isinstance(self._source, MediaReader),
             faces=faces,
+            pause=pause,
         )
 
     def events(self, seconds: float | None = None) -> Iterator[StreamEvent]:
@@ -286,7 +307,7 @@ class LiveStream:
 
     def _incoming(self) -> Iterator[tuple[Event, bool]]:
         """Yield sound and pictures, each with whether more is waiting."""
-        if isinstance(self._source, LiveSource):
+        if not isinstance(self._source, MediaReader):
             self._source.fill(self.backlog)
         elif self._at_once:
             yield from ((event, False) for event in self._source.events())
@@ -296,7 +317,7 @@ class LiveStream:
         yield from self.backlog.take()
 
     def _close(self) -> None:
-        if isinstance(self._source, LiveSource):
+        if not isinstance(self._source, MediaReader):
             self._source.stop()
         elif self._at_once:
             self._source.close()

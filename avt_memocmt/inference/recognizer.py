@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from avt_memocmt.config import Config
 from avt_memocmt.data.baseline_scope import NamedScope
 from avt_memocmt.data.speaker_baselines import Baseline
@@ -30,6 +32,7 @@ from avt_memocmt.inference.sampled_faces import FaceRecorder, RecordFaces
 from avt_memocmt.inference.shown_faces import ShownFaces
 from avt_memocmt.inference.shown_people import make_shown_faces, rate_between
 from avt_memocmt.inference.speaker_settings import (
+    NO_WISHES,
     SpeakerCount,
     SpeakerNames,
     SpeakerSettings,
@@ -48,6 +51,7 @@ from avt_memocmt.inference.utterances import Utterance
 from avt_memocmt.inference.which_faces import WhichFaces
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.source import MediaSource, media_source
+from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
 from avt_memocmt.preprocessing.audio_forced_alignment import Aligner, make_aligner
 from avt_memocmt.preprocessing.face_detectors import make_detector
 from avt_memocmt.preprocessing.mouth_shape import MouthReader
@@ -154,6 +158,22 @@ class Recognizer:
         turns = (replace(turn, min_confidence=min_confidence) for turn in found.utterances)
         found = replace(found, utterances=tuple(turns))
         return replace(found, speakers=speakers_of(found.utterances, cues, who.names))
+
+    def warm_up(self) -> None:
+        """Load and run what the first media would, so that it takes no longer than those after it.
+
+        For a process that waits for media, such as a service.
+
+        Raises:
+            AvtError: packaged weights are missing or damaged.
+        """
+        noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+        self.listen(Utterance(0.0, 1.0, noise, ()))
+        if NO_WISHES.is_wanted:
+            self.new_speakers(NO_WISHES).label(noise)
+            self.diarizer.diarize([AudioChunk(0.0, noise)])
+        self._mouth_reader  # noqa: B018 - loads it
+        self.predict((noise, float(SAMPLE_RATE)), "Hello.", speakers="off")
 
     def new_dialogue(self) -> DialogueReader:
         """Start an empty dialogue."""

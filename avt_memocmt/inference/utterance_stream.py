@@ -90,6 +90,11 @@ class UtteranceStream(ABC):
     def under_way(self) -> Utterance | None:
         """The utterance that is being spoken, as far as it was heard and seen; None in silence."""
 
+    @property
+    def pending_silence(self) -> float:
+        """Seconds for which who is speaking has paused; 0 where pauses end nothing."""
+        return 0.0
+
 
 class VoiceStream(UtteranceStream):
     """Cuts at pauses, by voice activity; also yields the silent stretches between utterances.
@@ -138,6 +143,11 @@ class VoiceStream(UtteranceStream):
         segment = None if self._waiting else self._segmenter.under_way()
         utterance = None if segment is None else self._built(segment)
         return utterance if utterance is not None and utterance.is_speech else None
+
+    @property
+    def pending_silence(self) -> float:
+        """See `UtteranceStream.pending_silence`."""
+        return self._segmenter.pending_silence
 
     def _push_silence(self) -> None:
         """Stand in for the sound of a media that has none."""

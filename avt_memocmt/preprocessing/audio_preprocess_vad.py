@@ -98,6 +98,11 @@ class CausalSegmenter:
         held = np.concatenate(self._held)
         return Segment(self._time(self._start), self._time(self._judged), held, True)
 
+    @property
+    def pending_silence(self) -> float:
+        """Seconds for which the utterance under way has paused; 0 in quiet."""
+        return (self._judged - self._voiced_end) / SAMPLE_RATE if self._speaking else 0.0
+
     def flush(self) -> list[Segment]:
         """End the stream and return what is left; the next chunk starts afresh."""
         self._held.append(self._unjudged)

@@ -15,6 +15,7 @@ from avt_memocmt.service.errors import add_handlers
 from avt_memocmt.service.events import Events
 from avt_memocmt.service.exporter import Exporter
 from avt_memocmt.service.job_files import JobFiles
+from avt_memocmt.service.live_session import LiveSessions
 from avt_memocmt.service.metrics import ServiceMetrics
 from avt_memocmt.service.probe import Prober
 from avt_memocmt.service.routes import (
@@ -23,6 +24,7 @@ from avt_memocmt.service.routes import (
     explanations,
     exports,
     jobs,
+    live,
     results,
     watching,
 )
@@ -52,9 +54,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     async def running(app: FastAPI) -> AsyncIterator[None]:
         metrics, events = ServiceMetrics(store), Events()
         prober, exporter = Prober(), Exporter()
+        sessions = LiveSessions(settings.max_live, settings.max_memory, metrics.live_sessions)
         supervisor = Supervisor(settings, store, files, events, metrics)
         app.state.service = Service(
-            settings, store, files, events, metrics, supervisor, prober, exporter
+            settings, store, files, events, metrics, supervisor, prober, exporter, sessions
         )
         await run_in_threadpool(supervisor.start)
         await run_in_threadpool(prober.start)
@@ -62,6 +65,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             yield
         finally:
             events.close()
+            await sessions.close()
             await run_in_threadpool(supervisor.stop)
             await run_in_threadpool(prober.stop)
             await run_in_threadpool(exporter.stop)
@@ -78,7 +82,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     add_handlers(app)
-    for part in (jobs, results, exports, corrections, explanations, comparison, watching):
+    for part in (jobs, results, exports, corrections, explanations, comparison, live, watching):
         app.include_router(part.router)
     app.include_router(pages.router)
     app.add_middleware(AccessControl, settings=settings)

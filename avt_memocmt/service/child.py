@@ -30,6 +30,10 @@ POLL = 0.05
 """Seconds between two looks at the memory of a child."""
 
 
+_DATA = b"\0"
+"""Begins what is no JSON."""
+
+
 class ChildEndedError(AvtError):
     """The process ended by itself or was ended from outside."""
 
@@ -79,16 +83,17 @@ class Child:
             assert self._process.pid is not None
             self._watched = psutil.Process(self._process.pid)
 
-    def send(self, message: Message) -> None:
-        """Send a message to the process, which is started where it does not run.
+    def send(self, message: Message | bytes) -> None:
+        """Send a message, or bytes, to the process, which is started where it does not run.
 
         Raises:
             ChildEndedError: it ended.
         """
         self.start()
         assert self._connection is not None
+        data = _DATA + message if isinstance(message, bytes) else json.dumps(message).encode()
         try:
-            self._connection.send_bytes(json.dumps(message).encode())
+            self._connection.send_bytes(data)
         except OSError as error:
             raise self._ended() from error
 
@@ -129,6 +134,12 @@ class Child:
             self._connection.close()
         self._process = self._connection = self._watched = None
 
+    def kill(self) -> None:
+        """End the process from another thread than the one that receives, which sees it end."""
+        if (process := self._process) is not None:
+            with contextlib.suppress(ValueError, AttributeError):  # it was closed meanwhile
+                process.kill()
+
     def _memory(self) -> int:
         try:
             return self._watched.memory_info().rss if self._watched is not None else 0
@@ -153,10 +164,17 @@ class Pipe:
 
     def receive(self) -> Message:
         """The next message; ends the process where the service has ended."""
+        message = self.receive_any()
+        assert isinstance(message, dict)
+        return message
+
+    def receive_any(self) -> Message | bytes:
+        """The next message or bytes; ends the process where the service has ended."""
         try:
-            return json.loads(self._connection.recv_bytes())
+            received = self._connection.recv_bytes()
         except (EOFError, OSError):
             os._exit(0)
+        return received[1:] if received.startswith(_DATA) else json.loads(received)
 
     def send(self, message: Message) -> None:
         """Send a message to the service; ends the process where that has ended."""

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from avt_memocmt.service.events import Events
 from avt_memocmt.service.exporter import Exporter
 from avt_memocmt.service.job_files import JobFiles
+from avt_memocmt.service.live_session import LiveSessions
 from avt_memocmt.service.metrics import ServiceMetrics
 from avt_memocmt.service.models import Job
 from avt_memocmt.service.probe import Prober
@@ -37,6 +38,7 @@ class Service:
     supervisor: Supervisor
     prober: Prober
     exporter: Exporter
+    live: LiveSessions
     receiving: int = 0
 
     def too_many(self) -> HTTPException:

@@ -59,13 +59,15 @@ def run_worker(pipe: Pipe, threads: int) -> None:
 
 
 def load(threads: int) -> EmotionRecognizer:
-    """The recogniser, on so many threads."""
+    """The recogniser, warm, on so many threads."""
     import torch
 
     from avt_memocmt.api import EmotionRecognizer
 
     torch.set_num_threads(threads)
-    return EmotionRecognizer.from_pretrained(CHECKPOINT)
+    recognizer = EmotionRecognizer.from_pretrained(CHECKPOINT)
+    recognizer.warm_up()
+    return recognizer
 
 
 def _predict(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Message:
