@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,12 +36,14 @@ class Studio:
     Attributes:
         url: without a slash at its end.
         data: its folder of uploads and results.
+        ready: when it printed its address, by `time.monotonic`.
     """
 
     url: str
     data: Path
     process: subprocess.Popen[str]
     output: list[str] = field(default_factory=list)
+    ready: float = 0.0
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def running_studio(data: Path) -> Iterator[Studio]:
     for line in process.stdout:
         studio.output.append(line)
         if found := re.search(r"http://[\d.]+:\d+", line):
-            studio.url = found[0]
+            studio.url, studio.ready = found[0], time.monotonic()
             break
     assert studio.url, "".join(studio.output)
     # What it writes from now on is read, so that it never waits for a reader.

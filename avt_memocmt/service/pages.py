@@ -11,12 +11,11 @@ import hashlib
 import json
 import re
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
-from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
@@ -31,51 +30,52 @@ THEMES = ("light", "dark")
 EXPORTS = ("report", "overlay", "eaf", "textgrid", "srt", "vtt", "csv", "frames", "json", "rttm")
 EXPORTS += ("audacity", "label-studio", "webannotation")
 """What can be had of a result, in the order of the page."""
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+"""The registry of the system may say otherwise, and browsers then refuse modules."""
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def library(request: Request) -> HTMLResponse:
+async def library(request: Request) -> HTMLResponse:
     """Drop a file; all earlier work."""
     return _page(request, "library")
 
 
 @router.get("/jobs/{job_id}")
-def result(request: Request, job_id: str) -> HTMLResponse:
+async def result(request: Request, job_id: str) -> HTMLResponse:
     """The film beside its timeline."""
     return _page(request, "result", job=job_id)
 
 
 @router.get("/live")
-def live(request: Request) -> HTMLResponse:
+async def live(request: Request) -> HTMLResponse:
     """Camera and microphone."""
     return _page(request, "live")
 
 
 @router.get("/compare")
-def compare(request: Request) -> HTMLResponse:
+async def compare(request: Request) -> HTMLResponse:
     """Two sets of results side by side."""
     return _page(request, "compare")
 
 
 @router.get("/static/{version}/{path:path}")
-async def static_file(request: Request, version: str, path: str) -> Response:
+async def static_file(version: str, path: str) -> Response:
     """A file of `static/`, or the style sheet of the emotions' colours."""
-    if path == "css/emotions.css":
-        response = Response(emotion_colours(), media_type="text/css")
-    else:
-        response = await StaticFiles(directory=STATIC).get_response(path, request.scope)
-    is_current = version == static_version()
-    response.headers["Cache-Control"] = FOR_GOOD if is_current else "no-cache"
-    return response
+    content = static_files().get(path)
+    if content is None:
+        raise HTTPException(404, "there is no such file.")
+    kind = MEDIA_TYPES[PurePosixPath(path).suffix]
+    age = FOR_GOOD if version == static_version() else "no-cache"
+    return Response(content, media_type=kind, headers={"Cache-Control": age})
 
 
 @router.get("/favicon.ico")
-async def favicon(request: Request) -> Response:
+async def favicon() -> Response:
     """The icon, for browsers that ask for it by this name."""
-    return await StaticFiles(directory=STATIC).get_response("icon.svg", request.scope)
+    return await static_file("", "icon.svg")
 
 
 def languages() -> list[str]:
@@ -102,13 +102,18 @@ def words(language: str) -> dict[str, str]:
 
 
 @cache
+def static_files() -> dict[str, bytes]:
+    """What the pages load, by path; 200 kB in memory, so that a page of twenty small modules does
+    not wait for a disk or a thread."""
+    paths = [path for path in sorted(STATIC.rglob("*")) if path.is_file()]
+    files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
+    return files | {"css/emotions.css": emotion_colours().encode()}
+
+
+@cache
 def static_version() -> str:
     """A name that changes with the content of the static files."""
-    digest = hashlib.sha256(emotion_colours().encode())
-    for path in sorted(STATIC.rglob("*")):
-        if path.is_file():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return hashlib.sha256(b"\0".join(static_files().values())).hexdigest()[:12]
 
 
 def emotion_colours() -> str:

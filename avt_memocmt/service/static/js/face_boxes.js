@@ -2,6 +2,7 @@
 
 import { known } from "./page.js";
 import { likeliest } from "./prediction.js";
+import { inks, prepared } from "./time_axis.js";
 import { emotionName, inkOn } from "./wording.js";
 
 const REACH = 0.3; // seconds from a picture that was read, within which its box is shown
@@ -15,7 +16,10 @@ export class FaceBoxes {
     this.canvas = canvas;
     this.prediction = prediction;
     this.isOn = true;
-    new ResizeObserver(() => this.show(this.time ?? 0)).observe(canvas);
+    new ResizeObserver(() => {
+      [this.width, this.height] = [canvas.clientWidth, canvas.clientHeight];
+      this.show(this.time ?? 0);
+    }).observe(canvas);
   }
 
   /** Take `GET .../frames`: rows of time, left, top, width, height, face, whether it speaks. */
@@ -30,16 +34,12 @@ export class FaceBoxes {
 
   show(time) {
     this.time = time;
-    const { canvas } = this;
-    const scale = devicePixelRatio;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    canvas.width = width * scale;
-    canvas.height = height * scale;
-    if (!this.isOn || !this.#picture || !width) return;
-    const context = canvas.getContext("2d");
+    const { width, height } = this;
+    if (!width) return;
+    const context = prepared(this.canvas, width, height);
+    if (!this.isOn || !this.#picture) return;
     const [pictureWidth, pictureHeight] = this.#picture;
     const zoom = Math.min(width / pictureWidth, height / pictureHeight);
-    context.scale(scale, scale);
     context.translate((width - pictureWidth * zoom) / 2, (height - pictureHeight * zoom) / 2);
     const spoken = this.prediction.utterances[this.prediction.indexAt(time)];
     for (const [id, track] of this.#tracks) {
@@ -60,7 +60,7 @@ export class FaceBoxes {
     const name = this.prediction.faceName(id ?? "");
     const label = [name, emotion && emotionName(emotion)].filter(Boolean).join(" · ");
     if (!label) return;
-    context.font = `600 13px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.font = `600 13px ${inks().family}`;
     const room = context.measureText(label).width + 14;
     const [x, y] = [Math.max(0, Math.min(left, right - room)), top >= 26 ? top - 26 : top + height + 4];
     context.fillStyle = colour;

@@ -9,6 +9,7 @@ import { clock } from "./wording.js";
  */
 export class Film extends EventTarget {
   #still = 0;
+  #shown = "";
 
   constructor(media, duration) {
     super();
@@ -52,7 +53,8 @@ export class Film extends EventTarget {
   }
 
   #tell() {
-    byId("clock").textContent = `${clock(this.time)} / ${clock(this.duration)}`;
+    const shown = `${clock(this.time)} / ${clock(this.duration)}`;
+    if (shown !== this.#shown) byId("clock").textContent = this.#shown = shown;
     this.dispatchEvent(new Event("time"));
   }
 

@@ -45,8 +45,7 @@ export class Lanes {
     const { lanes } = this.prediction;
     const height = LANE * lanes.length;
     const context = prepared(this.canvas, width, height + AXIS);
-    this.canvas.style.height = `${height + AXIS}px`;
-    const colours = inks(this.track);
+    const colours = inks();
     context.fillStyle = colours.line;
     lanes.forEach((_, row) => context.fillRect(0, row * LANE, width, 1));
     drawTicks(context, { from: this.from, to: this.to, width, height: height + 4, labelY: height + 17, colours });
@@ -63,7 +62,7 @@ export class Lanes {
   /** Mark an utterance. */
   mark(index) {
     this.marked = index;
-    this.draw();
+    this.#drawSoon();
   }
 
   /** Show the moment; the window goes along while it plays. */
@@ -97,6 +96,10 @@ export class Lanes {
     this.from = Math.min(Math.max(0, from), duration - fitting);
     this.to = this.from + fitting;
     this.hint.hidden = true;
+    this.#drawSoon();
+  }
+
+  #drawSoon() {
     cancelAnimationFrame(this.drawing);
     this.drawing = requestAnimationFrame(() => this.draw());
   }

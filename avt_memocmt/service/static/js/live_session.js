@@ -1,9 +1,10 @@
 // Sound and pictures of this browser to the server, decisions back; a lost connection is resumed.
 
-import { t } from "./page.js";
+import { sentence, t } from "./page.js";
 
 const CHUNK = 100; // milliseconds of recording that are sent at a time
 const WAITS = [0.3, 0.7, 1.5, 3, 5, 8]; // seconds before each attempt to resume; the server waits 30
+const REFUSALS = [1008, 1013]; // codes with which the server closes what it does not take
 const FORMATS = {
   video: ["video/webm;codecs=vp8,opus", "video/webm", "video/mp4"],
   audio: ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"],
@@ -56,7 +57,10 @@ export class LiveSession extends EventTarget {
       this.#send(JSON.stringify(start));
     });
     this.socket.addEventListener("message", (event) => this.#heard(JSON.parse(event.data)));
-    this.socket.addEventListener("close", () => this.#lost());
+    this.socket.addEventListener("close", ({ code, reason }) => {
+      if (REFUSALS.includes(code)) this.#fail(sentence(reason));
+      else this.#lost();
+    });
   }
 
   #heard(message) {
@@ -68,8 +72,7 @@ export class LiveSession extends EventTarget {
     } else if (message.type === "decision") {
       this.#since = message.sequence;
       this.#tell("decision", message);
-    } else if (message.type === "warning") this.#tell("warning", message.text);
-    else if (message.type === "error") this.#fail(message.text ?? message.detail);
+    } else if (message.type === "warning") this.#tell("warning", sentence(message.text));
     else if (message.type === "end") this.#end();
   }
 
@@ -96,9 +99,9 @@ export class LiveSession extends EventTarget {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(data);
   }
 
-  #fail(sentence) {
+  #fail(problem) {
     if (this.hasEnded) return;
-    this.#tell("failure", sentence);
+    this.#tell("failure", problem);
     this.#end();
   }
 

@@ -50,7 +50,7 @@ export class Overview {
     const { duration, utterances } = this.prediction;
     const height = ROW * this.rows.length;
     const context = prepared(this.canvas, width, height + AXIS);
-    const colours = inks(this.slider);
+    const colours = inks();
     context.fillStyle = colours.well;
     for (let row = 0; row < this.rows.length; row += 2) context.fillRect(0, row * ROW, width, ROW);
     drawTicks(context, { from: 0, to: duration, width, height: height + 3, labelY: height + 16, colours });

@@ -189,6 +189,7 @@ async function saveWords(index, text, speaker) {
 }
 
 function tellDecision() {
+  if (job.error) return tell(sentence(job.error), true);
   if (!corrected) return tell("");
   const index = view.prediction.indexAt(corrected.start);
   const now = view.prediction.utterances[index];

@@ -13,16 +13,27 @@ export function tickStep(span, most) {
 export function prepared(canvas, width, height) {
   const scale = devicePixelRatio;
   const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
-  if (canvas.width !== wide) canvas.width = wide;
-  if (canvas.height !== high) canvas.height = high;
+  if (canvas.width !== wide || canvas.height !== high) {
+    canvas.width = wide;
+    canvas.height = high;
+    canvas.style.height = `${height}px`;
+  }
   const context = canvas.getContext("2d");
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
   return context;
 }
 
-/** The colours of the theme, and the page's type. */
-export function inks(element) {
+let known = null;
+document.addEventListener("themechange", () => (known = null));
+
+/** The colours of the theme, and the page's type; asked of the style once for each theme. */
+export function inks() {
+  known ??= read(document.documentElement);
+  return known;
+}
+
+function read(element) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name).trim();
   return {
@@ -30,7 +41,7 @@ export function inks(element) {
     soft: colour("--soft"),
     line: colour("--line"),
     well: colour("--well"),
-    family: style.fontFamily,
+    family: getComputedStyle(document.body).fontFamily,
   };
 }
 

@@ -10,8 +10,9 @@ export class UtteranceList {
   constructor(root, search, count, prediction, choose) {
     Object.assign(this, { root, count, prediction, choose });
     this.rows = h("div", { class: "rows", role: "presentation" });
-    this.space = h("div", { class: "space", role: "presentation" }, this.rows);
-    root.replaceChildren(this.space);
+    this.drawn = new Map(); // the rows in the page, by their place in what was found
+    this.rowHeight = this.height = 0;
+    root.replaceChildren(this.rows);
     this.sought = "";
     search.addEventListener("input", () => {
       this.sought = search.value.trim().toLowerCase();
@@ -23,8 +24,9 @@ export class UtteranceList {
       const row = event.target.closest("[data-index]");
       if (row) this.choose(Number(row.dataset.index));
     });
-    new ResizeObserver(() => this.#drawSoon()).observe(root);
     this.update();
+    new ResizeObserver(() => this.#measure()).observe(root);
+    this.#measure();
   }
 
   /** Show what changed in the prediction or in what is sought. */
@@ -33,21 +35,21 @@ export class UtteranceList {
     const all = utterances.map((_, index) => index);
     this.found = this.sought ? all.filter((index) => this.#told(utterances[index]).includes(this.sought)) : all;
     this.count.textContent = t("list.count", { count: this.found.length });
-    this.range = null;
-    this.#draw();
+    this.#draw(true);
   }
 
   /** Mark an utterance and bring it into sight. */
   mark(index, isSpoken) {
-    this.marked = index;
-    this.isSpoken = isSpoken;
-    const place = this.found.indexOf(index);
-    this.range = null;
-    if (place < 0) return this.#draw();
-    const high = this.#rowHeight();
-    const [top, bottom] = [place * high, (place + 1) * high];
-    if (top < this.root.scrollTop) this.root.scrollTop = top;
-    else if (bottom > this.root.scrollTop + this.root.clientHeight) this.root.scrollTop = bottom - this.root.clientHeight;
+    const places = [this.marked, index].map((one) => this.found.indexOf(one));
+    [this.marked, this.isSpoken] = [index, isSpoken];
+    const [top, bottom] = [places[1] * this.rowHeight, (places[1] + 1) * this.rowHeight];
+    const { root, height } = this;
+    if (places[1] >= 0 && top < root.scrollTop) root.scrollTop = top;
+    else if (places[1] >= 0 && bottom > root.scrollTop + height) root.scrollTop = bottom - height;
+    for (const place of places) {
+      this.drawn.get(place)?.remove();
+      this.drawn.delete(place);
+    }
     this.#draw();
   }
 
@@ -55,29 +57,46 @@ export class UtteranceList {
     return [this.prediction.name(spoken.speaker), emotionName(spoken.emotion), spoken.text].join(" ").toLowerCase();
   }
 
-  #rowHeight() {
-    return parseFloat(getComputedStyle(this.root).getPropertyValue("--row-height")) || 56;
-  }
-
   #drawSoon() {
     cancelAnimationFrame(this.drawing);
     this.drawing = requestAnimationFrame(() => this.#draw());
   }
 
-  #draw() {
-    const high = this.#rowHeight();
-    const { found, root } = this;
-    const first = Math.max(0, Math.floor(root.scrollTop / high) - EXTRA);
-    const last = Math.min(found.length, Math.ceil((root.scrollTop + root.clientHeight) / high) + EXTRA);
-    const range = `${first} ${last}`;
-    if (range === this.range) return;
-    this.range = range;
-    this.space.style.height = `${found.length * high}px`;
-    this.rows.style.transform = `translateY(${first * high}px)`;
-    this.rows.replaceChildren(...found.slice(first, last).map((index, at) => this.#row(index, first + at)));
-    const isMarkedHere = this.rows.querySelector("[aria-selected=true]");
-    if (isMarkedHere) root.setAttribute("aria-activedescendant", isMarkedHere.id);
+  /** Draw the rows in sight; those that stay in sight are kept, unless all are drawn anew. */
+  #draw(isAnew = false) {
+    const { found, root, rows, rowHeight } = this;
+    const first = Math.max(0, Math.floor(root.scrollTop / rowHeight) - EXTRA);
+    const last = Math.min(found.length, Math.ceil((root.scrollTop + this.height) / rowHeight) + EXTRA);
+    if (isAnew) this.#clear();
+    for (const [place, row] of this.drawn) {
+      if (place >= first && place < last) continue;
+      row.remove();
+      this.drawn.delete(place);
+    }
+    for (let place = first; place < last; place += 1) {
+      if (this.drawn.has(place)) continue;
+      const row = this.#row(found[place], place);
+      row.style.transform = `translateY(${place * rowHeight}px)`;
+      this.drawn.set(place, row);
+      rows.append(row);
+    }
+    const marked = this.drawn.get(found.indexOf(this.marked));
+    if (marked) root.setAttribute("aria-activedescendant", marked.id);
     else root.removeAttribute("aria-activedescendant");
+  }
+
+  #clear() {
+    this.drawn = new Map();
+    this.rows.replaceChildren();
+    this.rows.style.height = `${this.found.length * this.rowHeight}px`;
+  }
+
+  #measure() {
+    this.height = this.root.clientHeight;
+    const rowHeight = parseFloat(getComputedStyle(this.root).getPropertyValue("--row-height"));
+    const isChanged = rowHeight !== this.rowHeight;
+    this.rowHeight = rowHeight;
+    this.#draw(isChanged);
   }
 
   #row(index, place) {
@@ -104,7 +123,7 @@ export class UtteranceList {
   #key(event) {
     const here = this.found.indexOf(this.marked);
     const last = this.found.length - 1;
-    const page = Math.max(1, Math.floor(this.root.clientHeight / this.#rowHeight()) - 1);
+    const page = Math.max(1, Math.floor(this.height / this.rowHeight) - 1);
     const place = { ArrowDown: here + 1, ArrowUp: here - 1, PageDown: here + page, PageUp: here - page, Home: 0, End: last }[event.key];
     if (place === undefined || last < 0) return;
     event.preventDefault();
