@@ -40,6 +40,15 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="Folder for predictions.json and report.html.")
     ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME,NAME,...",
+            help="Further files for other programs, in --out: json, csv, frames, frames-parquet, "
+            "vtt, srt, eaf, textgrid, rttm, audacity, label-studio, webannotation.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON Lines on stdout, one object per input.")
     ] = False,
@@ -73,7 +82,7 @@ def predict(
     from avt_memocmt.inference.speaker_settings import speaker_settings
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    results = PredictionOutput(out, as_json)
+    results = PredictionOutput(out, as_json, formats)
     cues = None if transcript is None else load_transcript(transcript)
     files, failures = _collect(media)
     if cues and len(files) > 1:
@@ -95,6 +104,7 @@ def predict(
             speaker_names=who.names,
             audio_track=audio_track,
             faces=faces,
+            sampled_faces="judged" if results.needs_faces else False,
             progress=show,
         )
 

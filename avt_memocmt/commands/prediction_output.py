@@ -23,18 +23,28 @@ class PredictionOutput:
     """Takes results one by one; what cannot be written now is tried again, and said at the end.
 
     Args:
-        folder: for predictions.json and report.html, or None.
+        folder: for predictions.json, report.html and exported files, or None.
         as_json: JSON Lines on stdout instead of tables.
+        formats: names of formats with commas between them, each a further file of each input.
 
     Attributes:
         results: all that were taken.
         problems: sentences on what could not be written.
+        needs_faces: whether a format needs the sampled faces.
 
     Raises:
-        AvtError: the folder cannot be written into.
+        AvtError: the folder cannot be written into, a format is unknown, or there are formats and
+            no folder.
     """
 
-    def __init__(self, folder: Path | None, as_json: bool) -> None:
+    def __init__(self, folder: Path | None, as_json: bool, formats: str | None = None) -> None:
+        from avt_memocmt.exports.formats import FORMATS, Stems, format_names
+
+        self._formats = () if formats is None else format_names(formats)
+        if self._formats and folder is None:
+            raise AvtError("--format needs --out; name the folder for the files.")
+        self.needs_faces = any(FORMATS[name].needs_faces for name in self._formats)
+        self._stems = Stems(["predictions"])  # predictions.json holds all inputs
         self.results: list[MediaPrediction] = []
         self.problems: list[str] = []
         self._folder = None if folder is None else writable_folder(folder)
@@ -59,6 +69,7 @@ class PredictionOutput:
             except AvtError as error:
                 if not was_waiting:
                     log.print(f"{error} It will be tried again with the next result.", style="red")
+        self._export(result)
         if self._is_read:
             self._show(result)
 
@@ -87,6 +98,19 @@ class PredictionOutput:
         if len(self.problems) == before:
             log.print(f"wrote {pages[0]} and {pages[1]}")
 
+    def _export(self, result: MediaPrediction) -> None:
+        from avt_memocmt.exports.formats import write_exports
+
+        if self._folder is None or not self._formats:
+            return
+        stem = self._stems.next(result.media)
+        try:
+            write_exports(result, self._formats, self._folder, stem)
+        except AvtError as error:
+            self.problems.append(str(error))
+        else:
+            log.print(f"wrote {self._folder / stem}.* ({', '.join(self._formats)})")
+
     def _show(self, result: MediaPrediction) -> None:
         from avt_memocmt.inference.results import to_json
 
@@ -104,7 +128,7 @@ class PredictionOutput:
 
 
 def _print_timeline(result: MediaPrediction) -> None:
-    from avt_memocmt.report.people import speaker_names
+    from avt_memocmt.inference.results import speaker_names
 
     names = speaker_names(result)
     who = [

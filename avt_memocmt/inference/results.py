@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 from avt_memocmt.inference.captions import CaptionUse
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ class ModalityUse:
     present: bool
     weight: float
     probabilities: tuple[float, ...] | None = None
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable class of that decision; None where the modality is absent."""
+        if self.probabilities is None:
+            return None
+        return EMOTIONS[self.probabilities.index(max(self.probabilities))]
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,23 @@ class MediaPrediction:
     faces: tuple[SeenFace, ...] = ()
     picture_size: tuple[int, int] | None = None
     sampled_faces: Sequence[SampledFace] = field(default=(), compare=False, repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A tidy table for analysis: one row for each utterance.
+
+        The columns are those of the export `csv`; see `results_table.COLUMNS`.
+
+        Raises:
+            AvtError: pandas, of the extra `tables`, is not installed.
+        """
+        from avt_memocmt.inference.results_table import to_frame
+
+        return to_frame(self)
+
+
+def speaker_names(prediction: MediaPrediction) -> dict[str, str]:
+    """What each speaker is called, by id."""
+    return {who.id: who.name or who.id for who in prediction.speakers}
 
 
 @dataclass(frozen=True)

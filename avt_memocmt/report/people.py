@@ -10,6 +10,7 @@ from avt_memocmt.inference.results import (
     SeenFace,
     Speaker,
     UtterancePrediction,
+    speaker_names,
 )
 from avt_memocmt.report.judgements import alone, emotion_shares
 from avt_memocmt.wording import clock, percent
@@ -74,11 +75,6 @@ class Person:
     face: str | None
     facts: str
     lanes: tuple[Lane, ...]
-
-
-def speaker_names(prediction: MediaPrediction) -> dict[str, str]:
-    """What each speaker is called, by id."""
-    return {who.id: who.name or who.id for who in prediction.speakers}
 
 
 def face_names(prediction: MediaPrediction) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from avt_memocmt.inference.results import MediaPrediction
+from avt_memocmt.inference.results import MediaPrediction, speaker_names
 from avt_memocmt.report.judgements import alone, count_disagreements, disagreement, time_shares
 from avt_memocmt.report.page import write_page
 from avt_memocmt.report.people import (
@@ -16,7 +16,6 @@ from avt_memocmt.report.people import (
     face_names,
     listeners,
     people,
-    speaker_names,
 )
 from avt_memocmt.report.replies import replies
 from avt_memocmt.report.thumbnails import thumbnails

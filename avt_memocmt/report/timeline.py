@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
-from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
+from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction, speaker_names
 from avt_memocmt.report.page import render
-from avt_memocmt.report.people import media_span, speaker_names
+from avt_memocmt.report.people import media_span
 from avt_memocmt.wording import MODALITY_NAMES, clock, percent
 
 

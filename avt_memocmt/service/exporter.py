@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.exports.formats import FORMATS
 from avt_memocmt.service.child import Child, Message, Pipe
+from avt_memocmt.service.exports import REPORT
 from avt_memocmt.service.job_files import FACES
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run_exporter(pipe: Pipe) -> None:
     while True:
         asked = pipe.receive()
         try:
-            _WRITERS[asked["format"]](_prediction(asked), Path(asked["path"]))
+            write_export(asked["format"], _prediction(asked), Path(asked["path"]))
         except AvtError as error:
             pipe.send({"failed": str(error)})
         except Exception as error:
@@ -96,10 +97,15 @@ def _prediction(asked: Message) -> MediaPrediction:
     return replace(found, faces=tuple(faces))
 
 
-def _write_report(prediction: MediaPrediction, path: Path) -> None:
-    from avt_memocmt.report.prediction_page import write_report
+def write_export(name: str, prediction: MediaPrediction, path: Path) -> None:
+    """Write a prediction in one of `DOWNLOADS`.
 
-    write_report([prediction], [], path)
+    Raises:
+        AvtError: it cannot be written.
+    """
+    if name == REPORT:
+        from avt_memocmt.report.prediction_page import write_report
 
-
-_WRITERS: dict[str, Callable[[MediaPrediction, Path], None]] = {"report": _write_report}
+        write_report([prediction], [], path)
+    else:
+        FORMATS[name].write(prediction, path)

@@ -12,7 +12,8 @@ from avt_memocmt.files import writable_folder
 from avt_memocmt.service.models import Job
 
 PREDICTION, FRAMES = "prediction.json", "frames.json"
-FACES, EXPLANATIONS, EXPLANATION = "faces", "explanations", "explanation.json"
+FACES, EXPORTS, EXPLANATIONS = "faces", "exports", "explanations"
+EXPLANATION = "explanation.json"
 
 
 class JobFiles:
@@ -90,6 +91,16 @@ class JobFiles:
     def explanation(self, job: Job, utterance: int) -> Path:
         """Folder of the explanation of an utterance of the readable result."""
         return self.result(job) / EXPLANATIONS / str(utterance)
+
+    def export(self, job: Job, revision: int, name: str) -> Path:
+        """Folder of an export that a worker makes.
+
+        Args:
+            job: that is exported.
+            revision: of the job.
+            name: of the format, a key of `WORKER_FORMATS`.
+        """
+        return self.result(job) / EXPORTS / f"{name}.{revision}"
 
     def partial(self, job: Job) -> Path:
         """A new folder for what a worker writes, in which nobody reads."""

@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     PREDICT = "predict"
     EXPLAIN = "explain"
+    EXPORT = "export"
 
 
 class Base(DeclarativeBase):
@@ -75,8 +76,9 @@ class Task(Base):
     """One piece of work on a job for a worker.
 
     Attributes:
-        revision: of the result that it makes, or explains.
+        revision: of the result that it makes or explains; of the job whose export it makes.
         utterance: that is to be explained, from 0.
+        name: of the format of an export.
         cues: corrected utterances, as the worker takes them; None for the first prediction.
         deaths: workers that it has cost.
     """
@@ -90,6 +92,7 @@ class Task(Base):
     state: Mapped[str] = mapped_column(String(16), default=State.QUEUED)
     revision: Mapped[int]
     utterance: Mapped[int | None] = mapped_column(default=None)
+    name: Mapped[str | None] = mapped_column(String(32), default=None)
     cues: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON, default=None)
     deaths: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text, default=None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, case, func, select, update
+from sqlalchemy import Engine, case, func, select, true, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from avt_memocmt.service.database import forget_deleted
@@ -108,9 +108,9 @@ class JobStore:
     def claim(self) -> tuple[Task, Job] | None:
         """The next task, which is in progress with this; None where nothing waits.
 
-        Explanations come first, because somebody waits for one before the page.
+        Explanations and exports come first, because somebody waits for them before the page.
         """
-        first = case((Task.kind == Kind.EXPLAIN, 0), else_=1)
+        first = case((Task.kind == Kind.PREDICT, 1), else_=0)
         query = select(Task).where(Task.state == State.QUEUED).order_by(first, Task.id).limit(1)
 
         def work(session: Session) -> tuple[Task, Job] | None:
@@ -167,7 +167,7 @@ class JobStore:
                 return job
             known.deaths += 1
             if known.deaths < MOST_DEATHS:
-                known.state = State.QUEUED
+                known.state = task.state = State.QUEUED
                 if task.kind == Kind.PREDICT:
                     job.state = State.QUEUED
             return job if known.deaths < MOST_DEATHS else None
@@ -253,24 +253,25 @@ class JobStore:
 
         return self._in_transaction(work)
 
-    def cues(self, job: Job) -> list[dict[str, Any]] | None:
-        """The corrected utterances that the readable result was decided on; None if none were."""
-        return self._in_transaction(lambda session: _cues(session, job))
+    def ask(
+        self, job: Job, kind: Kind, *, utterance: int | None = None, name: str | None = None
+    ) -> Task:
+        """The task that explains an utterance of the readable result, or exports it.
 
-    def explain(self, job: Job, utterance: int) -> Task:
-        """The task that explains an utterance of the readable result; made where there is none."""
+        It is made where there is none, or it failed.
+        """
 
         def work(session: Session) -> Task:
-            found = _explanation(session, job, utterance)
+            found = _asked(session, job, kind, utterance, name)
             if found is not None and found.state not in (State.FAILED, State.CANCELLED):
                 return found
-            assert job.result is not None
             task = Task(
                 job_id=job.id,
-                kind=Kind.EXPLAIN,
+                kind=kind,
                 state=State.QUEUED,
-                revision=job.result,
+                revision=_revision(job, kind),
                 utterance=utterance,
+                name=name,
                 cues=_cues(session, job),
             )
             session.add(task)
@@ -278,9 +279,11 @@ class JobStore:
 
         return self._in_transaction(work)
 
-    def explanation(self, job: Job, utterance: int) -> Task | None:
-        """The task that explains an utterance of the readable result."""
-        return self._in_transaction(lambda session: _explanation(session, job, utterance))
+    def asked(
+        self, job: Job, kind: Kind, *, utterance: int | None = None, name: str | None = None
+    ) -> Task | None:
+        """The same task; None where nobody asked for it."""
+        return self._in_transaction(lambda session: _asked(session, job, kind, utterance, name))
 
     def _in_transaction(self, work: Callable[[Session], Result]) -> Result:
         with self._session.begin() as session:
@@ -319,14 +322,23 @@ def _cues(session: Session, job: Job) -> list[dict[str, Any]] | None:
     return session.scalars(query).first()
 
 
-def _explanation(session: Session, job: Job, utterance: int) -> Task | None:
+def _revision(job: Job, kind: Kind) -> int:
+    """Explanations are of a result; exports hold the names of speakers too."""
+    assert job.result is not None
+    return job.result if kind == Kind.EXPLAIN else job.revision
+
+
+def _asked(
+    session: Session, job: Job, kind: Kind, utterance: int | None, name: str | None
+) -> Task | None:
     query = (
         select(Task)
         .where(
             Task.job_id == job.id,
-            Task.kind == Kind.EXPLAIN,
-            Task.revision == job.result,
-            Task.utterance == utterance,
+            Task.kind == kind,
+            Task.revision == _revision(job, kind),
+            Task.utterance == utterance if utterance is not None else true(),
+            Task.name == name if name is not None else true(),
         )
         .order_by(Task.id.desc())
     )
@@ -335,6 +347,7 @@ def _explanation(session: Session, job: Job, utterance: int) -> Task | None:
 
 def _close(session: Session, task: Task, state: State, error: str | None) -> Job | None:
     """End a task that is in progress; None where it was cancelled or deleted meanwhile."""
+    task.state = state
     known = session.get(Task, task.id)
     if known is None or known.state != State.IN_PROGRESS:
         return None

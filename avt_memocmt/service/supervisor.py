@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -17,6 +18,8 @@ from avt_memocmt.service.models import Job, Kind, Task
 from avt_memocmt.service.settings import ServiceSettings
 from avt_memocmt.service.store import Finding, JobStore
 from avt_memocmt.service.worker import run_worker
+
+_log = logging.getLogger(__name__)
 
 LEAST_TIME, TIMES_DURATION = 300.0, 20.0
 """Seconds that any job may take, and how many more for each second of its media."""
@@ -155,30 +158,40 @@ class Supervisor:
                     self._changed.notify_all()
 
     def _do(self, worker: Child, running: Running) -> None:
-        task, job = running.task, running.job
-        self._tell(running, job)
+        task = running.task
+        self._tell(running, running.job)
         try:
-            message = self._message(task, job)
-            answer = self._answer(worker, message, running)
+            found = self._done(worker, running)
         except ChildEndedError as error:
-            found = self._store.put_back(
-                task, f"the file ended the worker twice, so it is given up: {error}"
-            )
+            reason = f"the file ended the worker twice, so it is given up: {error}"
+            found = self._store.put_back(task, reason)
         except AvtError as error:
             found = self._store.fail(task, str(error))
-        else:
-            if answer is None:
-                return  # stopped: whoever stopped it says what becomes of it
-            if task.kind == Kind.PREDICT:
-                finding = Finding(answer["duration"], answer["emotions"])
-                found = self._store.complete(task, finding)
-                if found is not None:
-                    self._files.remove_older_results(found)
-                    self._metrics.count(finding.duration, time.monotonic() - running.since)
-            else:
-                found = self._store.complete(task)
+        except Exception as error:  # what a worker says may be anything: a file may have taken it
+            _log.exception("a task failed")
+            worker.stop()
+            found = self._store.fail(task, f"unexpected {type(error).__name__}; see the log.")
         if found is not None:
             self._tell(running, found)
+
+    def _done(self, worker: Child, running: Running) -> Job | None:
+        """Let a worker do a task; the job then, None where it was stopped or deleted meanwhile.
+
+        Raises:
+            AvtError: it cannot be done.
+        """
+        task = running.task
+        answer = self._answer(worker, self._message(task, running.job), running)
+        if answer is None:
+            return None  # whoever stopped it says what becomes of it
+        if task.kind != Kind.PREDICT:
+            return self._store.complete(task)
+        finding = Finding(float(answer["duration"]), dict(answer["emotions"]))
+        found = self._store.complete(task, finding)
+        if found is not None:
+            self._files.remove_older_results(found)
+            self._metrics.count(finding.duration, time.monotonic() - running.since)
+        return found
 
     def _message(self, task: Task, job: Job) -> Message:
         """What a worker is told; see `worker`.
@@ -205,6 +218,13 @@ class Supervisor:
                 "result": str(self._files.explanation(job, task.utterance)),
                 "utterance": task.utterance,
                 "expected": shown["utterances"][task.utterance],
+            }
+        if task.kind == Kind.EXPORT:
+            assert task.name is not None
+            message |= {
+                "result": str(self._files.export(job, task.revision, task.name)),
+                "format": task.name,
+                "names": job.names,
             }
         return message
 
@@ -233,5 +253,5 @@ class Supervisor:
     def _tell(self, running: Running, job: Job) -> None:
         if running.task.kind == Kind.EXPLAIN:
             self._events.publish_explanation(job.id, running.task)
-        else:
+        elif running.task.kind == Kind.PREDICT:
             self._events.publish("job", job_json(job, running))

@@ -34,18 +34,17 @@ class NamedTurn:
     speaker: str
 
 
-def rttm_line(recording: str, turn: SpeakerTurn, name: str | None = None) -> str:
-    """One line of an RTTM file; the speaker is called S1, S2 and so on unless a name is given."""
-    speaker = _field(name or speaker_name(turn.speaker))
+def rttm_text(recording: str, turns: Iterable[SpeakerTurn | NamedTurn]) -> str:
+    """The turns of a recording as the text of an RTTM file; speakers by number are S1, S2, ..."""
+    return "".join(f"{_rttm_line(recording, turn)}\n" for turn in turns)
+
+
+def _rttm_line(recording: str, turn: SpeakerTurn | NamedTurn) -> str:
+    name = turn.speaker if isinstance(turn, NamedTurn) else speaker_name(turn.speaker)
     return (
         f"SPEAKER {_field(recording)} 1 {turn.start:.3f} {turn.end - turn.start:.3f} "
-        f"<NA> <NA> {speaker} <NA> <NA>"
+        f"<NA> <NA> {_field(name)} <NA> <NA>"
     )
-
-
-def rttm_text(recording: str, turns: Iterable[SpeakerTurn]) -> str:
-    """The turns of a recording as the text of an RTTM file."""
-    return "".join(f"{rttm_line(recording, turn)}\n" for turn in turns)
 
 
 def _field(name: str) -> str:

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from avt_memocmt.explainability.installed import require_captum
 from avt_memocmt.service.job_files import EXPLANATION, PREDICTION
 from avt_memocmt.service.job_json import read_json
-from avt_memocmt.service.models import State, Task
+from avt_memocmt.service.models import Kind, State, Task
 from avt_memocmt.service.schemas import MOST_UTTERANCES, ExplanationAnswer, ExplanationRequest
 from avt_memocmt.service.service import ReadableJobDep, ServiceDep
 
@@ -28,7 +28,7 @@ def ask(job: ReadableJobDep, asked: ExplanationRequest, service: ServiceDep) -> 
     count = len(read_json(service.files.result(job) / PREDICTION)["utterances"])
     if asked.utterance >= count:
         raise HTTPException(422, f"there is no such utterance; give 0 to {count - 1}.")
-    task = service.store.explain(job, asked.utterance)
+    task = service.store.ask(job, Kind.EXPLAIN, utterance=asked.utterance)
     service.supervisor.wake()
     service.events.publish_explanation(job.id, task)
     return _answer(task, service.files.explanation(job, asked.utterance))
@@ -37,7 +37,7 @@ def ask(job: ReadableJobDep, asked: ExplanationRequest, service: ServiceDep) -> 
 @router.get("/{utterance}", response_model=ExplanationAnswer)
 def read(job: ReadableJobDep, utterance: Index, service: ServiceDep) -> dict[str, Any]:
     """The explanation of an utterance, once it was asked for."""
-    task = service.store.explanation(job, utterance)
+    task = service.store.asked(job, Kind.EXPLAIN, utterance=utterance)
     if task is None:
         raise HTTPException(404, "nobody asked for this explanation; ask with POST.")
     return _answer(task, service.files.explanation(job, utterance))

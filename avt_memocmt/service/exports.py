@@ -1,0 +1,36 @@
+"""Which formats a result is exported in, and who writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from avt_memocmt.exports.formats import FORMATS
+
+REPORT = "report"
+"""The page of `predict --out`."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that a result is exported as.
+
+    Attributes:
+        suffix: of its name.
+        media_type: of its content.
+        by_worker: whether the media is read again for it, which only a worker may do.
+    """
+
+    suffix: str
+    media_type: str
+    by_worker: bool = False
+
+
+DOWNLOADS: Mapping[str, Download] = {
+    **{
+        name: Download(form.suffix, form.media_type, form.needs_faces)
+        for name, form in FORMATS.items()
+    },
+    REPORT: Download(".html", "text/html"),
+}
+"""By the name of the format."""
