@@ -27,6 +27,7 @@ FLAGS = (
     "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
 WIDTH, HEIGHT, RATE = 360, 288, 25
+CAMERA_HEIGHT = 360
 
 
 @dataclass
@@ -108,9 +109,17 @@ def fake_devices(folder: Path, clip: Path) -> list[str]:
     """Flags that give the browser a clip as its camera and microphone, again and again."""
     camera, microphone = folder / "camera.y4m", folder / "microphone.wav"
     with av.open(str(clip)) as media, camera.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{RATE}:1 Ip A1:1 C420jpeg\n".encode())
+        picture = media.streams.video[0]
+        height = min(picture.height, CAMERA_HEIGHT)
+        width = 2 * round(picture.width * height / picture.height / 2)
+        rate = picture.average_rate
+        file.write(
+            f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} "
+            "Ip A1:1 C420jpeg\n".encode()
+        )
         for frame in media.decode(video=0):
-            file.write(b"FRAME\n" + frame.to_ndarray(format="yuv420p").tobytes())
+            scaled = frame.reformat(width, height, "yuv420p")
+            file.write(b"FRAME\n" + scaled.to_ndarray().tobytes())
     pause = np.zeros(2 * SAMPLE_RATE, dtype=np.float32)
     write_wav(microphone, np.concatenate([load_audio(clip), pause]))
     return [

@@ -11,6 +11,7 @@ pytest.importorskip("fastapi", reason="needs the extra `web`")
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 from avt_memocmt.service import pages
+from avt_memocmt.service.exports import DOWNLOADS
 
 CODE = [*pages.STATIC.rglob("*.js"), *(pages.STATIC.parent / "templates").glob("*.j2")]
 TEXT = "\n".join(path.read_text("utf-8") for path in CODE)
@@ -40,6 +41,10 @@ def test_every_text_that_the_pages_ask_for_is_there_and_no_other() -> None:
     quoted = set(re.findall(r'"([a-z]\w*(?:\.\w+)+)"', TEXT))
     unused = {key for key in bases - made - quoted if not key.startswith("live.error.")}
     assert not unused
+
+
+def test_the_page_offers_every_export() -> None:
+    assert set(DOWNLOADS) <= set(pages.EXPORTS)
 
 
 def test_english_is_there_whatever_language_is_asked_for(tmp_path, monkeypatch) -> None:
