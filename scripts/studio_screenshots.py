@@ -61,7 +61,7 @@ def put_in(page: Any, film: Path) -> str:
 def result(page: Any, job: str, path: Path) -> None:
     """The most joyful moment."""
     page.goto(f"/jobs/{job}")
-    page.wait_for_function("document.querySelector('#film')?.readyState > 1")
+    page.locator("#play:enabled").wait_for()
     page.locator("[data-emotion=joy]").click()
     page.evaluate("scrollTo(0, 0)")
     page.mouse.move(0, 0)

@@ -40,6 +40,7 @@ for command in app.registered_commands:
     run(command.callback.__name__.replace("_", "-"), "--help")
 run("predict", "talk.wav", "face.png", "--out", "out")
 run("export", "--out", "graphs")
+run("serve", "--data", "studio")
 run("explain", "face.png", "--out", "why")
 run("check-explanations", "clips.csv", "--out", "why")
 run("train", "--preset", "embedded")
@@ -58,6 +59,7 @@ WORKS = ""
 EXPECTED = [
     ("predict talk.wav face.png --out out", WORKS),
     ("export --out graphs", "pip install 'avt-memocmt[onnx]'"),
+    ("serve --data studio", "pip install 'avt-memocmt[web]'"),
     ("explain face.png --out why", "pip install 'avt-memocmt[explain]'"),
     ("check-explanations clips.csv --out why", "pip install 'avt-memocmt[explain]'"),
     ("train --preset embedded", "pip install 'avt-memocmt[train]'"),

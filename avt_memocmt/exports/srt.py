@@ -9,10 +9,11 @@ from avt_memocmt.exports.plain_text import clock, judgement, milliseconds, one_l
 from avt_memocmt.files import write_text_atomically
 from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction, speaker_names
 
-# SubRip has no escapes. Readers take these for tags, styles, times or breaks of lines; a word
-# joiner, which nobody sees, parts the signs.
-_SIGNS = re.compile(r"[<{]|--(?=>)|\\(?=[Nnh])")
+# SubRip has no escapes. Readers take these for tags, times or breaks of lines; a word joiner, which
+# nobody sees, parts the signs. What stands in braces is a style to them, and is not shown.
+_SIGNS = re.compile(r"<|--(?=>)|\\(?=[Nnh])|\d:(?=\d\d?:\d\d?[.,]\d)")
 _JOINER = "\u2060"
+_NO_BRACES = str.maketrans("{}", "()")
 
 
 def write(prediction: MediaPrediction, path: Path) -> None:
@@ -28,5 +29,6 @@ def write(prediction: MediaPrediction, path: Path) -> None:
 def _subtitle(spoken: UtterancePrediction, name: str) -> str:
     start, end = (clock(time, ",") for time in milliseconds(spoken))
     speaker = f"{name}: " if name else ""
-    words = _SIGNS.sub(lambda sign: sign[0] + _JOINER, speaker + one_line(spoken.text))
+    words = (speaker + one_line(spoken.text)).translate(_NO_BRACES)
+    words = _SIGNS.sub(lambda sign: sign[0] + _JOINER, words)
     return f"{start} --> {end}\n{f'{words} [{judgement(spoken)}]'.strip()}"

@@ -217,16 +217,23 @@ def _speaking(
         ids: of faces.
         utterances: in time order.
     """
+    spans = [
+        (
+            int(np.searchsorted(pictures, turn.start)),
+            int(np.searchsorted(pictures, turn.end, "right")),
+        )
+        for turn in utterances
+    ]
     claimed = np.zeros(len(pictures), dtype=np.bool_)
+    for first, last in spans:
+        claimed[first:last] = True
     speaks = np.zeros(len(rows), dtype=np.bool_)
-    within = [(pictures >= turn.start) & (pictures <= turn.end) for turn in utterances]
-    for inside in within:
-        claimed |= inside
-    for turn, inside in zip(utterances, within, strict=True):
-        held = ~claimed & (pictures < turn.start) & (gone > turn.start)
-        counts = (inside | held)[rows]
+    for turn, (first, last) in zip(utterances, spans, strict=True):
+        if first and not claimed[first - 1] and gone[first - 1] > turn.start:
+            first -= 1
+        shown = slice(*np.searchsorted(rows, (first, last)))
         if turn.face in ids:
-            speaks |= counts & (names == ids.index(turn.face))
+            speaks[shown] |= names[shown] == ids.index(turn.face)
         elif turn.face is None and turn.modalities["visual"].present:
-            speaks |= counts & (runs == _NO_RUN)
+            speaks[shown] |= runs[shown] == _NO_RUN
     return speaks

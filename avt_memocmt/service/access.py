@@ -151,7 +151,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-            if not scope["path"].startswith("/static/"):
+            if scope["path"].startswith("/v1/"):
                 headers.setdefault("Cache-Control", "no-store")  # deleted is deleted
         await send(message)
 

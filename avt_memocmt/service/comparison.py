@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
+from avt_memocmt.metrics.intervals import mean_differences
 
 _NAMES = (*EMOTIONS, UNCERTAIN)
 
@@ -23,8 +24,6 @@ def compare(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -
     Returns:
         As `ComparisonAnswer` describes; "uncertain" is among the emotions where it occurs.
     """
-    from avt_memocmt.metrics.intervals import mean_differences
-
     tables = [_table(utterances) for utterances in (first, second)]
     differences = mean_differences(tables[0], tables[1])
     means = [_means(*table) for table in tables]

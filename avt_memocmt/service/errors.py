@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.service.access import HEADERS
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -30,13 +33,20 @@ def add_handlers(app: FastAPI) -> None:
         response.headers.update(error.headers or {})
         return response
 
+    @app.exception_handler(Exception)
+    async def apologise(request: Request, error: Exception) -> JSONResponse:
+        # It is sent outside of access control, so it needs the headers that this adds.
+        response = _detail(500, "the service met an error of its own; its log says more.")
+        response.headers.update(HEADERS)
+        return response
+
 
 def invalid(error: ValidationError) -> HTTPException:
     """The answer to JSON that is not what was asked for."""
     return HTTPException(422, sentence(error.errors(include_url=False)))
 
 
-def sentence(errors: list[ErrorDetails]) -> str:
+def sentence(errors: Iterable[Mapping[str, Any]]) -> str:
     """What pydantic found wrong, in one sentence."""
     found = []
     for error in errors:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avt_memocmt.errors import AvtError
-from avt_memocmt.exports.formats import FORMATS
 from avt_memocmt.service.child import Child, Message, Pipe
 from avt_memocmt.service.exports import REPORT
 from avt_memocmt.service.job_files import FACES
@@ -98,7 +97,7 @@ def _prediction(asked: Message) -> MediaPrediction:
 
 
 def write_export(name: str, prediction: MediaPrediction, path: Path) -> None:
-    """Write a prediction in one of `DOWNLOADS`.
+    """Write a prediction in one of `downloads`.
 
     Raises:
         AvtError: it cannot be written.
@@ -108,4 +107,6 @@ def write_export(name: str, prediction: MediaPrediction, path: Path) -> None:
 
         write_report([prediction], [], path)
     else:
+        from avt_memocmt.exports.formats import FORMATS
+
         FORMATS[name].write(prediction, path)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from avt_memocmt.exports.formats import FORMATS
+from functools import cache
 
 REPORT = "report"
 """The page of `predict --out`."""
@@ -26,11 +25,13 @@ class Download:
     by_worker: bool = False
 
 
-DOWNLOADS: Mapping[str, Download] = {
-    **{
+@cache
+def downloads() -> Mapping[str, Download]:
+    """What there is to download, by the name of the format."""
+    from avt_memocmt.exports.formats import FORMATS  # its libraries are not needed to start
+
+    found = {
         name: Download(form.suffix, form.media_type, form.needs_faces)
         for name, form in FORMATS.items()
-    },
-    REPORT: Download(".html", "text/html"),
-}
-"""By the name of the format."""
+    }
+    return {**found, REPORT: Download(".html", "text/html")}

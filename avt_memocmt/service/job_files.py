@@ -98,7 +98,7 @@ class JobFiles:
         Args:
             job: that is exported.
             revision: of the job.
-            name: of the format, a key of `WORKER_FORMATS`.
+            name: of the format, a key of `downloads`.
         """
         return self.result(job) / EXPORTS / f"{name}.{revision}"
 

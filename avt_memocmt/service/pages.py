@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
-from avt_memocmt.service.exports import DOWNLOADS
+from avt_memocmt.service.exports import downloads
 from avt_memocmt.version import __version__
 from avt_memocmt.wording import WARNINGS
 
@@ -28,8 +28,8 @@ STRINGS = Path(__file__).parent / "strings"
 DEFAULT_LANGUAGE = "en"
 THEMES = ("light", "dark")
 """What the cookie `theme` may say; without it the browser's own preference holds."""
-EXPORTS = ("report", "overlay", "eaf", "textgrid", "srt", "vtt", "csv", "frames", "json", "rttm")
-EXPORTS += ("audacity", "label-studio", "webannotation")
+EXPORTS = ("report", "overlay", "eaf", "textgrid", "srt", "vtt", "csv", "frames", "frames-parquet")
+EXPORTS += ("json", "rttm", "audacity", "label-studio", "webannotation")
 """What can be had of a result, in the order of the page."""
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """The registry of the system may say otherwise, and browsers then refuse modules."""
@@ -134,7 +134,7 @@ def _page(request: Request, name: str, **known: str) -> HTMLResponse:
         "static": f"/static/{static_version()}",
         "t": texts.__getitem__,
         "version": __version__,
-        "exports": [name for name in EXPORTS if name in DOWNLOADS],
+        "exports": [name for name in EXPORTS if name in downloads()],
         "known": {
             "page": name,
             "language": language,

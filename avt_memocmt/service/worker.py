@@ -109,14 +109,14 @@ def _explain(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Messag
 def _export(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Message:
     """Write an export for which the media is read again."""
     from avt_memocmt.service.exporter import write_export
-    from avt_memocmt.service.exports import DOWNLOADS
+    from avt_memocmt.service.exports import downloads
 
     words, options = words_and_options(task)
     found = recognizer.predict(task["media"], words, sampled_faces="judged", **options)
     named = tuple(replace(who, name=task["names"].get(who.id, who.name)) for who in found.speakers)
     found = replace(found, media=task["name"], speakers=named)
     folder = Path(task["folder"])
-    write_export(task["format"], found, folder / f"export{DOWNLOADS[task['format']].suffix}")
+    write_export(task["format"], found, folder / f"export{downloads()[task['format']].suffix}")
     put_in_place(folder, Path(task["result"]))
     return {}
 

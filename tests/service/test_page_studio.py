@@ -16,7 +16,7 @@ for package in ("fastapi", "uvicorn", "sqlalchemy"):
     pytest.importorskip(package, reason="needs the extra `web`")
 psutil = pytest.importorskip("psutil", reason="needs the extra `web`")
 
-PATIENCE = 120_000
+PATIENCE = 60_000
 """Milliseconds that a worker may take on a slow machine."""
 
 
@@ -130,10 +130,9 @@ def test_a_live_session_survives_a_lost_connection(context: Any) -> None:
     assert "from sound to decision" in page.locator("#latency").inner_text()
     _check_accessibility(page)
     page.evaluate("sockets[0].close()")
-    page.wait_for_function("sockets.length > 1")
+    _wait_until(page, "sockets.length > 1")
     page.locator("#state[data-state=running]").wait_for()
-    numbers = page.locator(".decision").count()
-    page.wait_for_function(f"document.querySelectorAll('.decision').length > {numbers}")
+    page.locator(".decision").nth(page.locator(".decision").count()).wait_for()
     page.get_by_role("button", name="Stop").click()
     page.locator("#state[data-state=ended]").wait_for()
     with page.expect_download() as saved:
@@ -149,6 +148,14 @@ def test_a_camera_that_is_not_allowed_is_explained(context: Any) -> None:
     page.locator("#notice.bad").wait_for()
     assert "Allow them for this page" in page.locator("#notice").inner_text()
     assert page.get_by_role("button", name="Start").is_enabled()
+
+
+def _wait_until(page: Any, condition: str) -> None:
+    """Playwright's own way evaluates a string inside the page, which the page's policy forbids."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
 
 
 def _kill_busy_worker(studio: Studio) -> None:
@@ -167,7 +174,7 @@ def _kill_busy_worker(studio: Studio) -> None:
 def _check_that_film_and_timeline_follow_each_other(page: Any, found: Any) -> None:
     utterances = found["utterances"]
     film = page.locator("#film")
-    page.wait_for_function("document.querySelector('#film').readyState > 1")
+    page.locator("#play:enabled").wait_for()
     lanes = page.locator("#lanes .lane-track")
     box = lanes.bounding_box()
     second = utterances[1]
@@ -230,7 +237,7 @@ def _ask_why(page: Any) -> None:
     dialog = page.get_by_role("dialog")
     dialog.locator(".figure img").first.wait_for()
     assert "The network finds" in dialog.inner_text()
-    page.wait_for_function("document.querySelector('.figure img').naturalWidth > 0")
+    _wait_until(page, "document.querySelector('.figure img').naturalWidth > 0")
     _check_accessibility(page)
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
@@ -258,12 +265,12 @@ def _compare(context: Any, job: str) -> None:
 
 
 def _check_accessibility(page: Any) -> None:
-    """axe-core, light, dark, and as wide as a phone, where nothing may need scrolling sideways."""
+    """axe-core, light on a phone and dark on a desk; nothing may need scrolling sideways."""
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="needs axe-playwright-python"
     )
     size = page.viewport_size
-    for scheme, width in (("light", size["width"]), ("dark", size["width"]), ("light", 375)):
+    for scheme, width in (("light", 375), ("dark", size["width"])):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": size["height"]})
         found = axe.Axe().run(page)

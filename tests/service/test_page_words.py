@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="needs the extra `web`")
 
 from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
 from avt_memocmt.service import pages
-from avt_memocmt.service.exports import DOWNLOADS
+from avt_memocmt.service.exports import downloads
 
 CODE = [*pages.STATIC.rglob("*.js"), *(pages.STATIC.parent / "templates").glob("*.j2")]
 TEXT = "\n".join(path.read_text("utf-8") for path in CODE)
@@ -19,6 +19,7 @@ ASKED = {key for key in re.findall(r'\bt\(\s*"([\w.]+)"', TEXT) if not key.endsw
 MADE = {
     "emotion": (*EMOTIONS, UNCERTAIN),
     "moment": EMOTIONS,
+    "jump": EMOTIONS,
     "modality": ("audio", "visual", "text"),
     "kind": ("video", "audio", "image"),
     "state": ("queued", "in_progress", "completed", "failed", "cancelled"),
@@ -44,7 +45,7 @@ def test_every_text_that_the_pages_ask_for_is_there_and_no_other() -> None:
 
 
 def test_the_page_offers_every_export() -> None:
-    assert set(DOWNLOADS) <= set(pages.EXPORTS)
+    assert set(downloads()) <= set(pages.EXPORTS)
 
 
 def test_english_is_there_whatever_language_is_asked_for(tmp_path, monkeypatch) -> None:

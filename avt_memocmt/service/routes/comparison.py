@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from avt_memocmt.service.comparison import compare
 from avt_memocmt.service.job_files import PREDICTION
 from avt_memocmt.service.job_json import read_json
 from avt_memocmt.service.schemas import ComparisonAnswer
@@ -25,6 +24,8 @@ Ids = Annotated[
 @router.get("/compare", response_model=ComparisonAnswer)
 def compare_jobs(a: Ids, b: Ids, service: ServiceDep) -> dict[str, Any]:
     """Shares of the time of each emotion, and the mean confidence, of two sets of jobs."""
+    from avt_memocmt.service.comparison import compare  # NumPy is not needed to start
+
     return compare(_utterances(a.split(","), service), _utterances(b.split(","), service))
 
 

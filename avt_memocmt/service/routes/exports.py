@@ -10,8 +10,7 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from avt_memocmt.exports.formats import safe_stem
-from avt_memocmt.service.exports import DOWNLOADS
+from avt_memocmt.service.exports import downloads
 from avt_memocmt.service.job_files import PREDICTION
 from avt_memocmt.service.job_json import prediction_json
 from avt_memocmt.service.models import Job, Kind, State
@@ -30,9 +29,11 @@ def export(job: ReadableJobDep, name: str, service: ServiceDep) -> Response:
 
     Formats for which the media is read again take their time, and are kept.
     """
-    if name not in DOWNLOADS:
-        raise HTTPException(404, f"there is no such format; give one of {', '.join(DOWNLOADS)}.")
-    download = DOWNLOADS[name]
+    from avt_memocmt.exports.formats import safe_stem
+
+    if name not in (known := downloads()):
+        raise HTTPException(404, f"there is no such format; give one of {', '.join(known)}.")
+    download = known[name]
     path, clean_up = _kept(job, name, service), None
     if path is None:
         folder = service.files.new_folder()
@@ -60,7 +61,7 @@ def _write(job: Job, name: str, service: Service, path: Path) -> None:
 
 def _kept(job: Job, name: str, service: Service) -> Path | None:
     """The file that a worker made, which is waited for; None where no worker is needed."""
-    download = DOWNLOADS[name]
+    download = downloads()[name]
     if not download.by_worker:
         return None
     task = service.store.ask(job, Kind.EXPORT, name=name)

@@ -57,7 +57,7 @@ def media(job: JobDep, service: ServiceDep) -> FileResponse:
     kind = mimetypes.guess_type(path.name)[0] or ""
     if not kind.startswith(_SHOWN):  # the name says nothing: it was sent without a suffix
         kind = _KINDS[job.kind or "video"]
-    return FileResponse(_file(path), media_type=kind, content_disposition_type="inline")
+    return FileResponse(_file(path), media_type=kind, headers={"Content-Disposition": "inline"})
 
 
 def _file(path: Path) -> Path:

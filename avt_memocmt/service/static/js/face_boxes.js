@@ -44,11 +44,11 @@ export class FaceBoxes {
     const spoken = this.prediction.utterances[this.prediction.indexAt(time)];
     for (const [id, track] of this.#tracks) {
       const box = boxAt(track, time);
-      if (box) this.#draw(context, box.map((side) => side * zoom), id, spoken, pictureWidth * zoom);
+      if (box) this.#draw(context, box.map((side) => side * zoom), id, spoken, [pictureWidth * zoom, pictureHeight * zoom]);
     }
   }
 
-  #draw(context, [left, top, width, height], id, spoken, right) {
+  #draw(context, [left, top, width, height], id, spoken, [right, bottom]) {
     const emotion = spoken ? emotionOf(spoken, id) : null;
     const colour = known.colours[emotion ?? known.uncertain];
     context.lineWidth = 2.5;
@@ -62,7 +62,8 @@ export class FaceBoxes {
     if (!label) return;
     context.font = `600 13px ${inks().family}`;
     const room = context.measureText(label).width + 14;
-    const [x, y] = [Math.max(0, Math.min(left, right - room)), top >= 26 ? top - 26 : top + height + 4];
+    const x = Math.max(0, Math.min(left, right - room));
+    const y = [top - 26, top + height + 4].find((place) => place >= 0 && place + 22 <= bottom) ?? top + 4;
     context.fillStyle = colour;
     context.beginPath();
     context.roundRect(x, y, room, 22, 5);

@@ -12,7 +12,7 @@ export class Jumps {
       ...known.emotions
         .filter((emotion) => emotion !== "neutral")
         .concat("neutral")
-        .map((emotion) => h("li", {}, h("button", { type: "button", "data-emotion": emotion, onclick: () => this.#jump(emotion) }, swatch(emotion), t(`moment.${emotion}`)))),
+        .map((emotion) => h("li", {}, h("button", { type: "button", "data-emotion": emotion, "aria-label": t(`moment.${emotion}`), onclick: () => this.#jump(emotion) }, swatch(emotion), t(`jump.${emotion}`)))),
     );
   }
 

@@ -91,6 +91,7 @@ function showNow(decision) {
   byId("now").replaceChildren(
     h("p", { class: "eyebrow" }, [clock(decision.start), decision.speaker, t(`live.event.${decision.event}`)].filter(Boolean).join(" · ")),
     h("h2", { class: "verdict" }, swatch(decision.emotion), h("span", {}, emotionName(decision.emotion)), h("span", { class: "chance" }, percent(decision.confidence))),
+    decision.text ? h("blockquote", { class: "quote" }, decision.text) : "",
     opinions(decision),
   );
 }
