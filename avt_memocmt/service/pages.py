@@ -19,7 +19,6 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
-from avt_memocmt.service.exports import downloads
 from avt_memocmt.version import __version__
 from avt_memocmt.wording import WARNINGS
 
@@ -134,7 +133,7 @@ def _page(request: Request, name: str, **known: str) -> HTMLResponse:
         "static": f"/static/{static_version()}",
         "t": texts.__getitem__,
         "version": __version__,
-        "exports": [name for name in EXPORTS if name in downloads()],
+        "exports": EXPORTS,
         "known": {
             "page": name,
             "language": language,
