@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         StreamEvent,
         UtterancePrediction,
     )
+    from avt_memocmt.overlay.blur import blur_faces
+    from avt_memocmt.overlay.film import write_overlay
 
 # Before any library is imported, in whichever way this package is used.
 switch_off_telemetry()
@@ -27,6 +29,8 @@ _EXPORTS = {
     "ModalityUse": "avt_memocmt.inference.results",
     "StreamEvent": "avt_memocmt.inference.results",
     "UtterancePrediction": "avt_memocmt.inference.results",
+    "blur_faces": "avt_memocmt.overlay.blur",
+    "write_overlay": "avt_memocmt.overlay.film",
 }
 
 __all__ = [
@@ -37,6 +41,8 @@ __all__ = [
     "StreamEvent",
     "UtterancePrediction",
     "__version__",
+    "blur_faces",
+    "write_overlay",
 ]
 
 

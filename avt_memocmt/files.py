@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 
@@ -19,9 +19,22 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         AvtError: the folder is missing or cannot be written.
     """
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file that takes the place of `path` when the block ends.
+
+    Where the block fails or is interrupted, nothing is left of it.
+
+    Raises:
+        AvtError: the folder is missing or cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        partial.write_bytes(data)
+        yield partial
         os.replace(partial, path)
     except OSError as error:
         raise AvtError(f"cannot write {path}: {error.strerror}.") from error
@@ -59,11 +72,30 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
     write_text_atomically(path, buffer.getvalue())
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove the temporary files of killed writers; no writer may be at work in the folder."""
-    for pattern in (".*.part", ".write-test-*"):
+def remove_partial_files(folder: Path, process: int | None = None) -> None:
+    """Remove the temporary files of killed writers.
+
+    Args:
+        folder: where they lie; one that is not there holds none.
+        process: the one that was killed; None = any, and no writer may be at work in the folder.
+    """
+    for pattern in (f".*.{process or '*'}.part", f".write-test-{process or '*'}"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder, and those it lies in, if it is not there.
+
+    Raises:
+        AvtError: it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AvtError(f"cannot make the folder {folder}: {error.strerror}.") from error
+    return folder
 
 
 def writable_folder(path: Path) -> Path:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from avt_memocmt.batch.inputs import Input, Inputs
 from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
@@ -22,9 +23,11 @@ from avt_memocmt.commands.console import (
 )
 from avt_memocmt.commands.interrupts import exit_status
 from avt_memocmt.commands.loading import load_recognizer
+from avt_memocmt.commands.overlay import Films
+from avt_memocmt.commands.predict_many import predict_many, require_no_words, require_out
 from avt_memocmt.commands.prediction_output import PredictionOutput
 from avt_memocmt.data.baseline_scope import NamedScope
-from avt_memocmt.errors import AvtError
+from avt_memocmt.errors import AvtError, failure_reason
 from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
@@ -75,6 +78,27 @@ def predict(
         ),
     ] = "past",
     faces: Faces = "speaking",
+    overlay: Annotated[
+        bool,
+        typer.Option("--overlay", help="Also write a film with the answer on it, beside the rest."),
+    ] = False,
+    blur_faces: Annotated[
+        bool,
+        typer.Option("--blur-faces", help="Blur the faces that are found, in film and report."),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that predict files side by side, each into a result of its own."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="A result for each file; those that are there already stay."),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on looking for new files in the folders.")
+    ] = False,
     engine: EngineOption = "torch",
     checkpoint: Checkpoint = "embedded",
 ) -> None:
@@ -82,37 +106,50 @@ def predict(
     from avt_memocmt.inference.speaker_settings import speaker_settings
     from avt_memocmt.preprocessing.transcripts import load_transcript
 
-    results = PredictionOutput(out, as_json, formats)
+    who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
+    arguments: dict[str, Any] = {
+        "transcribe": transcribe,
+        "min_confidence": min_confidence,
+        "speaker_baseline": speaker_baseline,
+        "speakers": speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+        "audio_track": audio_track,
+        "faces": faces,
+    }
+    if jobs or resume or watch:
+        from avt_memocmt.batch.predictor import Predictor
+        from avt_memocmt.exports.formats import format_names
+
+        require_no_words(transcript, speaker_names)
+        folder = require_out(out)
+        names = () if formats is None else format_names(formats)
+        predictor = Predictor(folder, checkpoint, engine, arguments, names, overlay, blur_faces)
+        predict_many(media, predictor, jobs=jobs, resume=resume, watch=watch, as_json=as_json)
+    films = Films(blur_faces, audio_track) if overlay else None
+    results = PredictionOutput(out, as_json, formats, films, blur_faces)
     cues = None if transcript is None else load_transcript(transcript)
-    files, failures = _collect(media)
+    files, failures = Inputs(media).find()
     if cues and len(files) > 1:
         raise AvtError("--transcript belongs to one input; give a single file with it.")
     if speaker_names and len(files) > 1:
         raise AvtError("--speaker-names belongs to one input; give a single file with it.")
-    who = speaker_settings(speakers, min_speakers, max_speakers, speaker_names)
 
     def predict_one(recognizer: EmotionRecognizer, path: Path, show: Progress) -> MediaPrediction:
         return recognizer.predict(
             path,
             cues,
-            transcribe=transcribe,
-            min_confidence=min_confidence,
-            speaker_baseline=speaker_baseline,
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
             speaker_names=who.names,
-            audio_track=audio_track,
-            faces=faces,
-            sampled_faces="judged" if results.needs_faces else False,
+            **arguments,
+            sampled_faces=results.sampled_faces,
             progress=show,
         )
 
     predictions = _predictions(files, failures, checkpoint, engine, predict_one)
     status = 0
     try:
-        for result in predictions:
-            results.take(result)
+        for item, result in predictions:
+            results.take(result, item.media)
     except KeyboardInterrupt as interrupt:
         status = exit_status(interrupt)
     if results.results or not status:  # else what an earlier run wrote stays
@@ -125,39 +162,26 @@ def predict(
     raise typer.Exit(status or int(bool(failures or results.problems)))
 
 
-def _collect(media: list[str]) -> tuple[list[Path], list[tuple[str, str]]]:
-    """The files of all arguments, and the arguments that lead to none, each with the reason."""
-    from avt_memocmt.media.discovery import find_media
-
-    files: list[Path] = []
-    failures = []
-    for argument in media:
-        try:
-            files += find_media(argument)
-        except AvtError as error:
-            failures.append((path_text(argument), str(error)))
-    return files, failures
-
-
 def _predictions(
-    files: list[Path],
+    files: list[Input],
     failures: list[tuple[str, str]],
     checkpoint: str,
     engine: EngineName,
     predict_one: Callable[[EmotionRecognizer, Path, Progress], MediaPrediction],
-) -> Iterator[MediaPrediction]:
+) -> Iterator[tuple[Input, MediaPrediction]]:
     """Predict file by file; one that cannot be predicted becomes a failure."""
     if not files:
         return
     recognizer = load_recognizer(checkpoint, engine)
-    for path in files:
+    for item in files:
+        path = item.media
         try:
             with counted_progress(str(path)) as advance:
                 result = predict_one(recognizer, path, advance)
         except AvtError as error:
             failures.append((path_text(str(path)), str(error)))
         except Exception as error:  # one odd file must not end a run over thousands
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            failures.append((path_text(str(path)), f"{path}: unexpected {reason}"))
+            unexpected = f"{path}: unexpected {failure_reason(error)}"
+            failures.append((path_text(str(path)), unexpected))
         else:
-            yield result
+            yield item, result

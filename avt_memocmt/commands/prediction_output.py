@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from avt_memocmt.batch.inputs import OVERLAY_SUFFIX
 from avt_memocmt.commands.console import log, output, print_json
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
@@ -16,6 +17,7 @@ from avt_memocmt.json_files import JsonArrayFile
 from avt_memocmt.wording import WARNINGS
 
 if TYPE_CHECKING:
+    from avt_memocmt.commands.overlay import Films
     from avt_memocmt.inference.results import MediaPrediction
 
 
@@ -26,24 +28,36 @@ class PredictionOutput:
         folder: for predictions.json, report.html and exported files, or None.
         as_json: JSON Lines on stdout instead of tables.
         formats: names of formats with commas between them, each a further file of each input.
+        films: writes a film with the answer on it for each input; None = none is wanted.
+        blur_faces: whether the faces of the report are blurred.
 
     Attributes:
         results: all that were taken.
         problems: sentences on what could not be written.
-        needs_faces: whether a format needs the sampled faces.
+        sampled_faces: what formats and films need of each prediction; see `Recognizer.predict`.
 
     Raises:
-        AvtError: the folder cannot be written into, a format is unknown, or there are formats and
-            no folder.
+        AvtError: the folder cannot be written into, a format is unknown, or there are formats or
+            films and no folder.
     """
 
-    def __init__(self, folder: Path | None, as_json: bool, formats: str | None = None) -> None:
-        from avt_memocmt.exports.formats import FORMATS, Stems, format_names
+    def __init__(
+        self,
+        folder: Path | None,
+        as_json: bool,
+        formats: str | None = None,
+        films: Films | None = None,
+        blur_faces: bool = False,
+    ) -> None:
+        from avt_memocmt.exports.formats import Stems, format_names, needed_faces
 
         self._formats = () if formats is None else format_names(formats)
         if self._formats and folder is None:
             raise AvtError("--format needs --out; name the folder for the files.")
-        self.needs_faces = any(FORMATS[name].needs_faces for name in self._formats)
+        if films is not None and folder is None:
+            raise AvtError("--overlay needs --out; name the folder for the films.")
+        self.sampled_faces = needed_faces(self._formats, films is not None)
+        self._films, self._blur_faces = films, blur_faces
         self._stems = Stems(["predictions"])  # predictions.json holds all inputs
         self.results: list[MediaPrediction] = []
         self.problems: list[str] = []
@@ -52,8 +66,12 @@ class PredictionOutput:
         self._as_json = as_json
         self._is_read = True
 
-    def take(self, result: MediaPrediction) -> None:
+    def take(self, result: MediaPrediction, media: Path | None = None) -> None:
         """Write a result and show it.
+
+        Args:
+            result: a prediction.
+            media: the file that it is of; None = the one that it names.
 
         Raises:
             AvtError: stdout cannot be written, and there is no folder.
@@ -61,7 +79,7 @@ class PredictionOutput:
         """
         from avt_memocmt.inference.results import to_json
 
-        self.results.append(result)
+        self.results.append(_without_faces(result) if self._blur_faces else result)
         if self._array is not None:
             was_waiting = self._array.waiting
             try:
@@ -69,9 +87,14 @@ class PredictionOutput:
             except AvtError as error:
                 if not was_waiting:
                     log.print(f"{error} It will be tried again with the next result.", style="red")
-        self._export(result)
         if self._is_read:
             self._show(result)
+        if self._folder is not None and (self._formats or self._films):
+            stem = self._stems.next(result.media)
+            self._export(result, self._folder, stem)
+            if self._films is not None:
+                path = self._folder / f"{stem}{OVERLAY_SUFFIX}"
+                self.problems += self._films.write(result, media or Path(result.media), path)
 
     def finish(self, failures: Sequence[tuple[str, str]]) -> None:
         """Complete predictions.json and write report.html.
@@ -98,18 +121,17 @@ class PredictionOutput:
         if len(self.problems) == before:
             log.print(f"wrote {pages[0]} and {pages[1]}")
 
-    def _export(self, result: MediaPrediction) -> None:
+    def _export(self, result: MediaPrediction, folder: Path, stem: str) -> None:
         from avt_memocmt.exports.formats import write_exports
 
-        if self._folder is None or not self._formats:
+        if not self._formats:
             return
-        stem = self._stems.next(result.media)
         try:
-            write_exports(result, self._formats, self._folder, stem)
+            write_exports(result, self._formats, folder, stem)
         except AvtError as error:
             self.problems.append(str(error))
         else:
-            log.print(f"wrote {self._folder / stem}.* ({', '.join(self._formats)})")
+            log.print(f"wrote {folder / stem}.* ({', '.join(self._formats)})")
 
     def _show(self, result: MediaPrediction) -> None:
         from avt_memocmt.inference.results import to_json
@@ -125,6 +147,12 @@ class PredictionOutput:
             self._is_read = False  # the folder gets them all
             if isinstance(error, AvtError):
                 self.problems.append(str(error))
+
+
+def _without_faces(result: MediaPrediction) -> MediaPrediction:
+    from avt_memocmt.overlay.blur import blur_faces
+
+    return blur_faces(result)
 
 
 def _print_timeline(result: MediaPrediction) -> None:

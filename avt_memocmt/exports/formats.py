@@ -24,6 +24,7 @@ from avt_memocmt.exports import (
 from avt_memocmt.exports.media_link import file_name
 from avt_memocmt.exports.plain_text import one_line
 from avt_memocmt.inference.results import MediaPrediction
+from avt_memocmt.inference.sampled_faces import RecordFaces
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def format_names(given: str) -> tuple[str, ...]:
         what = f"the format {unknown[0]!r} is unknown" if unknown else "no format is named"
         raise AvtError(f"{what}; give some of {', '.join(FORMATS)}.")
     return names
+
+
+def needed_faces(names: Sequence[str], has_overlay: bool) -> RecordFaces:
+    """What `Recognizer.predict` has to record for some formats, and for an overlay."""
+    return "judged" if any(FORMATS[name].needs_faces for name in names) else has_overlay
 
 
 def write_exports(

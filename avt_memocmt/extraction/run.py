@@ -11,7 +11,7 @@ from pathlib import Path
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
-from avt_memocmt.errors import AvtError
+from avt_memocmt.errors import AvtError, failure_reason
 from avt_memocmt.extraction.clip import ClipSpec, extract_clip, store_manifest
 from avt_memocmt.extraction.failures import Failure, read_failures, write_failures
 from avt_memocmt.extraction.plan import ExtractionPlan
@@ -146,8 +146,5 @@ def attempt(
         row = extract_clip(clip, config, checkpoint)
         store.check(row)
         return row
-    except AvtError as error:
-        reason = str(error)
     except Exception as error:  # one odd file must not end a run over thousands
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return Failure(clip.record.key, clip.record.path or "", reason)
+        return Failure(clip.record.key, clip.record.path or "", failure_reason(error))

@@ -71,6 +71,11 @@ def find_media(path: str | Path) -> list[Path]:
     return sorted(found)
 
 
+def media_below(folder: Path) -> list[Path]:
+    """The media files that a folder holds at this moment, as of `find_media`; none is no error."""
+    return sorted(file for file in _files(folder, []) if _is_media(file))
+
+
 def _files(folder: Path, unreadable: list[str]) -> Iterable[Path]:
     """The files in a folder and below, but hidden ones; folders that may not be read are added."""
 

@@ -29,7 +29,9 @@ _BRIGHTNESS_FIRST = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "y
 _FULL_RANGE = {"yuvj420p", "yuvj422p", "yuvj444p"}
 _BLACK, _WHITE = 16, 235  # of usual video
 _ORIENTATION = 0x0112  # the EXIF tag
-_Matrix = tuple[int, int, int, int]
+Matrix = tuple[int, int, int, int]
+"""a, b, c, d: a stored point (x, y) is shown at (a x + c y, b x + d y) (libavutil/display.h)."""
+AS_STORED: Matrix = (1, 0, 0, 1)
 
 
 class PictureConverter:
@@ -45,7 +47,7 @@ class PictureConverter:
         stream: what the pictures are decoded from.
     """
 
-    def __init__(self, max_side: int, stream: VideoStream) -> None:
+    def __init__(self, max_side: float, stream: VideoStream) -> None:
         self._max_side = max_side
         self._stream = stream
         self._lists_side_data = stream.codec_context.name not in _UNLISTED
@@ -57,19 +59,19 @@ class PictureConverter:
 
     def rgb(self, frame: DecodedFrame) -> NDArray[np.uint8]:
         """The picture as uint8 RGB [height, width, 3], its longer side at most `max_side`."""
-        width, height = self._display_size(frame, self._max_side)
+        width, height = self.square_size(frame, self._max_side)
         grows = width > frame.width or height > frame.height
         converted = self._scaler.reformat(
             frame, width, height, format="rgb24", interpolation="BICUBIC" if grows else "AREA"
         )
-        turn = self._turn(frame)
+        turn = self.turn(frame)
         if self.shown_size is None:
-            self.shown_size = _turned(self._display_size(frame, math.inf), turn)
-        return _upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), turn)
+            self.shown_size = _turned(self.square_size(frame), turn)
+        return upright(np.asarray(converted.to_ndarray(), dtype=np.uint8), turn)
 
     def grey(self, frame: DecodedFrame) -> NDArray[np.uint8]:
         """The picture as uint8 grey [height, width]: a tenth of the work of `rgb`."""
-        width, height = self._display_size(frame, min(self._max_side, _GREY_SIDE))
+        width, height = self.square_size(frame, min(self._max_side, _GREY_SIDE))
         picture = _brightness(frame)
         if picture is None:
             converted = self._scaler.reformat(frame, format="gray", interpolation="AREA")
@@ -77,13 +79,15 @@ class PictureConverter:
         if (width, height) != (frame.width, frame.height):
             shrunk = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
             picture = np.asarray(shrunk, dtype=np.uint8)
-        return _upright(picture, self._turn(frame))
+        return upright(picture, self.turn(frame))
 
-    def _display_size(self, frame: DecodedFrame, max_side: float) -> tuple[int, int]:
+    def square_size(self, frame: DecodedFrame, max_side: float = math.inf) -> tuple[int, int]:
+        """Width and height with square pixels, before the picture is turned."""
         pixel = self._stated or self._stream.codec_context.sample_aspect_ratio
         return display_size(frame.width, frame.height, pixel, max_side)
 
-    def _turn(self, frame: DecodedFrame) -> _Matrix:
+    def turn(self, frame: DecodedFrame) -> Matrix:
+        """The orientation in which the picture is shown."""
         return _display_matrix(frame) if self._lists_side_data else _rotation_matrix(frame)
 
 
@@ -137,7 +141,7 @@ def still_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
     if profile:
         shown = _in_srgb(shown, profile)
     shown = _on_white(shown)
-    return _upright(np.asarray(shown, dtype=np.uint8), _EXIF_MATRICES.get(orientation, _AS_STORED))
+    return upright(np.asarray(shown, dtype=np.uint8), _EXIF_MATRICES.get(orientation, AS_STORED))
 
 
 def still_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
@@ -148,11 +152,10 @@ def still_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
         width: of the stored picture, pixels; Pillow may have opened it at a smaller size.
         height: of the stored picture, pixels.
     """
-    return _turned((width, height), _EXIF_MATRICES.get(_orientation(image), _AS_STORED))
+    return _turned((width, height), _EXIF_MATRICES.get(_orientation(image), AS_STORED))
 
 
-_AS_STORED: _Matrix = (1, 0, 0, 1)
-_EXIF_MATRICES: dict[object, _Matrix] = {
+_EXIF_MATRICES: dict[object, Matrix] = {
     2: (-1, 0, 0, 1),
     3: (-1, 0, 0, -1),
     4: (1, 0, 0, -1),
@@ -226,17 +229,13 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, picture).convert("RGB")
 
 
-def _turned(size: tuple[int, int], matrix: _Matrix) -> tuple[int, int]:
-    """Width and height after what `_upright` does."""
+def _turned(size: tuple[int, int], matrix: Matrix) -> tuple[int, int]:
+    """Width and height after what `upright` does."""
     return size if abs(matrix[0]) >= abs(matrix[1]) else (size[1], size[0])
 
 
-def _upright(image: NDArray[np.uint8], matrix: _Matrix) -> NDArray[np.uint8]:
-    """Apply the orientation that a display matrix asks for, to a quarter turn.
-
-    The matrix maps (x, y) of the stored picture to (a x + c y, b x + d y) on the screen
-    (libavutil/display.h).
-    """
+def upright(image: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
+    """Apply the orientation that a display matrix asks for, to a quarter turn."""
     a, b, c, d = matrix
     if abs(a) >= abs(b):
         flip_x, flip_y = a < 0, d < 0
@@ -247,7 +246,7 @@ def _upright(image: NDArray[np.uint8], matrix: _Matrix) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
-def _display_matrix(frame: DecodedFrame) -> _Matrix:
+def _display_matrix(frame: DecodedFrame) -> Matrix:
     try:
         side_data: Any = frame.side_data  # PyAV's stubs take it for a plain dict
     except ValueError:
@@ -255,12 +254,12 @@ def _display_matrix(frame: DecodedFrame) -> _Matrix:
         return _rotation_matrix(frame)
     matrix = next((data for data in side_data if data.type is Type.DISPLAYMATRIX), None)
     if matrix is None:
-        return _AS_STORED
+        return AS_STORED
     values = np.frombuffer(bytes(matrix), dtype=np.int32)
     return int(values[0]), int(values[1]), int(values[3]), int(values[4])
 
 
-def _rotation_matrix(frame: DecodedFrame) -> _Matrix:
+def _rotation_matrix(frame: DecodedFrame) -> Matrix:
     """From the rotation, counter-clockwise in degrees, which does not tell mirrored pictures."""
     angle = math.radians(frame.rotation)
     cos, sin = round(math.cos(angle)), round(math.sin(angle))

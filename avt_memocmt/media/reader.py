@@ -27,12 +27,9 @@ from avt_memocmt.media.packets import PacketReader, PacketTape
 from avt_memocmt.media.picture_file import PictureFile, open_picture_file
 from avt_memocmt.media.read_ahead import read_ahead
 from avt_memocmt.media.sound_check import audible_track, full_scale
-from avt_memocmt.media.stated_size import size_warning, states_length
+from avt_memocmt.media.stated_size import size_warning, stated_length
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 
-# Formats whose header states the length; elsewhere FFmpeg only estimates it.
-_STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
-_STATED_LENGTH |= {"asf", "flv", "mxf", "tta", "wv"}
 _TRUNCATION_TOLERANCE = 0.5  # seconds
 _UNDECODED = 20.0  # seconds of a source
 _NO_SOUND = "{} has no sound; give a file with a sound track."
@@ -257,7 +254,7 @@ class MediaReader:
         """Yield sound and pictures in the order of the file."""
         assert self._decoder is not None
         wanted = [stream for stream in (self._audio, self._video) if stream is not None]
-        stated = self._stated_length()
+        stated = None if self._is_live else stated_length(self._container, self._file)
         packets = self._packets.timed(wanted, stated, self._start, self._end)
         scale = full_scale(self._file, self._audio) if self._audio and self._file else 1.0
         if self._is_live:
@@ -265,14 +262,6 @@ class MediaReader:
         yield from self._decoder.events(packets, self._packets.origin, scale)
         if self.reached < self._end:
             self._conclude(self._decoder, stated)
-
-    def _stated_length(self) -> float | None:
-        """Length in seconds that the header states; None where FFmpeg estimates it."""
-        name = self._container.format.name
-        if self._is_live or name not in _STATED_LENGTH:
-            return None
-        is_stated = self._file is None or states_length(self._file, name)
-        return self.info.duration if is_stated else None
 
     def _while_decodable(
         self, packets: Iterator[TimedPacket], decoder: Decoder

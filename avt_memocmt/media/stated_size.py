@@ -6,6 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import av
+from av.container import InputContainer
+
+# Formats whose header states the length; elsewhere FFmpeg only estimates it.
+_STATED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "wav", "avi", "flac"}
+_STATED_LENGTH |= {"asf", "flv", "mxf", "tta", "wv"}
 _TOLERANCE = 4096
 """Bytes by which a header may be wrong, as those of many programs are."""
 _UNKNOWN = 0x7FFF_0000
@@ -19,6 +25,20 @@ _MATROSKA_INFO, _MATROSKA_DURATION, _MATROSKA_INFO_SIZE = b"\x15\x49\xa9\x66", b
 _RIFF = (b"RIFF", b"RF64", b"BW64")
 _W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
+
+
+def stated_length(container: InputContainer, path: Path | None) -> float | None:
+    """Length in seconds that the header of an open file states; None where FFmpeg estimates it.
+
+    Args:
+        container: the open file.
+        path: of the file; None where it has none, and its own headers are not looked into.
+    """
+    name, duration = container.format.name, container.duration
+    if name not in _STATED_LENGTH or not duration or duration < 0:
+        return None
+    is_stated = path is None or states_length(path, name)
+    return duration / av.time_base if is_stated else None
 
 
 def states_length(path: Path, form: str) -> bool:

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.errors import AvtError
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import make_folder, write_atomically
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
 
@@ -46,20 +45,6 @@ def extract_frames(
     folder = make_folder(out_dir)
     frames = sample_frames(path, frames_per_second)
     return [write_picture(folder, frame.time, frame.image) for frame in frames]
-
-
-def make_folder(path: str | Path) -> Path:
-    """Make a folder for pictures, if it is not there.
-
-    Raises:
-        AvtError: it cannot be made.
-    """
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AvtError(f"cannot make the folder {folder}: {error.strerror}.") from error
-    return folder
 
 
 def write_picture(folder: Path, time: float, image: NDArray[np.uint8]) -> Path:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.files import write_atomically
+from avt_memocmt.files import make_folder, write_atomically
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_detectors import make_detector
@@ -20,7 +20,7 @@ from avt_memocmt.preprocessing.face_tracker import (
     FaceTracker,
     crop_still,
 )
-from avt_memocmt.preprocessing.video_preprocess import make_folder, write_picture
+from avt_memocmt.preprocessing.video_preprocess import write_picture
 
 _THUMBNAIL = 16
 """Side of the pictures that are compared, pixels: small, so that noise does not count."""

@@ -8,6 +8,8 @@ from functools import cache
 
 REPORT = "report"
 """The page of `predict --out`."""
+OVERLAY = "overlay"
+"""The film with the answer on it."""
 
 
 @dataclass(frozen=True)
@@ -34,4 +36,8 @@ def downloads() -> Mapping[str, Download]:
         name: Download(form.suffix, form.media_type, form.needs_faces)
         for name, form in FORMATS.items()
     }
-    return {**found, REPORT: Download(".html", "text/html")}
+    return {
+        **found,
+        REPORT: Download(".html", "text/html"),
+        OVERLAY: Download(".overlay.mp4", "video/mp4", by_worker=True),
+    }

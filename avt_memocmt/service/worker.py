@@ -21,6 +21,7 @@ from avt_memocmt.service.job_files import FACES, FRAMES, PREDICTION, put_in_plac
 if TYPE_CHECKING:
     from avt_memocmt.api import EmotionRecognizer
     from avt_memocmt.inference.results import MediaPrediction
+    from avt_memocmt.inference.sampled_faces import RecordFaces
 
 CHECKPOINT = "embedded"
 NICENESS = 5
@@ -108,15 +109,21 @@ def _explain(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Messag
 
 def _export(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Message:
     """Write an export for which the media is read again."""
+    from avt_memocmt.overlay.film import write_overlay
     from avt_memocmt.service.exporter import write_export
-    from avt_memocmt.service.exports import downloads
+    from avt_memocmt.service.exports import OVERLAY, downloads
 
+    name, folder = task["format"], Path(task["folder"])
+    path = folder / f"export{downloads()[name].suffix}"
     words, options = words_and_options(task)
-    found = recognizer.predict(task["media"], words, sampled_faces="judged", **options)
+    recorded: RecordFaces = True if name == OVERLAY else "judged"
+    found = recognizer.predict(task["media"], words, sampled_faces=recorded, **options)
     named = tuple(replace(who, name=task["names"].get(who.id, who.name)) for who in found.speakers)
     found = replace(found, media=task["name"], speakers=named)
-    folder = Path(task["folder"])
-    write_export(task["format"], found, folder / f"export{downloads()[task['format']].suffix}")
+    if name == OVERLAY:
+        write_overlay(found, task["media"], path, audio_track=options.get("audio_track"))
+    else:
+        write_export(name, found, path)
     put_in_place(folder, Path(task["result"]))
     return {}
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import httpx
 import numpy as np
 import psutil
@@ -113,7 +114,9 @@ def test_film_faces_and_places_of_faces(job: Job, http: httpx.Client, talking_cl
         assert isinstance(speaks, bool)
 
 
-@pytest.mark.parametrize("name", [*(FORMATS.keys() - {"frames-parquet"}), "report"])
+@pytest.mark.parametrize(
+    "name", [*sorted(FORMATS.keys() - {"frames-parquet"}), "report", "overlay"]
+)
 def test_every_export_is_a_download(
     name: str, job: Job, http: httpx.Client, service: RunningService
 ) -> None:
@@ -127,6 +130,9 @@ def test_every_export_is_a_download(
         header, row = (line.split(",") for line in answer.text.splitlines()[:2])
         judged = [float(x) for name, x in zip(header, row, strict=True) if name in PROBABILITIES]
         assert sum(judged) == pytest.approx(1, abs=0.01)
+    if name == "overlay":
+        with av.open(io.BytesIO(answer.content)) as film:
+            assert {stream.type for stream in film.streams} == {"video", "audio"}
     wait_for(lambda: not list((service.data / "temporary").iterdir()))
 
 
