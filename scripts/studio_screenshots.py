@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from studio_browser import fake_devices, running_chromium, running_studio
 
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 375, "height": 812}
 PATIENCE = 600_000
 
@@ -93,4 +93,4 @@ def why(page: Any, job: str, path: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), ROOT / "docs" / "images")
+    main(Path(sys.argv[1]), IMAGES)

@@ -95,9 +95,7 @@ def make_hour(data: Path, film: Path) -> str:
     store = JobStore(open_database(ServiceSettings(data=data).database_url))
     upload = files.new_folder()
     picture = _repeat(film, upload / "media.mp4")
-    job = new_job(
-        "an hour.mp4", {}, media="media.mp4", kind="video", duration=HOUR, has_audio=True
-    )
+    job = new_job("an hour.mp4", {}, media="media.mp4", kind="video", duration=HOUR, has_audio=True)
     files.keep_upload(upload, job)
     store.add(job, 1)
     claimed = store.claim()
@@ -118,7 +116,7 @@ def make_hour(data: Path, film: Path) -> str:
 
 
 def _utterances(chance: random.Random) -> list[dict[str, Any]]:
-    words = "what did you say about the house by the sea and why would anybody go there".split()
+    words = ("what", "did", "you", "say", "about", "the", "house", "by", "the", "sea", "yesterday")
     found = []
     for index in range(COUNT):
         start = index * HOUR / COUNT

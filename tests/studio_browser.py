@@ -23,9 +23,15 @@ from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 WIDTH, HEIGHT, RATE = 360, 288, 25
 CAMERA_HEIGHT = 360
 

@@ -65,7 +65,9 @@ def test_pages_hold_no_script_or_style_of_their_own() -> None:
     assert not re.search(r"<style|\bstyle=|\son\w+=", TEXT)
     scripts = re.findall(r"<script[^>]*>", TEXT)
     assert all("src=" in script or 'type="application/json"' in script for script in scripts)
-    assert not re.search(r"(?:https?:)?//(?!www\.w3\.org)[a-z]+\.[a-z]", re.sub(r"(?m)^\s*//.*", "", TEXT))
+    assert not re.search(
+        r"(?:https?:)?//(?!www\.w3\.org)[a-z]+\.[a-z]", re.sub(r"(?m)^\s*//.*", "", TEXT)
+    )
 
 
 def test_the_emotions_have_the_colours_of_the_reports() -> None:

@@ -23,7 +23,20 @@ export async function fetched(method, path, body = undefined) {
     throw new Refusal(t("error.unreachable"), 0);
   });
   if (answer.ok) return answer;
-  throw new Refusal(sentenceOf(await answer.json().catch(() => null), answer.status), answer.status);
+  const wait = Number(answer.headers.get("Retry-After")) || null;
+  throw new Refusal(sentenceOf(await answer.json().catch(() => null), answer.status), answer.status, wait);
+}
+
+/** The answer of an export; one that is still being made is asked for again. */
+export async function exported(path) {
+  for (;;) {
+    try {
+      return await fetched("GET", path);
+    } catch (refusal) {
+      if (refusal.status !== 503) throw refusal;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * (refusal.retryAfter ?? 5)));
+    }
+  }
 }
 
 export const jobPath = (id) => `/v1/jobs/${encodeURIComponent(id)}`;

@@ -1,6 +1,6 @@
 // Exports by one click: made by the server, which may take a while, then saved by the browser.
 
-import { fetched } from "./api.js";
+import { exported } from "./api.js";
 import { announce, h, t } from "./page.js";
 
 /** Let the links of the list fetch their files, so that waiting and refusals are seen. */
@@ -14,7 +14,7 @@ export function prepareExports(list, tell) {
     const title = link.querySelector("b").textContent;
     announce(t("export.making", { name: title }));
     try {
-      const answer = await fetched("GET", link.getAttribute("href"));
+      const answer = await exported(link.getAttribute("href"));
       save(await answer.blob(), fileName(answer.headers.get("Content-Disposition")));
       announce(t("export.done", { name: title }));
     } catch (refusal) {

@@ -1,6 +1,6 @@
 // The page of one result: the film beside its timeline, each following the other.
 
-import { call, jobPath, listen } from "./api.js";
+import { call, exported, jobPath, listen } from "./api.js";
 import { prepareExports } from "./exports.js";
 import { FaceBoxes } from "./face_boxes.js";
 import { Film } from "./film.js";
@@ -155,15 +155,23 @@ function prepareMedia(prediction) {
 }
 
 function showUnplayable(film) {
-  const isTried = film.src.endsWith("/overlay");
-  const made = h("button", { type: "button", onclick: () => {
-    made.disabled = true;
-    made.textContent = t("film.making");
-    film.src = `${path}/exports/overlay`;
-    film.addEventListener("loadedmetadata", () => (byId("unplayable").hidden = true), { once: true });
-  } }, t("film.make"));
+  const isTried = film.src.startsWith("blob:");
+  const make = h("button", { type: "button", onclick: () => playOverlay(film, make) }, t("film.make"));
   byId("unplayable").hidden = false;
-  byId("unplayable").replaceChildren(h("p", {}, t("film.unplayable")), job.kind === "video" && !isTried ? made : "");
+  byId("unplayable").replaceChildren(h("p", {}, t("film.unplayable")), job.kind === "video" && !isTried ? make : "");
+}
+
+/** Play the film with the answer on it, which is of a kind that browsers play. */
+async function playOverlay(film, button) {
+  button.disabled = true;
+  button.textContent = t("film.making");
+  try {
+    const answer = await exported(`${path}/exports/overlay`);
+    film.addEventListener("loadedmetadata", () => (byId("unplayable").hidden = true), { once: true });
+    film.src = URL.createObjectURL(await answer.blob());
+  } catch (refusal) {
+    tell(refusal.message, true);
+  }
 }
 
 async function saveName(speaker, name) {
