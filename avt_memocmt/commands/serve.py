@@ -9,6 +9,7 @@ import time
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,17 +86,29 @@ def _run(settings: ServiceSettings, open_page: bool) -> None:
 
     from avt_memocmt.service.app import create_app
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """Let pages that are open go first: each holds a connection for events."""
+            if self.started:
+                app.state.service.events.close()
+            super().handle_exit(sig, frame)
+
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # films of people
+    except OSError as error:
+        raise AvtError(
+            f"cannot make the folder {settings.data} ({error.strerror}); give another --data."
+        ) from error
     try:
         with FileLock(settings.data / "lock", timeout=0):
-            server = uvicorn.Server(
+            app = create_app(settings)
+            server = Server(
                 uvicorn.Config(
-                    create_app(settings),
+                    app,
                     host=settings.host,
                     port=settings.port,
                     log_level="warning",
                     server_header=False,
-                    # Pages that are open hold a connection for events.
                     timeout_graceful_shutdown=2,
                 )
             )

@@ -36,9 +36,9 @@ class Events:
         self.publish("explanation", data)
 
     def close(self) -> None:
-        """End every reader."""
-        for queue in self._readers:
-            _put_last(queue)
+        """End every reader; may be called from any thread, and from a signal handler."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end)
 
     @contextmanager
     def reader(self) -> Iterator[AsyncIterator[Event]]:
@@ -49,6 +49,10 @@ class Events:
             yield _drain(queue)
         finally:
             self._readers.discard(queue)
+
+    def _end(self) -> None:
+        for queue in self._readers:
+            _put_last(queue)
 
     def _spread(self, event: Event) -> None:
         for queue in self._readers:

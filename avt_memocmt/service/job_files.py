@@ -33,7 +33,7 @@ class JobFiles:
         self._jobs = writable_folder(data / "jobs")
         self._temporary = writable_folder(data / "temporary")
         self._allowed = allowed
-        for folder in (data, self._jobs, self._temporary):
+        for folder in (self._jobs, self._temporary):
             folder.chmod(0o700)  # films of people; nobody else's business
 
     def new_folder(self) -> Path:

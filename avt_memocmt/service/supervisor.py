@@ -140,22 +140,32 @@ class Supervisor:
     def _work(self, worker: Child) -> None:
         worker.start()
         while not self._stopping:
-            claimed = self._store.claim()
-            if claimed is None:
+            try:
+                is_idle = not self._work_once(worker)
+            except Exception:  # such as a database that is away: this thread must not end
+                _log.exception("the queue cannot be worked on; trying again")
+                is_idle = True
+            if is_idle:
                 with self._changed:
                     if not self._stopping:
                         self._changed.wait(_IDLE)
-                continue
-            running = Running(claimed[0], claimed[1])
+
+    def _work_once(self, worker: Child) -> bool:
+        """Do the next task; False where nothing waits."""
+        claimed = self._store.claim()
+        if claimed is None:
+            return False
+        running = Running(*claimed)
+        with self._changed:
+            self._running[running.task.id] = running
+        try:
+            self._do(worker, running)
+        finally:
+            self._files.remove_partial(running.job)
             with self._changed:
-                self._running[running.task.id] = running
-            try:
-                self._do(worker, running)
-            finally:
-                self._files.remove_partial(running.job)
-                with self._changed:
-                    del self._running[running.task.id]
-                    self._changed.notify_all()
+                del self._running[running.task.id]
+                self._changed.notify_all()
+        return True
 
     def _do(self, worker: Child, running: Running) -> None:
         task = running.task

@@ -28,6 +28,7 @@ from avt_memocmt.media.live_source import LiveSource, is_live
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk, VideoFrame
 from avt_memocmt.preprocessing.audio_forced_alignment import WordSpan, make_aligner
+from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.preprocessing.transcripts import Cue, load_transcript
 
 
@@ -346,3 +347,23 @@ def test_an_interrupt_ends_the_stream_with_everything_written(two_sentences: Pat
     assert lines[-1]["event"] == "final"
     assert lines[-1]["end"] < 25
     assert [json.loads(line) for line in out.read_text().splitlines()] == lines
+
+
+def test_a_pause_is_decided_on_at_once(
+    recognizer: EmotionRecognizer, sentences: list[Spoken]
+) -> None:
+    sound = load_audio(sentences[0].path)
+    padded = np.concatenate([sound, np.zeros(SAMPLE_RATE, np.float32)])
+    live = LiveRecognizer(recognizer, True, False, hop=0, transcribe=False, pause=0.12)
+    events = []
+    for start in range(0, len(padded), SAMPLE_RATE // 50):
+        chunk = padded[start : start + SAMPLE_RATE // 50]
+        events += live.push(AudioChunk(start / SAMPLE_RATE, chunk))
+    events += live.finish()
+    final = next(event for event in events if event.kind == "final")
+    before = [event for event in events[: events.index(final)] if event.kind == "provisional"]
+    padding = recognizer.config.audio.segmentation.padding
+    voiced_end = final.prediction.end - padding
+    assert before[-1].at == pytest.approx(voiced_end + 0.12, abs=0.05)
+    assert final.at > voiced_end + 0.6
+    assert before[-1].prediction.likeliest == final.prediction.likeliest

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.service.errors import invalid
@@ -120,6 +121,10 @@ async def _job_by_upload(request: Request, service: Service) -> Job:
             raise HTTPException(413, str(error)) from error
         except FormError as error:
             raise HTTPException(422, str(error)) from error
+        except ClientDisconnect as error:
+            raise HTTPException(400, "the upload broke off.") from error
+        except OSError as error:
+            raise HTTPException(507, f"the upload cannot be kept: {error.strerror}.") from error
         try:
             options = JobOptions.model_validate_json(upload.options or "{}")
         except ValidationError as error:
