@@ -27,8 +27,22 @@ STRINGS = Path(__file__).parent / "strings"
 DEFAULT_LANGUAGE = "en"
 THEMES = ("light", "dark")
 """What the cookie `theme` may say; without it the browser's own preference holds."""
-EXPORTS = ("report", "overlay", "eaf", "textgrid", "srt", "vtt", "csv", "frames", "frames-parquet")
-EXPORTS += ("json", "rttm", "audacity", "label-studio", "webannotation")
+EXPORTS = (
+    "report",
+    "overlay",
+    "eaf",
+    "textgrid",
+    "srt",
+    "vtt",
+    "csv",
+    "frames",
+    "frames-parquet",
+    "json",
+    "rttm",
+    "audacity",
+    "label-studio",
+    "webannotation",
+)
 """What can be had of a result, in the order of the page."""
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """The registry of the system may say otherwise, and browsers then refuse modules."""

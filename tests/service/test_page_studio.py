@@ -16,7 +16,7 @@ for package in ("fastapi", "uvicorn", "sqlalchemy"):
     pytest.importorskip(package, reason="needs the extra `web`")
 psutil = pytest.importorskip("psutil", reason="needs the extra `web`")
 
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds that a worker may take on a slow machine."""
 
 
