@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from studio_browser import fake_devices, running_chromium, running_studio
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 375, "height": 812}
+WIDE, PHONE = {"width": 1280, "height": 1000}, {"width": 375, "height": 812}
 PATIENCE = 600_000
 
 

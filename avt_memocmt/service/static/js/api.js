@@ -72,21 +72,30 @@ export function upload(file, transcript, options, onProgress, cancel) {
 /**
  * Hear of jobs as they change. `handlers`: job(Job), deleted(id), explanation({job, utterance, state}),
  * and again(), which is called when a lost connection is back: what happened meanwhile was not heard.
+ * A page that is not looked at lets its connection go, because browsers open only six to a server.
  */
 export function listen(handlers) {
-  const source = new EventSource("/v1/events");
-  let wasLost = false;
-  const on = (name, take) =>
-    source.addEventListener(name, (event) => take(JSON.parse(event.data)));
-  if (handlers.job) on("job", handlers.job);
-  if (handlers.deleted) on("deleted", ({ id }) => handlers.deleted(id));
-  if (handlers.explanation) on("explanation", handlers.explanation);
-  source.addEventListener("error", () => (wasLost = true));
-  source.addEventListener("open", () => {
-    if (wasLost) handlers.again?.();
-    wasLost = false;
-  });
-  addEventListener("pagehide", () => source.close());
+  let source = null;
+  let wasLost = document.hidden;
+  const close = () => {
+    source?.close();
+    wasLost = true;
+  };
+  const open = () => {
+    source = new EventSource("/v1/events");
+    const on = (name, take) => source.addEventListener(name, (event) => take(JSON.parse(event.data)));
+    if (handlers.job) on("job", handlers.job);
+    if (handlers.deleted) on("deleted", ({ id }) => handlers.deleted(id));
+    if (handlers.explanation) on("explanation", handlers.explanation);
+    source.addEventListener("error", () => (wasLost = true));
+    source.addEventListener("open", () => {
+      if (wasLost) handlers.again?.();
+      wasLost = false;
+    });
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  if (!document.hidden) open();
 }
 
 function sentenceOf(content, status) {

@@ -34,8 +34,11 @@ export class Lanes {
 
   /** Show what changed in the prediction. */
   update() {
-    this.heads.replaceChildren(...this.prediction.lanes.map((lane) => this.#head(lane)));
     this.draw();
+    if (this.heads.querySelector("input")) return; // a name is being typed
+    const focused = [...this.heads.children].findIndex((head) => head.contains(document.activeElement));
+    this.heads.replaceChildren(...this.prediction.lanes.map((lane) => this.#head(lane)));
+    this.heads.children[focused]?.querySelector("button")?.focus();
   }
 
   draw() {

@@ -270,6 +270,7 @@ listen({
   explanation: (event) => view?.why.heard(event),
   again: async () => {
     await load();
+    if (corrected && job?.state === "completed") tellDecision();
     await view?.why.refresh();
   },
 });
