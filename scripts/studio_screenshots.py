@@ -1,9 +1,9 @@
 """Pictures of the studio's views for the documentation: docs/images/studio-*.png.
 
-    python scripts/studio_screenshots.py out/demo/demo.mp4
+    python scripts/studio_screenshots.py out/demo/demo.mp4 OTHER.mp4
 
-Needs the extras `web`, `explain` and `test`, and the system's Chromium. The film is put in, judged
-and compared with itself in a studio of its own, and is the camera and microphone of the live view.
+Needs the extras `web`, `explain` and `test`, and the system's Chromium. The films are put into a
+studio of their own and compared; the first is also the camera and microphone of the live view.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDE, PHONE = {"width": 1280, "height": 1000}, {"width": 375, "height": 812}
 PATIENCE = 600_000
 
 
-def main(film: Path, target: Path) -> None:
+def main(film: Path, other: Path, target: Path) -> None:
     """Write the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         flags = fake_devices(Path(folder), film)
@@ -31,15 +31,15 @@ def main(film: Path, target: Path) -> None:
             context.grant_permissions(["camera", "microphone"])
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
-            job = put_in(page, film)
+            second, job = put_in(page, other), put_in(page, film)
             for theme in ("light", "dark"):
                 page.emulate_media(color_scheme=theme)
                 result(page, job, target / f"studio-result-{theme}.png")
             page.emulate_media(color_scheme="light")
             page.goto("/")
-            page.locator("#jobs .completed").wait_for()
+            page.locator("#jobs .completed").first.wait_for()
             page.screenshot(path=target / "studio-library.png")
-            page.goto(f"/compare?a={job}&b={job}")
+            page.goto(f"/compare?a={job}&b={second}")
             page.locator(".comparison").first.wait_for()
             page.screenshot(path=target / "studio-compare.png")
             page.set_viewport_size(PHONE)
@@ -53,7 +53,7 @@ def put_in(page: Any, film: Path) -> str:
     """Drop the film; return the id of its job once it is done."""
     page.goto("/")
     page.set_input_files("#files", film)
-    done = page.locator("#jobs .completed")
+    done = page.locator("#jobs .completed").filter(has_text=film.name)
     done.wait_for()
     return done.get_attribute("data-job")
 
@@ -91,6 +91,6 @@ def why(page: Any, job: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), IMAGES)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), IMAGES)
