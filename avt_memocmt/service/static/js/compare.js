@@ -111,7 +111,7 @@ function table(caption, rows, reach) {
           h("th", { scope: "row" }, h("span", { class: "named" }, name)),
           h("td", {}, percent(row.a)),
           h("td", {}, percent(row.b)),
-          h("td", { class: "difference" }, points(row.difference), h("span", { class: "soft" }, ` ${t("compare.interval", { low: points(row.interval[0]), high: points(row.interval[1]) })}`), h("span", { class: "verdict-word" }, t(isClear(row) ? "compare.clear" : "compare.chance"))),
+          h("td", { class: "difference" }, points(row.difference), h("span", { class: "soft" }, ` ${t("compare.interval", { low: points(row.interval[0]), high: points(row.interval[1]) })}`), h("span", { class: "verdict-word" }, judged(row))),
           h("td", { class: "drawing" }, drawing(row, reach)),
         ),
       ),
@@ -122,6 +122,11 @@ function table(caption, rows, reach) {
 /** Whether the interval leaves out zero. */
 function isClear({ interval: [low, high] }) {
   return low > 0 || high < 0;
+}
+
+function judged(row) {
+  if (isClear(row)) return t("compare.clear");
+  return t(row.interval.some(Boolean) ? "compare.chance" : "compare.same");
 }
 
 /** A difference of shares in percentage points, with its sign: "+12", "−3". */
