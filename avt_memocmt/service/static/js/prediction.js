@@ -13,6 +13,7 @@ export class Prediction {
     this.warnings = json.warnings;
     this.duration = this.utterances.reduce((end, spoken) => Math.max(end, spoken.end), json.duration);
     this.byId = new Map(json.speakers.map((who) => [who.id, who]));
+    this.ranked = new Map();
     this.lanes = this.#lanes();
     this.laneOf = new Map(this.lanes.flatMap((lane, row) => lane.indices.map((index) => [index, row])));
   }
@@ -61,6 +62,11 @@ export class Prediction {
    * was decided for, or else the single one in which it is likeliest.
    */
   strongest(emotion) {
+    if (!this.ranked.has(emotion)) this.ranked.set(emotion, this.#rank(emotion));
+    return this.ranked.get(emotion);
+  }
+
+  #rank(emotion) {
     const chance = (index) => this.utterances[index].probabilities[emotion];
     const ranked = this.utterances.map((_, index) => index).sort((one, other) => chance(other) - chance(one));
     const decided = ranked.filter((index) => likeliest(this.utterances[index].probabilities) === emotion);

@@ -62,9 +62,12 @@ class View {
     const isSpoken = this.prediction.isSpokenAt(index, time);
     if (index === this.index && isSpoken === this.isSpoken) return;
     [this.index, this.isSpoken] = [index, isSpoken];
-    this.card.show(index, isSpoken);
-    this.list.mark(index, isSpoken);
-    this.lanes?.mark(index);
+    cancelAnimationFrame(this.showing);
+    this.showing = requestAnimationFrame(() => {
+      this.list.mark(index, isSpoken); // first, because it asks for the layout, which the card changes
+      this.card.show(index, isSpoken);
+      this.lanes?.mark(index);
+    });
   }
 
   /** Show another prediction of the same file. */
