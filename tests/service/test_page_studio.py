@@ -193,13 +193,15 @@ def _check_that_film_and_timeline_follow_each_other(page: Any, found: Any) -> No
     page.locator("[role=slider]").focus()
     page.keyboard.press("Home")
     page.locator("#utterance-0[aria-selected=true]").wait_for()
-    page.locator("#speed").select_option("2")
+    film.evaluate("(film, time) => { film.currentTime = time }", second["start"] - 0.2)
+    page.locator("#speed").select_option("0.5")
     page.get_by_role("button", name="Play").click()
     page.locator("#utterance-1.spoken").wait_for()  # it lights up while it plays
     assert page.locator("#moment .quote").inner_text().startswith(second["text"] or "no words")
     drawn = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
     assert page.locator("#boxes").evaluate(f"canvas => ({drawn})(canvas).data.some(Boolean)")
-    page.get_by_role("button", name="Pause").click()
+    film.evaluate("film => film.pause()")
+    page.get_by_role("button", name="Play").wait_for()
 
 
 def _check_the_strongest_moment(page: Any, utterances: list[Any]) -> None:
