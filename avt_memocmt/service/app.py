@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from avt_memocmt.service import pages
 from avt_memocmt.service.access import AccessControl
 from avt_memocmt.service.database import open_database
 from avt_memocmt.service.errors import add_handlers
@@ -83,5 +84,6 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     add_handlers(app)
     for part in (jobs, results, exports, corrections, explanations, comparison, live, watching):
         app.include_router(part.router)
+    app.include_router(pages.router)
     app.add_middleware(AccessControl, settings=settings)
     return app
