@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -60,5 +63,21 @@ class SpeakerEmbedder:
         Args:
             samples: float32 [n], mono, 16 kHz, at least `SHORTEST`, at any level.
         """
-        with torch.inference_mode():
-            return self._network(torch.from_numpy(log_mel(samples)).unsqueeze(0))[0].numpy()
+        return self.embed_all([samples])[0]
+
+    def embed_all(self, sounds: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The embedding of each stretch of speech; those of one length are embedded together.
+
+        Args:
+            sounds: each as `embed` takes it.
+        """
+        mels = [log_mel(samples) for samples in sounds]
+        same: defaultdict[int, list[int]] = defaultdict(list)
+        for number, mel in enumerate(mels):
+            same[len(mel)].append(number)
+        found: dict[int, NDArray[np.float32]] = {}
+        for numbers in same.values():
+            batch = torch.from_numpy(np.stack([mels[number] for number in numbers]))
+            with torch.inference_mode():
+                found |= zip(numbers, self._network(batch).numpy(), strict=True)
+        return [found[number] for number in range(len(sounds))]

@@ -51,6 +51,17 @@ def test_the_level_does_not_matter(embedder: SpeakerEmbedder) -> None:
     np.testing.assert_allclose(faint, loud, atol=1e-3)
 
 
+def test_voices_that_are_embedded_together_are_those_of_each_alone(
+    embedder: SpeakerEmbedder,
+) -> None:
+    generator = np.random.default_rng(1)
+    sounds = [generator.normal(size=n).astype(np.float32) for n in (16_000, 9_000, 16_000, 12_345)]
+    together = embedder.embed_all(sounds)
+    for sound, voice in zip(sounds, together, strict=True):
+        np.testing.assert_allclose(voice, embedder.embed(sound), atol=1e-4)
+    assert embedder.embed_all([]) == []
+
+
 def test_folded_norms_change_nothing() -> None:
     torch.manual_seed(0)
     network = CamPlusPlus().eval()
