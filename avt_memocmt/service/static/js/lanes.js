@@ -197,8 +197,9 @@ export class Lanes {
       if (isKept && typed && typed !== name) await this.rename(lane.id, typed);
     };
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") finish(true);
-      if (event.key === "Escape") finish(false);
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // else Enter presses the button that takes the field's place
+      finish(event.key === "Enter");
     });
     field.addEventListener("blur", () => finish(true));
     button.replaceWith(field);
