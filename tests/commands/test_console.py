@@ -1,8 +1,10 @@
-"""What the package logs reaches the user of the command line."""
+"""The command line starts quickly, and what the package logs reaches its user."""
 
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -20,3 +22,14 @@ def test_the_log_of_the_library_is_shown_once_on_stderr_without_breaks(
     captured = capsys.readouterr()
     assert captured.err == line + "\n"
     assert captured.out == ""
+
+
+def test_the_command_line_starts_without_what_reads_media() -> None:
+    loads = (
+        "import sys, avt_memocmt.cli; "
+        "print(sorted({'av', 'cv2', 'fastapi', 'jinja2', 'numpy', 'torch'} & sys.modules.keys()))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", loads], check=True, capture_output=True, text=True
+    )
+    assert found.stdout == "[]\n"

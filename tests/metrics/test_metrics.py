@@ -14,7 +14,12 @@ from sklearn.metrics import (
 
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.metrics.calibration import calibration_error
-from avt_memocmt.metrics.intervals import bootstrap_intervals, mean_interval, paired_differences
+from avt_memocmt.metrics.intervals import (
+    bootstrap_intervals,
+    mean_differences,
+    mean_interval,
+    paired_differences,
+)
 from avt_memocmt.metrics.scores import (
     FAILED,
     mean_and_deviation,
@@ -212,3 +217,27 @@ def test_the_interval_of_a_mean_draws_whole_dialogues() -> None:
     assert mean_interval([0.0, 0.0, 3.0], ["a", "a", "b"]) == (0.0, 3.0)
     # One dialogue: whatever is drawn is the whole.
     assert mean_interval([0.0, 1.0], ["a", "a"]) == (0.5, 0.5)
+
+
+def test_differences_of_weighted_means_of_two_sets() -> None:
+    ones = np.ones((3, 2))
+    constant, twice = mean_differences(
+        (np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 3.0]]), ones),
+        (np.array([[2.0, 6.0], [2.0, 0.0]]), np.array([[1.0, 1.0], [5.0, 2.0]])),
+    )
+    assert (constant.first, constant.second, constant.difference) == (1.0, 2.0, 1.0)
+    assert constant.interval_95 == (1.0, 1.0)
+    assert (twice.first, twice.second) == (1.0, 2.0)
+    assert twice.interval_95[0] < twice.difference < twice.interval_95[1]
+
+
+def test_the_two_sets_are_drawn_apart() -> None:
+    rows = np.arange(8.0)[:, None], np.ones((8, 1))
+    (same,) = mean_differences(rows, rows)
+    assert same.difference == 0.0
+    assert same.interval_95[0] < -1 < 1 < same.interval_95[1]
+    # Draws without any weight are left out, and the others hold the only row that counts.
+    (lone,) = mean_differences(
+        (np.array([[4.0], [9.0]]), np.array([[1.0], [0.0]])), (np.array([[5.0]]), np.ones((1, 1)))
+    )
+    assert lone.interval_95 == (1.0, 1.0)
