@@ -11,10 +11,9 @@ from pathlib import Path
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.discovery import find_media, media_below
+from avt_memocmt.overlay import OVERLAY_SUFFIX
 from avt_memocmt.printable import path_text
 
-OVERLAY_SUFFIX = ".overlay.mp4"
-"""Of films with the answer on them, behind the name of their media."""
 SETTLED = 5.0
 """Seconds for which size and time of a file must stay the same before a watch takes it."""
 _MOST_BYTES = 180

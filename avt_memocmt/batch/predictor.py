@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avt_memocmt.api import EmotionRecognizer
-from avt_memocmt.batch.inputs import OVERLAY_SUFFIX, Input
+from avt_memocmt.batch.inputs import Input
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import failure_reason
 from avt_memocmt.evaluation.provenance import checkpoint_sha256
@@ -17,6 +17,7 @@ from avt_memocmt.files import make_folder, write_text_atomically
 from avt_memocmt.inference.results import to_json
 from avt_memocmt.json_files import json_text
 from avt_memocmt.models.checkpoint import checkpoint_folder
+from avt_memocmt.overlay import OVERLAY_SUFFIX
 from avt_memocmt.overlay.film import why_no_overlay, write_overlay
 from avt_memocmt.version import __version__
 from avt_memocmt.workers import fix_threads

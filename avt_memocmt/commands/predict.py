@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avt_memocmt.batch.inputs import Input, Inputs
 from avt_memocmt.commands.console import (
     AudioTrack,
     Checkpoint,
@@ -32,6 +31,7 @@ from avt_memocmt.printable import path_text
 
 if TYPE_CHECKING:
     from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.batch.inputs import Input
     from avt_memocmt.engines.names import EngineName
     from avt_memocmt.inference.results import MediaPrediction
     from avt_memocmt.inference.utterance_stream import Progress
@@ -103,6 +103,7 @@ def predict(
     checkpoint: Checkpoint = "embedded",
 ) -> None:
     """Say what is felt, and when, in videos, recordings and pictures."""
+    from avt_memocmt.batch.inputs import Inputs
     from avt_memocmt.inference.speaker_settings import speaker_settings
     from avt_memocmt.preprocessing.transcripts import load_transcript
 

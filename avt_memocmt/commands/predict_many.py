@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.table import Table
@@ -32,7 +32,7 @@ def predict_many(
     resume: bool,
     watch: bool,
     as_json: bool,
-) -> None:
+) -> NoReturn:
     """Predict every file into a result of its own, show what came of it, and exit.
 
     Raises:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from avt_memocmt.batch.inputs import OVERLAY_SUFFIX
 from avt_memocmt.commands.console import log, output, print_json
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 from avt_memocmt.json_files import JsonArrayFile
+from avt_memocmt.overlay import OVERLAY_SUFFIX
 from avt_memocmt.wording import WARNINGS
 
 if TYPE_CHECKING:

@@ -73,15 +73,22 @@ def mean_interval(
 
 @dataclass(frozen=True)
 class MeanDifference:
-    """A weighted mean of a second set minus that of a first one.
+    """Weighted means of two sets, and how sure their difference is.
 
     Attributes:
-        difference: on all rows.
-        interval_95: percentile interval of the difference over draws of the rows of each set.
+        first: mean of the first set.
+        second: mean of the second set.
+        interval_95: percentile interval of `difference` over draws of the rows of each set.
     """
 
-    difference: float
+    first: float
+    second: float
     interval_95: tuple[float, float]
+
+    @property
+    def difference(self) -> float:
+        """The second mean minus the first."""
+        return self.second - self.first
 
 
 def mean_differences(
@@ -99,30 +106,23 @@ def mean_differences(
         first: values [n, columns] and their weights [n, columns].
         second: the same of the other set.
         samples: number of bootstrap replicates.
-        seed: of the draws.
+        seed: of the draws of the first set; those of the second have the next one.
     """
-    generator = np.random.default_rng(seed)
-    drawn = [_drawn_means(*rows, samples, generator) for rows in (first, second)]
-    whole = [(v * w).sum(axis=0) / w.sum(axis=0) for v, w in (first, second)]
+    tables = [np.hstack([values * weights, weights]) for values, weights in (first, second)]
+    whole = [_means(table.sum(axis=0)) for table in tables]
+    drawn = [_means(_draws([table], samples, seed + n)[0]) for n, table in enumerate(tables)]
     gains = drawn[1] - drawn[0]
-    found = []
-    for column, difference in enumerate(whole[1] - whole[0]):
-        known = gains[:, column][np.isfinite(gains[:, column])]
-        found.append(MeanDifference(float(difference), _interval(known)))
-    return found
+    return [
+        MeanDifference(float(one), float(other), _interval(gain[np.isfinite(gain)]))
+        for one, other, gain in zip(*whole, gains.T, strict=True)
+    ]
 
 
-def _drawn_means(
-    values: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    samples: int,
-    generator: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Weighted means [samples, columns] of draws of the rows; NaN for a draw without weight."""
-    count = len(values)
-    times = generator.multinomial(count, np.full(count, 1 / count), size=samples)
+def _means(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of weighted values, then of weights, [..., 2 * columns] -> means [..., columns]."""
+    values, weights = np.split(sums, 2, axis=-1)
     with np.errstate(invalid="ignore"):
-        return (times @ (values * weights)) / (times @ weights)
+        return values / weights
 
 
 def paired_differences(

@@ -124,6 +124,19 @@ class Child:
             raise ChildStoppedError("the file takes longer than one job may; give a shorter one.")
         return None
 
+    def ask(self, message: Message, seconds: float) -> Message:
+        """Send a message and wait for the answer.
+
+        Raises:
+            ChildEndedError: it ended.
+            ChildStoppedError: it needed more memory than it may, or more than so many seconds.
+        """
+        self.send(message)
+        deadline = time.monotonic() + seconds
+        while (answer := self.receive(deadline)) is None:
+            pass
+        return answer
+
     def stop(self) -> None:
         """End the process at once."""
         if self._process is not None:

@@ -24,19 +24,15 @@ def compare(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -
     Returns:
         As `ComparisonAnswer` describes; "uncertain" is among the emotions where it occurs.
     """
-    tables = [_table(utterances) for utterances in (first, second)]
-    differences = mean_differences(tables[0], tables[1])
-    means = [_means(*table) for table in tables]
+    differences = mean_differences(_table(first), _table(second))
     found = {
         name: {
-            "a": round(float(means[0][column]), 4),
-            "b": round(float(means[1][column]), 4),
-            "difference": round(difference.difference, 4),
-            "interval": [round(bound, 4) for bound in difference.interval_95],
+            "a": round(means.first, 4),
+            "b": round(means.second, 4),
+            "difference": round(means.difference, 4),
+            "interval": [round(bound, 4) for bound in means.interval_95],
         }
-        for column, (name, difference) in enumerate(
-            zip((*_NAMES, "confidence"), differences, strict=True)
-        )
+        for name, means in zip((*_NAMES, "confidence"), differences, strict=True)
     }
     confidence = found.pop("confidence")
     if not found[UNCERTAIN]["a"] and not found[UNCERTAIN]["b"]:
@@ -60,7 +56,3 @@ def _table(
     values = np.column_stack([is_emotion, confidence])
     weights = np.column_stack([np.tile(seconds[:, None], len(_NAMES)), np.ones(len(seconds))])
     return values, weights
-
-
-def _means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (values * weights).sum(axis=0) / weights.sum(axis=0)

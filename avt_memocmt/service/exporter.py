@@ -7,7 +7,6 @@ not keep the pages waiting.
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,10 +56,7 @@ class Exporter:
             "path": str(path),
         }
         with self._busy:
-            self._child.send(message)
-            deadline = time.monotonic() + LONGEST
-            while (answer := self._child.receive(deadline)) is None:
-                pass
+            answer = self._child.ask(message, LONGEST)
         if "failed" in answer:
             raise AvtError(answer["failed"])
 

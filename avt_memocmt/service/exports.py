@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from avt_memocmt.overlay import OVERLAY_SUFFIX
+
 REPORT = "report"
 """The page of `predict --out`."""
 OVERLAY = "overlay"
@@ -39,5 +41,5 @@ def downloads() -> Mapping[str, Download]:
     return {
         **found,
         REPORT: Download(".html", "text/html"),
-        OVERLAY: Download(".overlay.mp4", "video/mp4", by_worker=True),
+        OVERLAY: Download(OVERLAY_SUFFIX, "video/mp4", by_worker=True),
     }

@@ -145,7 +145,7 @@ class LiveSession:
                 message = self._child.receive(math.inf)
                 if message is None:
                     continue
-                self._loop.call_soon_threadsafe(self._take, message)
+                self._tell(message)
                 if "end" in message or "failed" in message:
                     break
         except AvtError as error:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.service.child import Pipe
+
+if TYPE_CHECKING:
+    from avt_memocmt.media.pushed_source import ByteFeed
 
 PAUSE = 0.12
 """Seconds of a pause in speech after which it is decided at once, provisionally."""
@@ -66,11 +70,8 @@ def _run(pipe: Pipe, threads: int) -> None:
         pipe.send({"decision": {"latency": latency, **event.to_json()}})
 
 
-def _feed(pipe: Pipe, feed: object) -> None:
+def _feed(pipe: Pipe, feed: ByteFeed) -> None:
     """Pass on what comes; a feed that is full makes the service wait, and that the browser."""
-    from avt_memocmt.media.pushed_source import ByteFeed
-
-    assert isinstance(feed, ByteFeed)
     while True:
         message = pipe.receive_any()
         if isinstance(message, bytes):

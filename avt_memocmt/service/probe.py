@@ -8,7 +8,6 @@ the workers may be busy for minutes.
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +75,7 @@ class Prober:
         }
         with self._busy:
             try:
-                answer = self._ask(message)
+                answer = self._child.ask(message, LONGEST)
             except ChildEndedError as error:
                 raise NoMediaError("the file is damaged: reading its header failed.") from error
             except AvtError as error:
@@ -89,13 +88,6 @@ class Prober:
             )
             raise NoTranscriptError(reason)
         return Probed(answer["kind"], answer["duration"], answer["has_audio"])
-
-    def _ask(self, message: Message) -> Message:
-        self._child.send(message)
-        deadline = time.monotonic() + LONGEST
-        while (answer := self._child.receive(deadline)) is None:
-            pass
-        return answer
 
 
 def run_probe(pipe: Pipe) -> None:

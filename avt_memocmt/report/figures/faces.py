@@ -13,11 +13,11 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.video.stream import VideoStream
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from avt_memocmt.files import write_atomically
+from avt_memocmt.media.film_codec import add_film
 from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_alignment import CROP_SIZE, face_transform
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
@@ -30,7 +30,6 @@ OPACITY = 0.65
 
 _EVERY_PICTURE = 1000.0  # pictures a second that no recording has
 _CLOCK_TOLERANCE = 0.002  # seconds: containers round timestamps to 1 ms
-_CODECS = ("libx264", "mpeg4")  # FFmpeg always has its own MPEG-4 encoder
 
 Picture = NDArray[np.uint8]
 
@@ -110,12 +109,9 @@ def write_overlay_video(path: Path, frames: Iterable[Picture], rate: float) -> N
     steady = Fraction(rate).limit_denominator(1000)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        codec = next(name for name in _CODECS if name in av.codecs_available)
-        stream = container.add_stream(codec, rate=steady)
-        assert isinstance(stream, VideoStream)
         # The codecs keep colour at half the resolution, so sides are even.
-        stream.height, stream.width = (max(2, side // 2 * 2) for side in first.shape[:2])
-        stream.pix_fmt = "yuv420p"
+        height, width = (max(2, side // 2 * 2) for side in first.shape[:2])
+        stream = add_film(container, (width, height), steady)
         for number, picture in enumerate(chain([first], coming)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             frame.pts, frame.time_base = number, 1 / steady
