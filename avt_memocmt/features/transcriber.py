@@ -44,8 +44,12 @@ MIN_LOG_PROBABILITY = -1.2
 word error rate of 1 or more; about half of the text invented for other languages lies there too."""
 
 LETTERS_PER_SECOND = 12
-"""Letters and digits in a second of voice, from which on no words can be missing: sentences of GRID
-have 9 to 12, of RAVDESS 12 to 16. Saves the search for the last word in all but slow speech."""
+"""Letters and digits in a second of sound, pauses included, from which on nothing can be missing.
+Saves the search for voice in all but slow speech."""
+
+LETTERS_PER_VOICED_SECOND = 20
+"""The same without pauses: sentences of GRID have 9 to 12, of RAVDESS 12 to 19. Saves the search for
+the last word."""
 
 LEFT_OUT_SECONDS = 1.0
 """Voice without words that shows that the decoder stopped early, after a pause. Measured behind the
@@ -179,12 +183,13 @@ class Transcriber:
 
     def _left_out(self, decoded: _Decoded, samples: NDArray[np.float32]) -> int | None:
         """Where the speech begins that the decoder left out, in samples; None if it did not."""
-        said = _letters(decoded.text) / LETTERS_PER_SECOND
-        if not decoded.text or len(samples) / SAMPLE_RATE - said < LEFT_OUT_SECONDS:
+        letters = _letters(decoded.text)
+        unsaid = len(samples) / SAMPLE_RATE - letters / LETTERS_PER_SECOND
+        if not letters or unsaid < LEFT_OUT_SECONDS:
             return None
         voiced = self._voices.probabilities(samples) >= _VOICED
         enough = LEFT_OUT_SECONDS * SAMPLE_RATE / FRAME
-        if voiced.sum() - said * SAMPLE_RATE / FRAME < enough:
+        if voiced.sum() - letters / LETTERS_PER_VOICED_SECOND * SAMPLE_RATE / FRAME < enough:
             return None
         last = self._last_word(decoded)
         if voiced[int((last + LAST_WORD_SECONDS) * SAMPLE_RATE / FRAME) :].sum() < enough:
