@@ -21,6 +21,8 @@ RESUME = 30.0
 """Seconds for which a session waits for a connection that was lost."""
 MOST_KEPT = 1000
 """Messages that are kept for a client that is slow or comes back."""
+SPARE = 120.0
+"""Seconds for which a process that was started ahead of a session waits for one."""
 _FLUSH = 20.0  # seconds that the last decisions may take
 
 Numbered = tuple[int, Message]
@@ -191,7 +193,14 @@ class LiveSessions:
     def __init__(self, most: int, max_memory: int, count: Gauge) -> None:
         self._most, self._max_memory, self._count = most, max_memory, count
         self._sessions: dict[str, LiveSession] = {}
+        self._spare: Child | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def prepare(self) -> None:
+        """Start a process ahead of a session that is likely to come, since loading takes seconds."""
+        if self._spare is None and len(self._sessions) < self._most:
+            self._spare = self._child()
+            self._in_background(self._keep(self._spare))
 
     def new(self) -> LiveSession:
         """Start a session.
@@ -204,8 +213,8 @@ class LiveSessions:
                 f"{self._most} live sessions are open, which is all that this service takes; end "
                 "one of them first."
             )
-        threads = max(1, (os.cpu_count() or 1) // 2)
-        session = LiveSession(Child(run_live, (threads,), self._max_memory))
+        child, self._spare = self._spare or self._child(), None
+        session = LiveSession(child)
         self._sessions[session.id] = session
         self._count.set(len(self._sessions))
         return session
@@ -235,6 +244,19 @@ class LiveSessions:
             task.cancel()
         for session in list(self._sessions.values()):
             self._forget(session)
+        if self._spare is not None:
+            await run_in_threadpool(self._spare.stop)
+
+    def _child(self) -> Child:
+        threads = max(1, (os.cpu_count() or 1) // 2)
+        return Child(run_live, (threads,), self._max_memory)
+
+    async def _keep(self, child: Child) -> None:
+        await run_in_threadpool(child.start)
+        await asyncio.sleep(SPARE)
+        if self._spare is child:
+            self._spare = None
+            await run_in_threadpool(child.stop)
 
     async def _wait(self, session: LiveSession) -> None:
         for _ in range(round(RESUME / 0.5)):

@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
+from avt_memocmt.service.service import ServiceDep
 from avt_memocmt.version import __version__
 from avt_memocmt.wording import WARNINGS
 
@@ -64,8 +65,9 @@ async def result(request: Request, job_id: str) -> HTMLResponse:
 
 
 @router.get("/live")
-async def live(request: Request) -> HTMLResponse:
+async def live(request: Request, service: ServiceDep) -> HTMLResponse:
     """Camera and microphone."""
+    service.live.prepare()
     return _page(request, "live")
 
 

@@ -344,7 +344,7 @@ def test_two_jobs_are_compared(job: Job, http: httpx.Client) -> None:
 
 
 def test_a_live_session_comes_back_after_its_connection_was_lost(
-    service: RunningService, talking_clip: Spoken
+    service: RunningService, http: httpx.Client, talking_clip: Spoken
 ) -> None:
     recording = [piece for _, piece in record(talking_clip.path, silence=1.5)]
     url = service.url.replace("http", "ws") + "/v1/stream"
@@ -375,7 +375,12 @@ def test_a_live_session_comes_back_after_its_connection_was_lost(
             await socket.send(json.dumps({"type": "stop"}))
             return [json.loads(message) async for message in socket]
 
+    before = {child.pid for child in service.children()}
+    http.get("/live")  # the page, which lets a process load ahead
+    assert wait_for(lambda: {child.pid for child in service.children()} - before)
+    ahead = {child.pid for child in service.children()}
     session, told = asyncio.run(first())
+    assert {child.pid for child in service.children()} == ahead
     *more, last = asyncio.run(second(session, told[-1]["sequence"] - 1))
     assert last == {"type": "end"}
     decisions = [message for message in more if message["type"] == "decision"]
