@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, get_args
@@ -23,7 +24,7 @@ from avt_memocmt.inference.recognizer import Recognizer
 from avt_memocmt.inference.speaker_settings import SpeakerCount, speaker_settings
 from avt_memocmt.inference.utterance_stream import Progress
 from avt_memocmt.inference.which_faces import WhichFaces
-from avt_memocmt.models.checkpoint import checkpoint_folder
+from avt_memocmt.models.checkpoint import HUB, checkpoint_folder
 from avt_memocmt.pretrained import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -49,14 +50,20 @@ class EmotionRecognizer(Recognizer):
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path = "embedded", engine: EngineName = "torch"
+        cls,
+        name_or_path: str | Path = "embedded",
+        engine: EngineName = "torch",
+        *,
+        revision: str | None = None,
     ) -> EmotionRecognizer:
         """Load a checkpoint and the encoders it was trained with.
 
         Args:
-            name_or_path: "embedded", the one that ships, or a checkpoint folder; with the engines
-                "onnx" and "openvino" a folder that `avt-memocmt export` wrote.
+            name_or_path: "embedded", the one that ships, a checkpoint folder, or, where a string
+                names no folder, a repository of the hub: "user/name"; with the engines "onnx" and
+                "openvino" a folder that `avt-memocmt export` wrote.
             engine: what computes the networks.
+            revision: branch, tag or commit of the repository.
 
         Raises:
             AvtError: the checkpoint or an encoder's weights are missing or damaged, the checkpoint
@@ -68,9 +75,8 @@ class EmotionRecognizer(Recognizer):
         engines = get_args(EngineName)
         if engine not in engines:
             raise AvtError(f"the engine {engine!r} is unknown; give one of {', '.join(engines)}.")
-        recognizer = cls(*_load(name_or_path, engine))
-        is_shipped = (CHECKPOINTS / name_or_path).is_dir()
-        name = str(name_or_path) if is_shipped else os.path.abspath(name_or_path)
+        name = _full_name(name_or_path, revision)
+        recognizer = cls(*_load(name, engine))
         recognizer._origin = name, engine
         return recognizer
 
@@ -169,14 +175,25 @@ class EmotionRecognizer(Recognizer):
         return explain_media(self, media, transcript, settings, progress, **options)
 
 
-def _load(name_or_path: str | os.PathLike[str], engine: EngineName) -> tuple[Engine, Config]:
+def _full_name(name_or_path: str | os.PathLike[str], revision: str | None) -> str:
+    """The name of a checkpoint that means the same in every folder."""
+    name = os.fspath(name_or_path)
+    if (CHECKPOINTS / name).is_dir() or name.startswith(HUB):
+        return name
+    is_on_hub = isinstance(name_or_path, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+    if is_on_hub and not Path(name).exists():
+        return f"{HUB}{name}" if revision is None else f"{HUB}{name}@{revision}"
+    return os.path.abspath(name)
+
+
+def _load(name_or_path: str, engine: EngineName) -> tuple[Engine, Config]:
     """See `EmotionRecognizer.from_pretrained`; what an engine needs is imported only for it."""
     if engine in ("onnx", "openvino"):
         from avt_memocmt.engines.onnx_engine import load_onnx
         from avt_memocmt.engines.sessions import GRAPH_TYPES
 
         return load_onnx(Path(name_or_path), GRAPH_TYPES[engine])
-    loaded, config = load_torch(checkpoint_folder(Path(name_or_path)))
+    loaded, config = load_torch(checkpoint_folder(name_or_path))
     if engine == "torch-bf16":
         from avt_memocmt.engines.bfloat16 import in_bfloat16
 

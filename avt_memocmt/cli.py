@@ -27,6 +27,7 @@ from avt_memocmt.commands.interrupts import interrupted_by_signals
 from avt_memocmt.commands.make_weights import make_weights
 from avt_memocmt.commands.predict import predict
 from avt_memocmt.commands.prepare import prepare
+from avt_memocmt.commands.push import push
 from avt_memocmt.commands.reproduce import reproduce
 from avt_memocmt.commands.robustness import robustness
 from avt_memocmt.commands.serve import serve
@@ -61,6 +62,7 @@ COMMANDS = (
     diarize,
     evaluate_speakers,
     export,
+    push,
     bench,
     make_weights,
     doctor,

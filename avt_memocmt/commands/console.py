@@ -87,7 +87,8 @@ def show_library_log() -> None:
 
 
 Checkpoint = Annotated[
-    str, typer.Option(help="A checkpoint folder, or the name of the one that ships.")
+    str,
+    typer.Option(help="A checkpoint folder, the name of the one that ships, or hf://user/name."),
 ]
 
 Transcript = Annotated[

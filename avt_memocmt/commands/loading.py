@@ -24,8 +24,12 @@ def load_recognizer(checkpoint: str | Path, engine: EngineName = "torch") -> Emo
     gc.disable()
     try:
         from avt_memocmt.api import EmotionRecognizer
+        from avt_memocmt.models.checkpoint import HUB
 
-        return EmotionRecognizer.from_pretrained(checkpoint, engine)
+        is_on_hub = str(checkpoint).startswith(HUB)
+        return EmotionRecognizer.from_pretrained(
+            checkpoint if is_on_hub else Path(checkpoint), engine
+        )
     finally:
         gc.freeze()
         gc.enable()

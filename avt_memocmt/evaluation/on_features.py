@@ -20,12 +20,11 @@ from avt_memocmt.evaluation.provenance import (
     Provenance,
     checkpoint_provenance,
     data_sha256,
-    read_metrics,
     with_scope,
 )
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE, make_text_encoder
 from avt_memocmt.features.text_encoder import TextEncoder
-from avt_memocmt.models.checkpoint import METRICS_FILE, load_model, token_dims, token_shapes
+from avt_memocmt.models.checkpoint import load_model, read_metrics, token_dims, token_shapes
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.pretrained import file_sha256
 
@@ -136,7 +135,7 @@ def _require_known_features(
             encoders or after other preprocessing.
     """
     shapes = token_shapes(config)
-    encoders = read_metrics(folder / METRICS_FILE).get("encoders", {})
+    encoders = read_metrics(folder).get("encoders", {})
     held = [(s, name) for s in stores for name in modalities if name in s.manifest.modalities]
     different = [
         f"{name}.{difference}"

@@ -8,13 +8,11 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from avt_memocmt.config import Config
 from avt_memocmt.data.baseline_scope import BaselineScope
-from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
-from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE
+from avt_memocmt.models.checkpoint import CONFIG_FILE, read_metrics
 from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.version import __version__
 
@@ -55,7 +53,7 @@ def checkpoint_provenance(folder: Path, config: Config, split: str, data_sha256:
     Raises:
         AvtError: metrics.json is damaged.
     """
-    metrics = read_metrics(folder / METRICS_FILE)
+    metrics = read_metrics(folder)
     return Provenance(
         model=str(metrics.get("model", folder.resolve().name)),
         seed=int(metrics.get("seed", config.training.seed)),
@@ -122,18 +120,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.strip()
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
-    """A checkpoint's metrics.json; empty where there is none.
-
-    Raises:
-        AvtError: it is damaged.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AvtError(f"{path} is damaged; give a complete checkpoint.") from error
-    return found if isinstance(found, dict) else {}

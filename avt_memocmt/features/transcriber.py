@@ -48,8 +48,8 @@ LETTERS_PER_SECOND = 12
 Saves the search for voice in all but slow speech."""
 
 LETTERS_PER_VOICED_SECOND = 20
-"""The same without pauses: sentences of GRID have 9 to 12, of RAVDESS 12 to 19. Saves the search for
-the last word."""
+"""The same without pauses: sentences of GRID have 9 to 12, of RAVDESS 12 to 19. Saves the search
+for the last word."""
 
 LEFT_OUT_SECONDS = 1.0
 """Voice without words that shows that the decoder stopped early, after a pause. Measured behind the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
 CARD_FILE = "README.md"
+HUB = "hf://"
+"""Begins the name of a repository of the hub, so that a mistyped path is never looked for there."""
 
 _EMBEDDED_SHAPES = {
     "whisper-tiny.en": TokenShape(384, 5),
@@ -77,17 +79,27 @@ def build_model(config: Config) -> DialogueNetwork:
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """Find the folder of a checkpoint: the shipped one by its name, "embedded", or any folder.
+    """Find the folder of a checkpoint.
+
+    Args:
+        name_or_path: the name of the shipped one, "embedded"; any folder; or a repository of the
+            hub as `avt-memocmt push` writes it, "hf://user/name" or "hf://user/name@revision",
+            which is downloaded once.
 
     Raises:
-        AvtError: neither exists.
+        AvtError: there is none, or the hub's cannot be had.
     """
     for folder in (CHECKPOINTS / str(name_or_path), Path(name_or_path)):
         if (folder / CONFIG_FILE).is_file():
             return folder
+    if str(name_or_path).startswith(HUB):
+        from avt_memocmt.models.hub import download_checkpoint
+
+        repository, _, revision = str(name_or_path).removeprefix(HUB).partition("@")
+        return download_checkpoint(repository, revision or None)
     raise AvtError(
         f"{name_or_path} is no checkpoint: a folder with {CONFIG_FILE} and {MODEL_FILE} is needed, "
-        "or the name of the shipped one, embedded."
+        f"the name of the shipped one, embedded, or a repository of the hub, as {HUB}user/name."
     )
 
 
@@ -155,6 +167,8 @@ def save_checkpoint(
     Raises:
         AvtError: the folder cannot be written.
     """
+    from avt_memocmt.models.model_card import model_card  # its library is not needed to load
+
     writable_folder(folder)
     save_tensors(in_half_precision(model), folder / MODEL_FILE)
     for name, tensors in (encoders or {}).items():
@@ -163,6 +177,22 @@ def save_checkpoint(
     write_atomically(folder / CARD_FILE, model_card(model, config, metrics).encode())
     write_atomically(folder / METRICS_FILE, figures.encode())
     save_config(config, folder / CONFIG_FILE)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The metrics of a checkpoint folder; empty where there are none.
+
+    Raises:
+        AvtError: it is damaged.
+    """
+    path = folder / METRICS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AvtError(f"{path} is damaged; give a complete checkpoint.") from error
+    return found if isinstance(found, dict) else {}
 
 
 def in_half_precision(model: nn.Module) -> dict[str, Tensor]:
@@ -187,54 +217,3 @@ def _shape(encoder: EncoderConfig) -> TokenShape:
     hub = load_hub_config(encoder.name, encoder.revision)
     width = getattr(hub, "hidden_size", None) or hub.hidden_sizes[-1]
     return TokenShape(int(width))
-
-
-LICENCE = (
-    "The weights inherit the terms of the data and of the encoders that they were trained on; the "
-    "code of AVT-MemoCMT is under the MIT licence."
-)
-
-
-def model_card(model: DialogueNetwork, config: Config, metrics: Mapping[str, Any]) -> str:
-    """Write a checkpoint's model card as Markdown: what it is, how it was chosen, its scores.
-
-    Args:
-        model: the network.
-        config: its settings.
-        metrics: as of `checkpoint.save_checkpoint`.
-    """
-    rows = "\n".join(f"| {name} | {value} |" for name, value in _facts(model, config, metrics))
-    return (
-        f"# {metrics.get('model', config.model.kind)}\n\n"
-        "Recognises the emotion of each turn of a dialogue, with AVT-MemoCMT. Load it with "
-        "`avt_memocmt.models.checkpoint.load_model`.\n\n"
-        f"| | |\n|---|---|\n{rows}\n\n"
-        f"{LICENCE}\n"
-    )
-
-
-def _facts(
-    model: DialogueNetwork, config: Config, metrics: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    size = sum(parameter.numel() for parameter in model.parameters())
-    yield "network", f"{config.model.kind}, {size / 1e6:.2f} million parameters"
-    if config.model.kind == "avt-memocmt":
-        yield "context", "past turns only" if config.model.causal else "past and future turns"
-    yield "labels", ", ".join(config.labels)
-    for modality in model.modalities:
-        yield modality, _source(config, modality)
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            figures = {k: v for k, v in value.items() if not isinstance(v, Mapping)}
-            yield from ((f"{name} {key}", f"{figure}") for key, figure in figures.items())
-        elif name != "model":
-            yield name, f"{value}"
-
-
-def _source(config: Config, modality: str) -> str:
-    stored = (config.features or {}).get(modality)  # type: ignore[call-overload]
-    if stored is not None and stored.names is not None:
-        return f"named values: {', '.join(stored.names)}"
-    tuned = modality == "text" and config.text.fine_tuned
-    name: str = getattr(config, modality).encoder.name
-    return f"tokens of {name}{', fine-tuned (in this folder)' if tuned else ''}"

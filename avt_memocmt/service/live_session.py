@@ -197,7 +197,7 @@ class LiveSessions:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def prepare(self) -> None:
-        """Start a process ahead of a session that is likely to come, since loading takes seconds."""
+        """Start a process ahead of a session that is likely to come: loading takes seconds."""
         if self._spare is None and len(self._sessions) < self._most:
             self._spare = self._child()
             self._in_background(self._keep(self._spare))
