@@ -91,3 +91,17 @@ def with_interval(value: float, interval: Sequence[float], sign: str = "") -> st
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown, without a newline at its end."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+LIMITS_TITLE = "What this can and cannot say"
+LIMITS = (
+    "These are guesses of a small model about how people sound, look and what they say, not "
+    "measurements of what anybody feels. It learned voices from acted speech in studios, faces "
+    "from photographs and films labelled by onlookers and from posed pictures, words from the "
+    "transcripts of one American sitcom, and how the three go together mostly from pairs put "
+    "together by us rather than recorded together. Expect it to be worse on other languages, "
+    "accents, cultures, ages, lighting and recording conditions. The confidence is the model's "
+    "own, and it can be sure and wrong. Do not use it to decide anything about a person: not in "
+    "hiring, schooling, policing, medicine or insurance."
+)
+"""Stands under every report and every page of the studio."""

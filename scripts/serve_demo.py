@@ -6,6 +6,7 @@ python scripts/serve_demo.py FILM [options of avt-memocmt serve]
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ def main() -> int:
     command = [sys.executable, "-m", "avt_memocmt", "serve", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as service:
         assert service.stderr is not None
+        signal.signal(signal.SIGTERM, lambda *_: service.terminate())
         try:
             for line in service.stderr:
                 print(line, end="", file=sys.stderr)

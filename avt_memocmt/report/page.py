@@ -13,7 +13,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
 from avt_memocmt.files import write_atomically
-from avt_memocmt.wording import MODALITY_NAMES, WARNINGS, clock, percent, signed
+from avt_memocmt.wording import (
+    LIMITS,
+    LIMITS_TITLE,
+    MODALITY_NAMES,
+    WARNINGS,
+    clock,
+    percent,
+    signed,
+)
 
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters other than tab and newline, and surrogates, which stand for the undecodable
@@ -59,6 +67,8 @@ def _templates() -> Environment:
     environment.globals |= {
         "COLOURS": COLOURS,
         "EMOTIONS": EMOTIONS,
+        "LIMITS": LIMITS,
+        "LIMITS_TITLE": LIMITS_TITLE,
         "MODALITY_NAMES": MODALITY_NAMES,
         "UNCERTAIN": UNCERTAIN,
     }

@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from avt_memocmt.emotions import COLOURS, EMOTIONS, UNCERTAIN
 from avt_memocmt.service.service import ServiceDep
 from avt_memocmt.version import __version__
-from avt_memocmt.wording import WARNINGS
+from avt_memocmt.wording import LIMITS, LIMITS_TITLE, WARNINGS
 
 STATIC = Path(__file__).parent / "static"
 STRINGS = Path(__file__).parent / "strings"
@@ -150,6 +150,8 @@ def _page(request: Request, name: str, **known: str) -> HTMLResponse:
         "t": texts.__getitem__,
         "version": __version__,
         "exports": EXPORTS,
+        "limits_title": LIMITS_TITLE,
+        "limits": LIMITS,
         "known": {
             "page": name,
             "language": language,

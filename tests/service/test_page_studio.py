@@ -134,6 +134,8 @@ def test_a_live_session_survives_a_lost_connection(context: Any) -> None:
     page.locator("#state[data-state=running]").wait_for()
     page.locator(".decision").nth(page.locator(".decision").count()).wait_for()
     page.get_by_role("button", name="Stop").click()
+    # The camera is off at once, though the last words are still decided on.
+    _wait_until(page, "!document.getElementById('preview').srcObject")
     page.locator("#state[data-state=ended]").wait_for()
     with page.expect_download() as saved:
         page.locator("#save").click()
@@ -231,6 +233,9 @@ def _correct_words(page: Any) -> None:
     page.get_by_role("button", name="Save and decide again").click()
     page.get_by_text("Decided again:").first.wait_for()
     assert page.locator("#moment .quote").inner_text() == "This is the happiest day of my life!"
+    assert (
+        "changed with it" in page.locator("#notice").inner_text()
+    )  # the next one is read after it
     assert page.get_by_role("button", name="Anna, change the name").count() == 1
 
 
@@ -262,6 +267,7 @@ def _compare(context: Any, job: str) -> None:
     page.locator(".comparison").first.wait_for()
     assert f"a={job}&b={job}" in page.url
     assert page.locator(".clear").count() == 0  # with itself
+    assert "Too few utterances" in page.locator("#comparison").inner_text()
     _check_accessibility(page)
     page.close()
 

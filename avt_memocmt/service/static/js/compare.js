@@ -5,6 +5,7 @@ import { announce, byId, h, icon, known, t } from "./page.js";
 import { clock, emotionName, percent, swatch, when } from "./wording.js";
 
 const SETS = ["a", "b"];
+const FEWEST = 10; // utterances of a set from which on an interval by bootstrap says something
 const chosen = Object.fromEntries(SETS.map((set) => [set, new Set(wanted(set))]));
 let jobs = [];
 let asked = 0;
@@ -81,21 +82,25 @@ function showComparison(found) {
   const emotions = [...known.emotions, known.uncertain].filter((emotion) => emotion in found.emotions);
   const rows = emotions.map((emotion) => [[swatch(emotion), emotionName(emotion)], found.emotions[emotion]]);
   const reach = Math.max(0.05, ...[...rows.map(([, row]) => row), found.confidence].flatMap((row) => row.interval.map(Math.abs)));
+  const isEnough = SETS.every((set) => found.n[set] >= FEWEST);
   byId("comparison").replaceChildren(
-    h("p", { class: "soft" }, t("compare.sets", { a: described("a", found), b: described("b", found) })),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.shares") }, table(t("compare.shares"), rows, reach)),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.confidence") }, table(t("compare.confidence"), [[[t("compare.mean")], found.confidence]], reach)),
+    h("ul", { class: "sets" }, SETS.map((set) => h("li", {}, h("b", {}, set.toUpperCase()), ` ${described(set, found)}`))),
+    isEnough ? "" : h("p", { class: "notice" }, icon("warn"), h("span", {}, t("compare.few", { count: FEWEST }))),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.shares") }, table(t("compare.shares"), rows, reach, isEnough)),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.confidence") }, table(t("compare.confidence"), [[[t("compare.mean")], found.confidence]], reach, isEnough)),
     h("p", { class: "soft small" }, t("compare.hint")),
   );
   const clear = rows.filter(([, row]) => isClear(row)).length;
-  announce(t("compare.told", { count: clear }));
+  announce(isEnough ? t("compare.told", { count: clear }) : t("compare.few", { count: FEWEST }));
 }
 
 function described(set, found) {
-  return `${t("compare.files", { count: chosen[set].size })}, ${t("list.count", { count: found.n[set] })}`;
+  const names = jobs.filter((job) => chosen[set].has(job.id)).map((job) => job.name);
+  const shown = names.length > 2 ? t("compare.files", { count: names.length }) : names.join(", ");
+  return `${shown} (${t("list.count", { count: found.n[set] })})`;
 }
 
-function table(caption, rows, reach) {
+function table(caption, rows, reach, isEnough) {
   return h(
     "table",
     { class: "comparison" },
@@ -107,11 +112,11 @@ function table(caption, rows, reach) {
       rows.map(([name, row]) =>
         h(
           "tr",
-          { class: isClear(row) ? "clear" : null },
+          { class: isEnough && isClear(row) ? "clear" : null },
           h("th", { scope: "row" }, h("span", { class: "named" }, name)),
           h("td", {}, percent(row.a)),
           h("td", {}, percent(row.b)),
-          h("td", { class: "difference" }, points(row.difference), h("span", { class: "soft" }, ` ${t("compare.interval", { low: points(row.interval[0]), high: points(row.interval[1]) })}`), h("span", { class: "verdict-word" }, judged(row))),
+          h("td", { class: "difference" }, points(row.difference), h("span", { class: "soft" }, ` ${t("compare.interval", { low: points(row.interval[0]), high: points(row.interval[1]) })}`), isEnough ? h("span", { class: "verdict-word" }, judged(row)) : ""),
           h("td", { class: "drawing" }, drawing(row, reach)),
         ),
       ),

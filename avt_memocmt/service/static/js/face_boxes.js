@@ -74,9 +74,12 @@ export class FaceBoxes {
   }
 }
 
-/** What a face shows in an utterance; null where it was not judged. */
+/** What a face shows by itself in an utterance; null where it was not judged. */
 function emotionOf(spoken, id) {
-  if (spoken.face === id) return spoken.emotion;
+  if (spoken.face === id) {
+    const own = spoken.modalities.visual.probabilities;
+    return own ? likeliest(own) : null;
+  }
   const face = spoken.faces.find((seen) => seen.id === id);
   return face ? likeliest(face.probabilities) : null;
 }

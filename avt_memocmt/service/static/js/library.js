@@ -77,6 +77,8 @@ async function askToDelete(job) {
 }
 
 async function cancel(job) {
+  const lost = job.revision > 0 ? [t("stop.corrected")] : [t("stop.what")];
+  if (job.state === "in_progress" && !(await confirmed(t("stop.title", { name: job.name }), lost, t("stop.yes")))) return;
   try {
     show(await call("POST", `${jobPath(job.id)}/cancel`), false);
   } catch (refusal) {

@@ -1,7 +1,7 @@
 // Camera and microphone, and the decisions as they come.
 
 import { LiveSession } from "./live_session.js";
-import { opinions } from "./moment_card.js";
+import { opinions, warnings } from "./moment_card.js";
 import { announce, byId, h, icon, t } from "./page.js";
 import { clock, emotionName, percent, swatch, twoDecimals } from "./wording.js";
 
@@ -61,12 +61,15 @@ function showState(state) {
   byId("start").disabled = false;
   byId("source-field").hidden = !isOver;
   byId("stop").hidden = isOver;
+  byId("stop").disabled = state === "finishing";
   announce(t(`live.${state}`));
+  if (isOver || state === "finishing") {
+    byId("preview").srcObject = null;
+    byId("preview").hidden = true;
+    byId("no-picture").hidden = false;
+    byId("no-picture").replaceChildren(icon("camera"), h("p", {}, t("live.over")));
+  }
   if (!isOver) return;
-  byId("preview").srcObject = null;
-  byId("preview").hidden = true;
-  byId("no-picture").hidden = false;
-  byId("no-picture").replaceChildren(icon("camera"), h("p", {}, t("live.over")));
   offerDecisions();
   byId("start").focus();
 }
@@ -82,7 +85,7 @@ function showDecision(decision) {
   byId("waiting").hidden = true;
   showNow(decision);
   const isWorthTelling = decision.event === "final" || (decision.event === "revised" && before?.emotion !== decision.emotion);
-  if (isWorthTelling) announce(`${emotionName(decision.emotion)} ${percent(decision.confidence)}. ${decision.text}`);
+  if (isWorthTelling && isHeard(decision)) announce(`${emotionName(decision.emotion)} ${percent(decision.confidence)}. ${decision.text}`);
 }
 
 function showNow(decision) {
@@ -90,10 +93,18 @@ function showNow(decision) {
   if (!isLatest) return;
   byId("now").replaceChildren(
     h("p", { class: "eyebrow" }, [clock(decision.start), decision.speaker, t(`live.event.${decision.event}`)].filter(Boolean).join(" · ")),
-    h("h2", { class: "verdict" }, swatch(decision.emotion), h("span", {}, emotionName(decision.emotion)), h("span", { class: "chance" }, percent(decision.confidence))),
+    isHeard(decision)
+      ? h("h2", { class: "verdict" }, swatch(decision.emotion), h("span", {}, emotionName(decision.emotion)), h("span", { class: "chance" }, percent(decision.confidence)))
+      : h("h2", { class: "verdict" }, h("span", {}, t("live.unheard"))),
     decision.text ? h("blockquote", { class: "quote" }, decision.text) : "",
-    opinions(decision),
+    isHeard(decision) ? opinions(decision) : "",
+    warnings(decision.warnings),
   );
+}
+
+/** Whether there was a voice, a word or a face to judge; the network also names what a noise is likest to. */
+function isHeard({ warnings: names, modalities }) {
+  return !names.includes("no_speech") || modalities.visual.present || modalities.text.present;
 }
 
 function decisionRow(decision) {
@@ -101,8 +112,8 @@ function decisionRow(decision) {
     "li",
     { class: `decision ${decision.event}`, id: `decision-${decision.utterance}` },
     h("p", { class: "decision-head" },
-      swatch(decision.emotion),
-      h("b", {}, `${emotionName(decision.emotion)} ${percent(decision.confidence)}`),
+      isHeard(decision) ? swatch(decision.emotion) : "",
+      h("b", {}, isHeard(decision) ? `${emotionName(decision.emotion)} ${percent(decision.confidence)}` : t("live.unheard")),
       h("span", { class: "soft" }, [clock(decision.start), decision.speaker].filter(Boolean).join(" · ")),
       h("span", { class: "kind" }, t(`live.event.${decision.event}`)),
     ),

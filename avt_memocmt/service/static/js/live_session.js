@@ -11,7 +11,7 @@ const FORMATS = {
 };
 
 /**
- * Sends the events "state" (detail: "connecting", "running", "resuming", "ended"), "decision" and
+ * Sends the events "state" (detail: "connecting", "running", "resuming", "finishing", "ended"), "decision" and
  * "warning" (detail: as the server says them) and "failure" (detail: a sentence).
  */
 export class LiveSession extends EventTarget {
@@ -38,7 +38,11 @@ export class LiveSession extends EventTarget {
   stop() {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    const finish = () => this.#send(JSON.stringify({ type: "stop" }));
+    const finish = () => {
+      this.#send(JSON.stringify({ type: "stop" }));
+      this.#release();
+    };
+    this.#tell("state", "finishing");
     if (this.recorder?.state === "recording") {
       this.recorder.addEventListener("stop", finish, { once: true });
       this.recorder.stop();
@@ -109,9 +113,14 @@ export class LiveSession extends EventTarget {
     if (this.hasEnded) return;
     this.hasEnded = true;
     if (this.recorder?.state === "recording") this.recorder.stop();
-    for (const track of this.stream.getTracks()) track.stop();
+    this.#release();
     this.socket?.close();
     this.#tell("state", "ended");
+  }
+
+  /** Switch camera and microphone off. */
+  #release() {
+    for (const track of this.stream.getTracks()) track.stop();
   }
 
   #tell(name, detail) {

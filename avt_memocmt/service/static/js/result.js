@@ -18,7 +18,7 @@ import { clock, emotionName, lasting, percent, when } from "./wording.js";
 const path = jobPath(known.job);
 let job = null;
 let view = null; // what shows the prediction, once there is one
-let corrected = null; // the utterance whose new decision is awaited: time, emotion, confidence
+let corrected = null; // what is awaited: the time of the corrected utterance, all of them as they were
 
 /** Everything that shows the prediction. */
 class View {
@@ -91,6 +91,8 @@ function showJob() {
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
   const isAtWork = job.state === "queued" || job.state === "in_progress";
   byId("pending").hidden = view !== null || job.state === "completed";
+  byId("to-exports").hidden = view === null;
+  byId("delete").hidden = false;
   if (view === null) showPending(isAtWork);
   else if (job.state === "failed") tell(sentence(job.error), true);
   else if (isAtWork) tell(t("edit.deciding"), false, true);
@@ -124,7 +126,7 @@ function tell(text, isProblem = false, isWaiting = false) {
 async function loadPrediction() {
   const prediction = new Prediction(await call("GET", `${path}/prediction`));
   if (view) return view.replace(prediction);
-  byId("result").hidden = false;
+  byId("result").hidden = byId("to-exports").hidden = false;
   byId("pending").hidden = true;
   prepareMedia(prediction);
   view = new View(prediction);
@@ -188,10 +190,12 @@ async function saveName(speaker, name) {
 }
 
 async function saveWords(index, text, speaker) {
-  const { start, emotion, confidence } = view.prediction.utterances[index];
-  corrected = { start, emotion, confidence };
+  const { utterances } = view.prediction;
+  corrected = { start: utterances[index].start, utterances };
   try {
     job = await call("POST", `${path}/corrections`, { utterances: [{ index, text, speaker }] });
+    Object.assign(utterances[index], { text, speaker, text_source: "given" });
+    view.replace(view.prediction); // the words at once, the decision when it is made
     showJob();
   } catch (refusal) {
     corrected = null;
@@ -202,16 +206,21 @@ async function saveWords(index, text, speaker) {
 function tellDecision() {
   if (job.error) return tell(sentence(job.error), true);
   if (!corrected) return tell("");
-  const index = view.prediction.indexAt(corrected.start);
-  const now = view.prediction.utterances[index];
-  const gaps = {
-    before: `${emotionName(corrected.emotion)} ${percent(corrected.confidence)}`,
-    now: `${emotionName(now.emotion)} ${percent(now.confidence)}`,
-  };
+  const { prediction } = view;
+  const index = prediction.indexAt(corrected.start);
+  const was = corrected.utterances.find((spoken) => spoken.start === corrected.start);
+  const sentences = [t("edit.decided", { now: verdict(prediction.utterances[index]), before: verdict(was) })];
+  const others = corrected.utterances.filter((spoken) => {
+    const now = prediction.utterances[prediction.indexAt(spoken.start)];
+    return spoken !== was && verdict(now) !== verdict(spoken);
+  });
+  if (others.length) sentences.push(t("edit.others", { count: others.length }));
   corrected = null;
-  tell(t("edit.decided", gaps));
+  tell(sentences.join(" "));
   view.choose(index);
 }
+
+const verdict = ({ emotion, confidence }) => `${emotionName(emotion)} ${percent(confidence)}`;
 
 async function heard(changed) {
   if (changed.id !== known.job) return;
@@ -259,7 +268,8 @@ async function load() {
     if (job.state === "completed" || job.revision > 0) await loadPrediction();
   } catch (refusal) {
     byId("pending").hidden = false;
-    byId("pending").replaceChildren(h("p", {}, refusal.message), h("a", { href: "/", class: "button" }, t("result.back")));
+    const reason = refusal.status === 404 ? t("result.gone") : refusal.message;
+    byId("pending").replaceChildren(h("p", {}, reason), h("a", { href: "/", class: "button" }, t("result.back")));
     byId("name").textContent = t("title.result");
   }
 }

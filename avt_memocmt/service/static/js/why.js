@@ -61,9 +61,11 @@ export class Why {
     );
     this.content.replaceChildren(
       ...explanation.sentences.map((text) => h("p", {}, text)),
-      ...figures.map((name) => this.#figure(name, t("why.figure"))),
       faces.length ? h("h3", {}, t("why.faces")) : "",
-      h("div", { class: "figures" }, faces.map((name, index) => this.#figure(name, t("why.face", { number: index + 1 })))),
+      faces.length
+        ? h("div", { class: "figures", tabindex: "0", role: "region", "aria-label": t("why.faces") }, faces.map((name, index) => this.#figure(name, t("why.face", { number: index + 1 }))))
+        : "",
+      h("details", {}, h("summary", {}, t("why.details")), figures.map((name) => this.#figure(name, t("why.figure")))),
     );
   }
 
