@@ -16,11 +16,13 @@ from avt_memocmt.media.audio_converter import AudioConverter
 from avt_memocmt.media.clock import TimedPacket
 from avt_memocmt.media.container import nominal_rate
 from avt_memocmt.media.display_picture import PictureConverter
-from avt_memocmt.media.frame_sampler import FrameSampler
+from avt_memocmt.media.frame_sampler import DenseFrames, FrameSampler
 from avt_memocmt.media.types import AudioChunk, VideoFrame
 
 _HELD = 1.0
 """Seconds for which a picture of an ordinary film stays on the screen, at most."""
+_LONGEST_GAP = 0.1
+"""Seconds between two pictures, at most, over which a picture that no other needs is left out."""
 
 
 class Decoder:
@@ -39,7 +41,7 @@ class Decoder:
         span: start and end in seconds; nothing that ends before or starts after it is yielded.
         warn: called with the names of warnings.
         between: pictures yielded each second with those between the sampled ones, which are grey;
-            0 = none.
+            0 = none. Fewer are, but at least ten, where that saves decoding some.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Decoder:
         self._period = 1 / frames_per_second
         self._sampler = FrameSampler(frames_per_second)
         self._between = FrameSampler(between) if between else None
+        self._dense = DenseFrames(_LONGEST_GAP)
         self._is_slow = False
         if video is not None:
             self._is_slow = nominal_rate(video) < frames_per_second
@@ -140,7 +143,7 @@ class Decoder:
         else:
             skipped = time < self._end and self._sampler.may_skip(time)
             if self._between is not None:
-                skipped &= self._between.may_skip(time)
+                skipped &= self._between.may_skip(time) or self._dense.may_skip(time)
         self._video.codec_context.skip_frame = "NONREF" if skipped else "DEFAULT"
 
     def _sound(self, chunks: Iterator[AudioChunk]) -> Iterator[AudioChunk]:

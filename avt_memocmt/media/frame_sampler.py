@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 
 _CLOCK_TOLERANCE = 0.002  # seconds: containers round timestamps to 1 ms
+_MOST_TIMES = 64  # more than pictures refer forwards
 
 
 class FrameSampler:
@@ -61,3 +63,28 @@ class FrameSampler:
         """Number of the last tick at or before `time`, from 0."""
         assert self._first is not None
         return math.floor((time - self._first + _CLOCK_TOLERANCE) * self._rate)
+
+
+class DenseFrames:
+    """Finds pictures whose neighbours lie so close that they are not needed.
+
+    Asked about in the order of the file, in which pictures that others need come before those
+    others: so of usual films every second picture is found, which the decoder then leaves out.
+
+    Args:
+        longest: seconds from one of the others to the next, at most.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+        self._times: list[float] = []
+
+    def may_skip(self, time: float) -> bool:
+        """Whether what was asked about before and is kept surrounds `time` closely, in seconds."""
+        place = bisect(self._times, time)
+        around = self._times[max(place - 1, 0) : place + 1]
+        if len(around) == 2 and around[1] - around[0] <= self._longest:
+            return True
+        self._times.insert(place, time)
+        del self._times[:-_MOST_TIMES]
+        return False

@@ -62,8 +62,9 @@ class MediaReader:
         audio_track: number of the sound track to read, from 1; None reads the one that FFmpeg
             holds for the main one, or another where that is silent.
         between: pictures of a video with sound that are yielded each second with those between
-            the sampled ones, which are grey (see `VideoFrame`); 0 = none. The sound of an open
-            source may come by another one.
+            the sampled ones, which are grey (see `VideoFrame`); 0 = none. Of a film in which some
+            need not be decoded, as few as ten are. The sound of an open source may come by another
+            one.
         container: an open source to read; the path is then only its name.
         file: an open file to read; the path is then only its name.
         tape: packets of the same file, for a span that follows another.

@@ -13,7 +13,7 @@ from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.face_alignment import crop_face
 from avt_memocmt.preprocessing.face_boxes import Face, box_iou, same_face
 from avt_memocmt.preprocessing.face_detectors import FaceDetector
-from avt_memocmt.preprocessing.face_identity import FaceGallery, Look, look_of, mean_look
+from avt_memocmt.preprocessing.face_identity import FaceGallery, Look, View, mean_look
 from avt_memocmt.preprocessing.face_tracker import (
     PATIENCE,
     FaceObservation,
@@ -59,7 +59,6 @@ class FaceRun:
     _gallery: FaceGallery
     _person: int | None = None
     _looks: list[Look] = field(default_factory=list)
-    _last_look: Look | None = None
     _looked: float = -math.inf
     _beside: set[FaceRun] = field(default_factory=set)
 
@@ -81,20 +80,15 @@ class FaceRun:
         self._looks.clear()
         return self._person
 
-    def looks_like(self, look: Look) -> bool:
-        """Whether a look in the next picture may be that of the same person."""
-        return self._last_look is None or self._last_look.likeness(look) >= _LEAST_LIKENESS
-
-    def look(self, time: float, look: Look) -> None:
+    def look(self, time: float, view: View) -> None:
         """Take in what the face looks like in a picture."""
-        self._last_look = look
         if self._person is not None and time - self._looked < _LOOK_EVERY:
             return
         self._looked = time
         if self._person is not None:
-            self._gallery.remember(self._person, look)
+            self._gallery.remember(self._person, view.look)
             return
-        self._looks.append(look)
+        self._looks.append(view.look)
         if len(self._looks) >= _FIRST_LOOKS:
             self._tell()
 
@@ -144,6 +138,7 @@ class EveryFaceTracker:
         self.seen: tuple[Seen, ...] = ()
         self._gallery = FaceGallery()
         self._runs: list[FaceRun] = []
+        self._views: dict[FaceRun, View] = {}  # of each stretch that goes on, the last one
         self._searched = -math.inf
 
     def push(self, frame: VideoFrame) -> FaceObservation | None:
@@ -232,23 +227,30 @@ class EveryFaceTracker:
     def _look(
         self, frame: VideoFrame, chosen: FaceObservation | None, found: dict[FaceRun, Face]
     ) -> tuple[Seen, ...]:
-        looks: dict[FaceRun, Look] = {}
+        views: dict[FaceRun, View] = {}
         seen = []
         for run, face in found.items():
             observation = chosen if run is self._chosen_run else None
             if observation is None:
                 crop = crop_face(frame.image, face)
                 observation = FaceObservation(frame.time, face, crop, None, run.number)
-            look = look_of(frame.image, face, observation.crop)
-            if self._chosen.change > _SOME_CHANGE and not run.looks_like(look):
+            view = View(frame.image, face, observation.crop)
+            if self._chosen.change > _SOME_CHANGE and not self._is_alike(run, view):
                 run = self._replace(run)
             run.face, run.seen = face, frame.time
-            looks[run] = look
+            views[run] = view
             seen.append(Seen(run, observation))
-        for run, look in looks.items():
-            run.stands_beside(list(looks))
-            run.look(frame.time, look)
+        for run, view in views.items():
+            run.stands_beside(list(views))
+            run.look(frame.time, view)
+        last = self._views | views
+        self._views = {run: last[run] for run in self._runs if run in last}
         return tuple(seen)
+
+    def _is_alike(self, run: FaceRun, view: View) -> bool:
+        """Whether a face in the next picture may be that of the same person."""
+        last = self._views.get(run)
+        return last is None or last.look.likeness(view.look) >= _LEAST_LIKENESS
 
     def _replace(self, run: FaceRun) -> FaceRun:
         """End a stretch where its face turns out to be somebody else's, and begin another."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -90,6 +91,26 @@ def look_of(image: NDArray[np.uint8], face: Face, crop: NDArray[np.uint8]) -> Lo
     places = (cell[:, None] * cells + cell) * _PATTERNS + _PATTERN_NUMBERS[codes]
     counts = np.bincount(places.ravel(), minlength=cells * cells * _PATTERNS)
     return Look(_unit(np.sqrt(counts)), _colours(image, face))
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A face in a picture, described where that is asked for: most pictures are not.
+
+    Attributes:
+        image: RGB [height, width, 3].
+        face: where it lies in the image.
+        crop: the aligned face, RGB [112, 112, 3].
+    """
+
+    image: NDArray[np.uint8]
+    face: Face
+    crop: NDArray[np.uint8]
+
+    @cached_property
+    def look(self) -> Look:
+        """What the face looks like."""
+        return look_of(self.image, self.face, self.crop)
 
 
 def mean_look(looks: Sequence[Look]) -> Look:

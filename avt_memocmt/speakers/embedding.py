@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.pretrained import packaged_path
@@ -72,12 +73,24 @@ class SpeakerEmbedder:
             sounds: each as `embed` takes it.
         """
         mels = [log_mel(samples) for samples in sounds]
-        same: defaultdict[int, list[int]] = defaultdict(list)
-        for number, mel in enumerate(mels):
-            same[len(mel)].append(number)
-        found: dict[int, NDArray[np.float32]] = {}
-        for numbers in same.values():
-            batch = torch.from_numpy(np.stack([mels[number] for number in numbers]))
-            with torch.inference_mode():
-                found |= zip(numbers, self._network(batch).numpy(), strict=True)
-        return [found[number] for number in range(len(sounds))]
+        return [embedding.numpy() for embedding in in_batches(self._network, mels)]
+
+
+def in_batches(
+    network: Callable[[Tensor], Tensor], inputs: Sequence[NDArray[np.float32]]
+) -> list[Tensor]:
+    """What a network answers to each input; inputs of one length go through it together.
+
+    Args:
+        network: [n, length, ...] -> [n, ...].
+        inputs: float32 [length, ...] each.
+    """
+    same: defaultdict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(inputs):
+        same[len(one)].append(number)
+    found: dict[int, Tensor] = {}
+    for numbers in same.values():
+        batch = torch.from_numpy(np.stack([inputs[number] for number in numbers]))
+        with torch.inference_mode():
+            found |= zip(numbers, network(batch), strict=True)
+    return [found[number] for number in range(len(inputs))]

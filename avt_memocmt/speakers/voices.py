@@ -9,10 +9,11 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
 from avt_memocmt.pretrained import packaged_path
-from avt_memocmt.speakers.embedding import ENOUGH, SpeakerEmbedder
+from avt_memocmt.speakers.embedding import ENOUGH, SpeakerEmbedder, in_batches
 from avt_memocmt.speakers.segmentation import (
     FRAME_LENGTH,
     FRAME_STEP,
@@ -38,8 +39,8 @@ CLEAN = 0.5
 """Seconds of speech without overlap above which overlapped speech is left out of an embedding."""
 LEAST = 0.2
 """Seconds of speech below which no embedding is made."""
-AT_ONCE = 8
-"""Voices that are embedded together."""
+AT_ONCE, WINDOWS_AT_ONCE = 8, 4
+"""Voices that are embedded together, and windows that are heard together."""
 _SHORTEST_SOUND = 1.0
 """Seconds; shorter sound is followed by silence up to here."""
 
@@ -78,11 +79,7 @@ class VoiceFinder:
 
     def find(self, chunks: Iterable[AudioChunk]) -> Iterator[Voice]:
         """The voices of a recording, window by window."""
-        heard = (
-            voice
-            for number, window in enumerate(windows(chunks))
-            for voice in self._of_window(number, window)
-        )
+        heard = self._unembedded(enumerate(windows(chunks)))
         # Together they take half the time on two processors: a single one leaves one of them idle.
         while some := list(islice(heard, AT_ONCE)):
             yield from self._embedded(some)
@@ -95,32 +92,28 @@ class VoiceFinder:
             is_enough = voice.seconds >= LEAST
             yield replace(voice, embedding=next(embeddings)) if is_enough else voice
 
-    def _of_window(
-        self, number: int, window: Window
+    def _unembedded(
+        self, numbered: Iterator[tuple[int, Window]]
     ) -> Iterator[tuple[Voice, NDArray[np.float32]]]:
-        """The voices of a window, not embedded yet, each with what is heard of it."""
-        heard = self.activity(window.samples)
-        edges = _frame_edges(len(heard), len(window.samples))
-        alone = heard.sum(axis=1) == 1
-        for local in range(SPEAKERS):
-            clean = _spans(heard[:, local] & alone, edges)
-            for turn in _parted(_spans(heard[:, local], edges)):
-                inside = _cut(turn, window.zone)
-                if inside:
-                    sound, seconds = _heard(window, turn, clean)
-                    spans = [(window.start + start, window.start + end) for start, end in inside]
-                    yield Voice(number, local, spans, None, seconds), sound
+        """The voices of all windows, not embedded yet, each with what is heard of it."""
+        while some := list(islice(numbered, WINDOWS_AT_ONCE)):
+            active = self.activity([window.samples for _, window in some])
+            for (number, window), heard in zip(some, active, strict=True):
+                yield from _of_window(number, window, heard)
 
-    def activity(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each of three speakers is heard in each frame, [frames, 3].
+    def activity(self, sounds: Sequence[NDArray[np.float32]]) -> list[NDArray[np.bool_]]:
+        """Whether each of three speakers is heard in each frame of some sounds, [frames, 3].
 
         Args:
-            samples: float32 [n], mono, 16 kHz, at most `WINDOW` seconds.
+            sounds: float32 [n] each, mono, 16 kHz, at most `WINDOW` seconds.
         """
-        missing = round(_SHORTEST_SOUND * SAMPLE_RATE) - len(samples)
-        padded = np.pad(samples, (0, max(0, missing)))
-        with torch.inference_mode():
-            sets = self._network.logits(torch.from_numpy(padded).unsqueeze(0))[0].softmax(-1)
+        shortest = round(_SHORTEST_SOUND * SAMPLE_RATE)
+        padded = [np.pad(sound, (0, max(0, shortest - len(sound)))) for sound in sounds]
+        return [self._active(logits) for logits in in_batches(self._network.logits, padded)]
+
+    def _active(self, logits: Tensor) -> NDArray[np.bool_]:
+        """[frames, 7] over `SETS` -> [frames, 3]."""
+        sets = logits.softmax(-1)
         speakers = (sets @ self._network.members).numpy()
         order = np.argsort(-speakers, axis=1, kind="stable")
         heard = np.zeros(speakers.shape, dtype=bool)
@@ -128,6 +121,22 @@ class VoiceFinder:
         heard[frames, order[:, 0]] = sets[:, 0].numpy() < 1 - SPEECH
         heard[frames, order[:, 1]] = sets[:, SPEAKERS + 1 :].sum(-1).numpy() > OVERLAP
         return heard
+
+
+def _of_window(
+    number: int, window: Window, heard: NDArray[np.bool_]
+) -> Iterator[tuple[Voice, NDArray[np.float32]]]:
+    """The voices of a window, of which `heard` says who is active, with what is heard of each."""
+    edges = _frame_edges(len(heard), len(window.samples))
+    alone = heard.sum(axis=1) == 1
+    for local in range(SPEAKERS):
+        clean = _spans(heard[:, local] & alone, edges)
+        for turn in _parted(_spans(heard[:, local], edges)):
+            inside = _cut(turn, window.zone)
+            if inside:
+                sound, seconds = _heard(window, turn, clean)
+                spans = [(window.start + start, window.start + end) for start, end in inside]
+                yield Voice(number, local, spans, None, seconds), sound
 
 
 def _heard(

@@ -70,18 +70,20 @@ def _sections(
 
 
 def _windows_of(start: float, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Window]:
-    buffer = np.zeros(0, np.float32)
-    first = decided = 0  # samples from the start of the section
+    waiting = [np.zeros(0, np.float32)]  # joined once a window is full: blocks are short
+    held = first = decided = 0  # samples; the latter from the start of the section
     for block in blocks:
-        buffer = np.concatenate((buffer, block))
+        waiting.append(block)
+        held += len(block)
         # One sample more than a window shows that it is not the last.
-        while len(buffer) > _LENGTH:
+        while held > _LENGTH:
+            sound = np.concatenate(waiting)
             until = first + (_LENGTH + _STEP) // 2
-            yield _window(start, first, buffer[:_LENGTH], decided, until)
+            yield _window(start, first, sound[:_LENGTH], decided, until)
             decided, first = until, first + _STEP
-            buffer = buffer[_STEP:]
-    if first + len(buffer) > decided:
-        yield _window(start, first, buffer, decided, first + len(buffer))
+            waiting, held = [sound[_STEP:]], held - _STEP
+    if first + held > decided:
+        yield _window(start, first, np.concatenate(waiting), decided, first + held)
 
 
 def _window(

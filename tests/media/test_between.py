@@ -65,6 +65,26 @@ def test_grey_is_the_brightness_of_the_picture(talking_clip: Spoken) -> None:
         assert abs(grey.image.astype(int) - expected).mean() < 3
 
 
+@pytest.mark.parametrize(("b_frames", "fewest", "most"), [("0", 100, 100), ("3", 48, 75)])
+def test_what_no_other_picture_needs_is_not_decoded(
+    b_frames: str, fewest: int, most: int, tmp_path: Path
+) -> None:
+    """Ten a second are left, and the sampled ones are those of a reading without the others."""
+    path = write_media(
+        tmp_path / "a.mp4",
+        picture_times=[index / 25 for index in range(100)],
+        sound=speech_like(4.0),
+        video_options={"bf": b_frames, "x264-params": "b-adapt=0:scenecut=0"},
+    )
+    found, plain = read(path, 25.0), read(path, 0.0)
+    times = [e.time for e in found if isinstance(e, VideoFrame)]
+    assert fewest <= len(times) <= most
+    assert np.diff(times).max() <= 0.101
+    for one, other in zip(pictures(found, False), pictures(plain, False), strict=True):
+        assert one.time == other.time
+        np.testing.assert_array_equal(one.image, other.image)
+
+
 def film(path: Path, size: tuple[int, int] = (96, 64)) -> Path:
     image = np.full((size[1], size[0], 3), 40, np.uint8)
     image[: size[1] // 2, : size[0] // 2] = 220

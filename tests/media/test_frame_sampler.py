@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from media_factory import write_media
 
-from avt_memocmt.media.frame_sampler import FrameSampler
+from avt_memocmt.media.frame_sampler import DenseFrames, FrameSampler
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
 
@@ -79,3 +79,23 @@ def test_no_picture_is_kept_before_the_next_tick(rate: float) -> None:
         assert time < earliest <= after
         tick = times[0] + round((earliest - times[0]) * rate) / rate
         assert earliest == pytest.approx(tick, abs=0.003)
+
+
+def left_out(order: list[int], longest: float = 0.1) -> list[int]:
+    """Pictures, by number at 25 a second, that need not be decoded; asked about in this order."""
+    dense = DenseFrames(longest)
+    return [number for number in order if dense.may_skip(number / 25)]
+
+
+def test_pictures_with_close_neighbours_are_left_out() -> None:
+    assert left_out([0, 4, 2, 1, 3, 8, 6, 5, 7]) == [1, 3, 5, 7]
+    assert left_out([0, 3, 1, 2, 6, 4, 5]) == [2, 5]
+    assert left_out(list(range(50))) == []
+
+
+def test_what_is_left_never_has_a_longer_gap_than_it_may() -> None:
+    draw = np.random.default_rng(1)
+    for _ in range(200):
+        group = [0, 20, *draw.permutation(np.arange(1, 20)).tolist()]
+        kept = np.array(sorted(set(group) - set(left_out(group, 0.15))))
+        assert np.diff(kept).max() <= 3
