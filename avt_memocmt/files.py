@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import RawIOBase
@@ -32,7 +33,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         AvtError: the folder is missing or cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Two machines that write into one folder may have processes of the same number.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}.part")
     try:
         yield partial
         os.replace(partial, path)
