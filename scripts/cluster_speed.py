@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
+import dask
 import psutil
 from distributed import LocalCluster
 
-from avt_memocmt.cluster import connected
+from avt_memocmt.cluster import QUIET, connected
 from avt_memocmt.config_file import load_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
@@ -70,11 +71,12 @@ def processor_time() -> float:
 def local_dask(workers: int, folder: Path) -> Iterator[Executor]:
     """As many Dask workers, each a process of its own."""
     with (
+        dask.config.set(QUIET),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=None,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=str(folder),
         ) as cluster,
         connected(cluster.scheduler_address, [folder]) as pool,

@@ -16,11 +16,16 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import dask
 from dask_jobqueue.slurm import SLURMCluster
+
+from avt_memocmt.cluster import QUIET
 
 
 def start(options: argparse.Namespace) -> SLURMCluster:
     """Start the scheduler and submit the jobs."""
+    dask.config.set(QUIET)
+    environment = {"OMP_NUM_THREADS": 1, **{_variable(name): QUIET[name] for name in QUIET}}
     folder = options.scheduler_file.absolute().parent
     cluster = SLURMCluster(
         cores=options.processes,
@@ -30,12 +35,22 @@ def start(options: argparse.Namespace) -> SLURMCluster:
         queue=options.partition,
         account=options.account,
         interface=options.interface,
+        nanny=options.processes > 1,  # starts a process again; a job of one is submitted again
         log_directory=str(folder / "slurm-logs"),
-        job_script_prologue=["export OMP_NUM_THREADS=1"],
-        scheduler_options={"scheduler_file": str(options.scheduler_file), "dashboard": False},
+        job_script_prologue=[f"export {name}={value}" for name, value in environment.items()],
+        scheduler_options={
+            "scheduler_file": str(options.scheduler_file),
+            "dashboard": False,
+            "dashboard_address": ":0",
+        },
     )
     cluster.adapt(minimum_jobs=options.jobs, maximum_jobs=options.jobs)
     return cluster
+
+
+def _variable(setting: str) -> str:
+    """The environment variable that Dask reads for a setting."""
+    return f"DASK_{setting.replace('.', '__').replace('-', '_')}".upper()
 
 
 def main() -> None:

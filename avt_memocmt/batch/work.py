@@ -135,7 +135,10 @@ class LocalProcesses:
 
 
 class ClusterTasks:
-    """The workers of a cluster; where one dies, another tries the file again.
+    """The workers of a cluster; where one dies, others try the file again.
+
+    A file that ended as many workers as the scheduler allows is tried once more when no other is
+    at work, because files that waited in the same worker count as well; then it counts as failed.
 
     Args:
         predictor: what is done with each file; its folder is one that all machines share.
@@ -144,12 +147,14 @@ class ClusterTasks:
 
     def __init__(self, predictor: FilePredictor, cluster: Cluster) -> None:
         self._predictor, self._cluster = predictor, cluster
+        self._to_try_alone: deque[Input] = deque()
+        self._is_alone = False
         self._running: dict[Future[str | None], Input] = {}
         self._folders: set[Path] = set()
 
     def has_room(self) -> bool:
         """See `FileWork`."""
-        return len(self._running) < self._cluster.ahead
+        return not self._is_alone and len(self._running) < self._cluster.ahead
 
     def start(self, item: Input) -> None:
         """See `FileWork`."""
@@ -159,24 +164,32 @@ class ClusterTasks:
 
     def unfinished(self) -> list[Input]:
         """See `FileWork`."""
-        return list(self._running.values())
+        return [*self._running.values(), *self._to_try_alone]
 
     def wait(self, seconds: float | None) -> list[Ended]:
         """See `FileWork`."""
+        if self._to_try_alone and not self._running:
+            self._is_alone = True
+            self.start(self._to_try_alone.popleft())
         done = wait_for_futures(self._running, seconds, FIRST_COMPLETED).done
-        return [(self._running.pop(task), _reason(task)) for task in done]
+        return [ended for task in done if (ended := self._end(task)) is not None]
 
     def close(self) -> None:
         """See `FileWork`; a worker cannot be stopped in the middle of a file, and finishes it."""
         for folder in self._folders if not self._running else ():
             remove_partial_files(folder)
 
-
-def _reason(task: Future[str | None]) -> str | None:
-    try:
-        return task.result()
-    except DeadWorkerError as death:
-        return _deadly(str(death))
+    def _end(self, task: Future[str | None]) -> Ended | None:
+        """What became of a file; None where it is tried again."""
+        item = self._running.pop(task)
+        was_alone, self._is_alone = self._is_alone, False
+        try:
+            return item, task.result()
+        except DeadWorkerError as death:
+            if was_alone:
+                return item, _deadly(str(death))
+        self._to_try_alone.append(item)
+        return None
 
 
 def _deadly(what: str) -> str:

@@ -24,6 +24,7 @@ from avt_memocmt.commands.settings import (
     resolve_config,
 )
 from avt_memocmt.config_file import load_config
+from avt_memocmt.data.store_folder import store_folder
 from avt_memocmt.errors import AvtError
 
 
@@ -31,7 +32,12 @@ def extract(
     source: Annotated[
         Path, typer.Argument(help="An index (.parquet), a manifest (.csv) or a folder of media.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER|URL", parser=store_folder, help="Of the feature store; or s3://, gs://."
+        ),
+    ],
     modalities: Annotated[
         str | None, typer.Option(help="As audio,visual,text; those of the settings unless given.")
     ] = None,

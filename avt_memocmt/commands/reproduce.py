@@ -10,13 +10,18 @@ import typer
 
 from avt_memocmt.commands.console import Scheduler, log, require_one_place
 from avt_memocmt.commands.settings import require_training_tools
+from avt_memocmt.data.store_folder import store_folder
 
 
 def reproduce(
     index: Annotated[Path, typer.Option(help="The corpus's index.parquet, from prepare.")],
     features: Annotated[
         list[Path],
-        typer.Option(help="Stores with sound and face, from import-pack or extract."),
+        typer.Option(
+            metavar="FOLDER|URL",
+            parser=store_folder,
+            help="Stores with sound and face, from import-pack or extract.",
+        ),
     ],
     work: Annotated[
         Path, typer.Option(help="Folder for every checkpoint and the text tokens.")

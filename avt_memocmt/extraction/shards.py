@@ -133,37 +133,46 @@ def shards_on_cluster(
 ) -> Iterator[Done]:
     """Let workers make whole shards, in any order; arguments as of `shards_by_clip`.
 
+    A shard that ended its workers is tried once more when no other is at work, because shards that
+    waited in the same worker count as well.
+
     Raises:
-        AvtError: at the end, if the workers that tried a shard were ended by it.
+        AvtError: at the end, if workers were ended by shards again.
     """
-    waiting = deque(shards)
-    running: dict[Future[list[Failure]], int] = {}
-    deadly = []
-    while waiting or running:
-        while waiting and len(running) < cluster.ahead:
-            number = waiting.popleft()
-            task = cluster.submit(extractor.write_shard, store, number, shards[number])
-            running[task] = number
-        for task in wait(running, return_when=FIRST_COMPLETED).done:
-            number = running.pop(task)
-            try:
-                failures = task.result()
-            except DeadWorkerError as death:
-                deadly.append(f"{death}, at {_span(shards[number])}")
-                continue
-            done(len(shards[number]))
-            yield number, failures
+    deadly: dict[int, DeadWorkerError] = {}
+
+    def finished(numbers: Sequence[int], at_once: int | None) -> Iterator[Done]:
+        waiting, running = deque(numbers), dict[Future[list[Failure]], int]()
+        while waiting or running:
+            while waiting and len(running) < (at_once or cluster.ahead):
+                number = waiting.popleft()
+                task = cluster.submit(extractor.write_shard, store, number, shards[number])
+                running[task] = number
+            for task in wait(running, return_when=FIRST_COMPLETED).done:
+                number = running.pop(task)
+                try:
+                    failures = task.result()
+                except DeadWorkerError as death:
+                    deadly[number] = death
+                    continue
+                deadly.pop(number, None)
+                done(len(shards[number]))
+                yield number, failures
+
+    yield from finished(list(shards), None)
+    yield from finished(list(deadly), 1)
     if deadly:
+        named = "; ".join(f"{death}, {_span(shards[n])}" for n, death in deadly.items())
         raise AvtError(
-            f"{'; '.join(deadly)}: a file there is damaged, or needs more memory than a worker "
-            "has. All others are done; take the file out, or give workers more memory, and run the "
-            "command again."
+            f"{named}: a file there is damaged, or needs more memory than a worker has. All others "
+            "are done; take the file out, or give workers more memory, and run the command again."
         )
 
 
 def missing_shards(plan: ExtractionPlan, store: FeatureStore) -> dict[int, Sequence[ClipSpec]]:
     """The clips of each shard of a plan that the store lacks."""
-    return {n: shard for n, shard in enumerate(plan.shards) if not store.shard_path(n).is_file()}
+    there = {path.name for path in store.shards()}
+    return {n: s for n, s in enumerate(plan.shards) if store.shard_path(n).name not in there}
 
 
 def _keep(store: FeatureStore, number: int, found: Sequence[FeatureRow | Failure]) -> None:
