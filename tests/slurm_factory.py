@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SBATCH = """#!/bin/sh
 for script; do :; done
-cp "$script" "$SLURM_FOLDER/$$.job"
-setsid sh "$script" > "$SLURM_FOLDER/$$.log" 2>&1 &
+cp "$script" "$SLURM_FOLDER/$$.job"  # as Slurm does: the script may go at once
+setsid sh "$SLURM_FOLDER/$$.job" > "$SLURM_FOLDER/$$.log" 2>&1 &
 echo "$!" >> "$SLURM_FOLDER/started"
 echo "Submitted batch job $!"
 """

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,8 @@ def test_a_table_is_the_same_from_a_cluster(slurm: SlurmCluster, tmp_path: Path)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        small_reproduction(tmp_path, "here", rows).run()
+        with ThreadPoolExecutor(1) as thread:  # as one process of the local pool
+            small_reproduction(tmp_path, "here", rows).run(pool=thread)
     finally:
         torch.set_num_threads(threads)
     with connected(slurm.scheduler, [tmp_path / "there"]) as cluster:
