@@ -129,19 +129,19 @@ class Cluster(Executor):
 
     def _watch(self) -> None:
         """Say when there is no worker, and which ones have threads in vain."""
-        told = {""}
-        waited = False
+        told = set[str]()
+        empty = 0  # looks in a row; the first may come before the workers
         while not self._ended.is_set():
             with suppress(Exception):  # a lost connection fails the tasks, which is told there
                 threads = self._client.nthreads()
                 self._workers = len(threads)
-                if not threads and waited:
+                empty = 0 if threads else empty + 1
+                if empty == 2:
                     _log.info(
                         "no worker is there; start some with: dask worker %s --nthreads 1 "
                         "(waiting until Ctrl-C)",
                         self._address,
                     )
-                waited = not threads
                 for name in {name for name in threads if threads[name] > 1} - told:
                     told.add(name)
                     _log.info(

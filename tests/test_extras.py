@@ -44,7 +44,7 @@ run("serve", "--data", "studio")
 run("explain", "face.png", "--out", "why")
 run("check-explanations", "clips.csv", "--out", "why")
 run("train", "--preset", "embedded")
-run("extract", "clips.csv", "--out", "store", "--scheduler", "tcp://127.0.0.1:1")
+run("extract", "clips.csv", "--preset", "embedded", "--out", "store", "--scheduler", "tcp://h:1")
 packages.show("embedded", "explain")
 import captum.attr
 packages.show("embedded", "onnx")
@@ -65,7 +65,7 @@ EXPECTED = [
     ("check-explanations clips.csv --out why", "pip install 'avt-memocmt[explain]'"),
     ("train --preset embedded", "pip install 'avt-memocmt[train]'"),
     (
-        "extract clips.csv --out store --scheduler tcp://127.0.0.1:1",
+        "extract clips.csv --preset embedded --out store --scheduler tcp://h:1",
         "pip install 'avt-memocmt[cluster]'",
     ),
     ("train --preset embedded", "put the MELD release there"),

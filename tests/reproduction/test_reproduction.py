@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from table_factory import make_recipe, small_reproduction
 
 from avt_memocmt.errors import AvtError
+from avt_memocmt.reproduction.jobs import done_in_order
 from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
 
 
@@ -49,6 +51,24 @@ def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path)
     for name in ("results.csv", "results.md"):
         again = tmp_path / "stopped" / "experiments" / name
         assert again.read_bytes() == (experiments / name).read_bytes()
+
+
+def test_a_run_begins_when_what_it_builds_on_is_done() -> None:
+    submitted: list[str] = []
+    futures: dict[str, Future[str]] = {}
+
+    def submit(name: str) -> Future[str]:
+        submitted.append(name)
+        futures[name] = Future()
+        for done in {"text": "", "row": "row", "other text": "other text,text"}[name].split(","):
+            if done:
+                futures[done].set_result(done.upper())
+        return futures[name]
+
+    needs = {"text": set[str](), "row": {"text"}, "other text": set[str]()}
+    results = list(done_in_order(needs, submit))
+    assert results == [(name, name.upper()) for name in needs]
+    assert submitted == ["text", "other text", "row"]
 
 
 def test_the_shipped_recipe_has_the_rows_of_the_paper() -> None:
