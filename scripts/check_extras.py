@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 INSTALLED: Mapping[str, tuple[str, ...]] = {
     "base": (),
+    "cluster": ("embedded", "cluster"),
     "embedded": ("embedded",),
     "explain": ("embedded", "explain"),
     "onnx": ("embedded", "onnx"),

@@ -44,6 +44,7 @@ run("serve", "--data", "studio")
 run("explain", "face.png", "--out", "why")
 run("check-explanations", "clips.csv", "--out", "why")
 run("train", "--preset", "embedded")
+run("extract", "clips.csv", "--preset", "embedded", "--out", "store", "--scheduler", "tcp://h:1")
 packages.show("embedded", "explain")
 import captum.attr
 packages.show("embedded", "onnx")
@@ -63,6 +64,10 @@ EXPECTED = [
     ("explain face.png --out why", "pip install 'avt-memocmt[explain]'"),
     ("check-explanations clips.csv --out why", "pip install 'avt-memocmt[explain]'"),
     ("train --preset embedded", "pip install 'avt-memocmt[train]'"),
+    (
+        "extract clips.csv --preset embedded --out store --scheduler tcp://h:1",
+        "pip install 'avt-memocmt[cluster]'",
+    ),
     ("train --preset embedded", "put the MELD release there"),
     ("preprocess faces face.png faces", "pip install 'avt-memocmt[embedded]'"),
 ]

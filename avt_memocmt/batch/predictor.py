@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from avt_memocmt.version import __version__
 from avt_memocmt.workers import fix_threads
 
 
-@dataclass
+@dataclass(frozen=True)
 class Predictor:
-    """Predicts files one by one; pickled, it is loaded again at the first file.
+    """Predicts files one by one; every process loads the recogniser at its first file.
 
     Attributes:
         folder: for the results.
@@ -44,7 +45,6 @@ class Predictor:
     formats: tuple[str, ...] = ()
     overlay: bool = False
     blur_faces: bool = False
-    _recognizer: EmotionRecognizer | None = None
 
     def __call__(self, item: Input) -> str | None:
         """Write the results of a file, last of all its JSON; return the reason where that fails.
@@ -52,11 +52,9 @@ class Predictor:
         Raises:
             AvtError: the checkpoint cannot be loaded, so that no file can be predicted.
         """
-        if self._recognizer is None:
-            fix_threads()
-            self._recognizer = EmotionRecognizer.from_pretrained(self.checkpoint, self.engine)
+        recognizer = _recognizer(self.checkpoint, self.engine)
         try:
-            self._write(self._recognizer, item)
+            self._write(recognizer, item)
         except Exception as error:  # one odd file must not end a run over thousands
             return failure_reason(error)
         return None
@@ -92,3 +90,9 @@ class Predictor:
             track = self.arguments.get("audio_track")
             write_overlay(found, item.media, film, blur_faces=self.blur_faces, audio_track=track)
         write_text_atomically(path, json_text(to_json(found)) + "\n")
+
+
+@lru_cache(maxsize=1)
+def _recognizer(checkpoint: str, engine: EngineName) -> EmotionRecognizer:
+    fix_threads()
+    return EmotionRecognizer.from_pretrained(checkpoint, engine)

@@ -1,4 +1,4 @@
-"""A batch: its files through worker processes, resumable at any moment."""
+"""A batch: its files through worker processes or a cluster, resumable at any moment."""
 
 from __future__ import annotations
 
@@ -7,41 +7,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from avt_memocmt.batch.inputs import Input, Inputs, Settled
 from avt_memocmt.batch.ledger import Ledger
 from avt_memocmt.batch.tables import Row, row_of, write_tables
+from avt_memocmt.batch.work import ClusterTasks, FilePredictor, FileWork, LocalProcesses
+from avt_memocmt.cluster import Cluster
 from avt_memocmt.files import remove_partial_files
-from avt_memocmt.workers import DeadWorkerError, Worker
 
 SEARCH_EVERY = 2.0
 """Seconds from one search for new files to the next. Notices of the system would not come from
 network drives, and whether a file still grows they do not tell either."""
 _TABLES_EVERY = 10.0  # seconds
-
-Process = Worker[Input, str | None]
-
-
-class FilePredictor(Protocol):
-    """What is done with each file, in worker processes, to which it is pickled; see `Predictor`.
-
-    Attributes:
-        folder: for the results.
-    """
-
-    folder: Path
-
-    def __call__(self, item: Input) -> str | None:
-        """Write the result of a file; return the reason where it fails."""
-
-    def options(self) -> dict[str, Any]:
-        """All that decides on a result beside its file."""
-
-    def result_path(self, item: Input) -> Path:
-        """Of the JSON with the prediction of a file."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +58,6 @@ class Report:
 class Batch:
     """Files, what is done with each, and what became of them.
 
-    A file at which its process dies is tried once more when no other runs, because the memory of
-    its neighbours may have been to blame; then it counts as failed.
-
     Attributes:
         rows: of the files that are done, by name.
         failures: reasons by file or argument.
@@ -90,7 +65,7 @@ class Batch:
     Args:
         inputs: the files.
         predictor: what is done with each.
-        workers: number of processes.
+        workers: number of processes, or the cluster that does the files.
         resume: whether results of earlier runs stay, where file and options are the same.
         watch: whether to go on looking for files until interrupted.
         report: is told how it goes.
@@ -103,7 +78,7 @@ class Batch:
         self,
         inputs: Inputs,
         predictor: FilePredictor,
-        workers: int = 1,
+        workers: int | Cluster = 1,
         *,
         resume: bool = False,
         watch: bool = False,
@@ -112,15 +87,16 @@ class Batch:
         self.rows: dict[str, Row] = {}
         self.failures: dict[str, str] = {}
         self._inputs, self._predictor = inputs, predictor
-        self._workers, self._watch = workers, watch
+        self._watch = watch
+        self._work: FileWork = (
+            ClusterTasks(predictor, workers)
+            if isinstance(workers, Cluster)
+            else LocalProcesses(predictor, workers)
+        )
         self._report = report or Report()
         self._ledger = Ledger(predictor.folder, predictor.options(), resume)
         self._known: dict[str, Input] = {}
         self._waiting: deque[Input] = deque()
-        self._to_try_alone: deque[Input] = deque()
-        self._alone: Input | None = None
-        self._idle: list[Process] = []
-        self._running: dict[Process, Input] = {}
         self._settled = Settled()
         self._searched = -SEARCH_EVERY
         self._written = time.monotonic()
@@ -137,10 +113,7 @@ class Batch:
             while self._step():
                 pass
         finally:
-            for process in self._idle:
-                process.kill()
-            for process, item in self._running.items():
-                self._discard(process, item)
+            self._work.close()
             self._write_tables()
 
     def _begin(self) -> None:
@@ -163,14 +136,9 @@ class Batch:
         found, missing = self._inputs.find()
         return list({item.name: item for item in found}.values()), missing
 
-    def _discard(self, process: Process, item: Input) -> None:
-        """End a process that is at work, or has died, and remove what it left unfinished."""
-        process.kill()
-        remove_partial_files(self._predictor.result_path(item).parent, process.pid)
-
     def _take(self, found: list[Input]) -> None:
         """Put files into the queue that are new, or have changed."""
-        busy = {item.name for item in self._running.values()}
+        busy = {item.name for item in self._work.unfinished()}
         for item in found:
             if self._known.get(item.name) != item and item.name not in busy:
                 self._known[item.name] = item
@@ -180,17 +148,17 @@ class Batch:
     def _step(self) -> bool:
         """Start what can be started and wait for what happens next; False at the end."""
         self._search()
-        self._start()
-        if not self._running:
+        while self._waiting and self._work.has_room():
+            self._work.start(self._waiting.popleft())
+        if not self._work.unfinished():
             if self._has_news:
                 self._write_tables()
             if not self._watch:
                 return False
             time.sleep(SEARCH_EVERY)
             return True
-        ready = wait([p.connection for p in self._running], SEARCH_EVERY if self._watch else None)
-        for process in [p for p in self._running if p.connection in ready]:
-            self._finish(process)
+        for item, why in self._work.wait(SEARCH_EVERY if self._watch else None):
+            self._end(item, why)
         if time.monotonic() - self._written >= _TABLES_EVERY:
             self._write_tables()
         return True
@@ -200,42 +168,6 @@ class Batch:
         if self._watch and now - self._searched >= SEARCH_EVERY:
             self._searched = now
             self._take(self._settled.of(self._find()[0], now))
-
-    def _start(self) -> None:
-        if self._alone is not None:
-            return
-        while self._waiting and len(self._running) < self._workers:
-            self._give(self._waiting.popleft())
-        if self._to_try_alone and not self._running:
-            while self._idle:
-                self._idle.pop().kill()  # each holds the memory of a recogniser
-            self._alone = self._to_try_alone.popleft()
-            self._give(self._alone)
-
-    def _give(self, item: Input) -> None:
-        process = self._idle.pop() if self._idle else Worker(self._predictor)
-        self._running[process] = item
-        process.start(item)
-
-    def _finish(self, process: Process) -> None:
-        item = self._running[process]
-        was_alone, self._alone = self._alone is not None, None
-        try:
-            why = process.result()
-        except DeadWorkerError as death:
-            del self._running[process]
-            self._discard(process, item)
-            if not was_alone:
-                self._to_try_alone.append(item)
-                return
-            why = (
-                f"its process was ended twice ({death}): the file is damaged, or needs more memory "
-                "than there is; convert it, or try it on a larger machine."
-            )
-        else:
-            self._idle.append(process)
-            del self._running[process]
-        self._end(item, why)
 
     def _end(self, item: Input, why: str | None) -> None:
         """Note what became of a file."""
@@ -262,7 +194,7 @@ class Batch:
         return dict(prediction)
 
     def _show(self) -> None:
-        left = len(self._waiting) + len(self._running) + len(self._to_try_alone)
+        left = len(self._waiting) + len(self._work.unfinished())
         self._report.progress(len(self._known) - left, len(self._known))
 
     def _write_tables(self) -> None:

@@ -125,6 +125,15 @@ MaxSpeakers = Annotated[int | None, typer.Option(min=1, help="Most that auto may
 
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|FILE",
+        help="Let the workers of a Dask cluster do it: tcp://HOST:PORT, or the file that dask "
+        "scheduler --scheduler-file writes. They must see the same folders.",
+    ),
+]
+
 EngineOption = Annotated[
     EngineName,
     typer.Option(
@@ -151,6 +160,24 @@ SpeakerBaseline = Annotated[
         "of the dialogue, all other utterances of the data, or N of them. No label is used.",
     ),
 ]
+
+
+def require_one_place(workers: int | None, scheduler: str | None, option: str) -> None:
+    """Check that work is not given to this machine and to a cluster at once.
+
+    Args:
+        workers: processes of this machine, or None.
+        scheduler: of the cluster, or None.
+        option: that sets `workers`.
+
+    Raises:
+        AvtError: both are given.
+    """
+    if workers is not None and scheduler is not None:
+        raise AvtError(
+            f"{option} counts processes of this machine, and --scheduler uses the workers of a "
+            f"cluster; leave out one of the two."
+        )
 
 
 def prepare_output() -> None:

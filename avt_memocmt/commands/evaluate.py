@@ -30,6 +30,7 @@ from avt_memocmt.commands.settings import (
 )
 from avt_memocmt.config import PathsConfig
 from avt_memocmt.data.baseline_scope import read_scope
+from avt_memocmt.data.store_folder import store_folder
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import AvtError
 
@@ -65,7 +66,10 @@ DEFAULT_EXPERIMENTS = PathsConfig().experiments
 
 def evaluate(
     manifest: Annotated[Path | None, typer.Option(help=MANIFEST_HELP)] = None,
-    features: Annotated[list[Path] | None, typer.Option(help=STORES_HELP)] = None,
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER|URL", parser=store_folder, help=STORES_HELP),
+    ] = None,
     meld: Annotated[Path | None, typer.Option(help=MELD_HELP)] = None,
     split: Split = "dev",
     checkpoint: Annotated[
@@ -202,7 +206,9 @@ def evaluate_manifest(
 
 
 def evaluate_features(
-    features: Annotated[list[Path], typer.Argument(help=STORES_HELP)],
+    features: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER|URL...", parser=store_folder, help=STORES_HELP)
+    ],
     checkpoint: Checkpoint,
     split: Split = "dev",
     compare: Compare = None,

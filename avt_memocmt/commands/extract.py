@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import counted_progress, exit_after, log
+from avt_memocmt.commands.console import (
+    Scheduler,
+    counted_progress,
+    exit_after,
+    log,
+    require_one_place,
+)
 from avt_memocmt.commands.settings import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -18,6 +24,7 @@ from avt_memocmt.commands.settings import (
     resolve_config,
 )
 from avt_memocmt.config_file import load_config
+from avt_memocmt.data.store_folder import store_folder
 from avt_memocmt.errors import AvtError
 
 
@@ -25,7 +32,12 @@ def extract(
     source: Annotated[
         Path, typer.Argument(help="An index (.parquet), a manifest (.csv) or a folder of media.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER|URL", parser=store_folder, help="Of the feature store; or s3://, gs://."
+        ),
+    ],
     modalities: Annotated[
         str | None, typer.Option(help="As audio,visual,text; those of the settings unless given.")
     ] = None,
@@ -37,6 +49,7 @@ def extract(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; half the processors unless given.")
     ] = None,
+    scheduler: Scheduler = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try clips again that failed before.")
     ] = False,
@@ -46,12 +59,14 @@ def extract(
     overrides: Overrides = None,
 ) -> None:
     """Extract the tokens of every clip; a stopped run resumes, clips that fail go to failed.csv."""
+    from avt_memocmt.cluster import open_pool
     from avt_memocmt.extraction.clip import default_checkpoint
     from avt_memocmt.extraction.plan import ExtractionPlan, read_source
     from avt_memocmt.extraction.run import Extraction
     from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
     from avt_memocmt.workers import default_workers
 
+    require_one_place(workers, scheduler, "--workers")
     changes = [*(overrides or ()), *([f"model.modalities=[{modalities}]"] if modalities else [])]
     folder = checkpoint_folder(checkpoint) if checkpoint else None
     if folder is None:
@@ -63,8 +78,13 @@ def extract(
     plan = ExtractionPlan.of(read_source(source, split))
     extraction = Extraction(plan, settings, folder or default_checkpoint(settings), out)
     began = time.monotonic()
-    with counted_progress("extracting") as show:
-        failures = extraction.run(workers or default_workers(), retry_failed, show)
+    media = [Path(clip.record.path) for clip in plan.clips if clip.record.path]
+    seen = [out, *[path for path in media if path.is_file()][:1]]
+    with (
+        counted_progress("extracting") as show,
+        open_pool(workers or default_workers(), scheduler, seen) as pool,
+    ):
+        failures = extraction.run_in(pool, retry_failed, show)
     seconds = time.monotonic() - began
     count = len(plan.clips) - len(failures)
     log.print(f"{count} of {len(plan.clips)} utterances are in {out} ({seconds:.0f} s)")

@@ -15,6 +15,7 @@ from avt_memocmt.commands.console import (
     Faces,
     MaxSpeakers,
     MinSpeakers,
+    Scheduler,
     Speakers,
     Transcript,
     counted_progress,
@@ -92,6 +93,7 @@ def predict(
             min=1, help="Processes that predict files side by side, each into a result of its own."
         ),
     ] = None,
+    scheduler: Scheduler = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="A result for each file; those that are there already stay."),
@@ -118,7 +120,7 @@ def predict(
         "audio_track": audio_track,
         "faces": faces,
     }
-    if jobs or resume or watch:
+    if jobs or scheduler or resume or watch:
         from avt_memocmt.batch.predictor import Predictor
         from avt_memocmt.exports.formats import format_names
 
@@ -126,7 +128,15 @@ def predict(
         folder = require_out(out)
         names = () if formats is None else format_names(formats)
         predictor = Predictor(folder, checkpoint, engine, arguments, names, overlay, blur_faces)
-        predict_many(media, predictor, jobs=jobs, resume=resume, watch=watch, as_json=as_json)
+        predict_many(
+            media,
+            predictor,
+            jobs=jobs,
+            scheduler=scheduler,
+            resume=resume,
+            watch=watch,
+            as_json=as_json,
+        )
     films = Films(blur_faces, audio_track) if overlay else None
     results = PredictionOutput(out, as_json, formats, films, blur_faces)
     cues = None if transcript is None else load_transcript(transcript)

@@ -1,14 +1,21 @@
-"""`avt-memocmt predict` with --jobs, --resume or --watch: one result for each file of a batch."""
+"""`avt-memocmt predict` file by file: --jobs, --scheduler, --resume or --watch."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.table import Table
 
-from avt_memocmt.commands.console import counted_progress, log, log_failure, print_json
+from avt_memocmt.commands.console import (
+    counted_progress,
+    log,
+    log_failure,
+    print_json,
+    require_one_place,
+)
 from avt_memocmt.commands.interrupts import exit_status
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
@@ -29,6 +36,7 @@ def predict_many(
     predictor: Predictor,
     *,
     jobs: int | None,
+    scheduler: str | None,
     resume: bool,
     watch: bool,
     as_json: bool,
@@ -40,8 +48,10 @@ def predict_many(
     """
     from avt_memocmt.batch.inputs import Inputs
     from avt_memocmt.batch.run import Batch, Report
+    from avt_memocmt.cluster import connected
     from avt_memocmt.workers import default_workers
 
+    require_one_place(jobs, scheduler, "--jobs")
     writable_folder(predictor.folder)
     inputs = Inputs(media, is_watched=watch)
     status = 0
@@ -51,12 +61,14 @@ def predict_many(
         report = Report(resumed=_log_resumed, progress=show, failed=log_failure)
         if as_json:
             report.done = _Lines().show
-        workers = jobs or default_workers()
-        batch = Batch(inputs, predictor, workers, resume=resume, watch=watch, report=report)
-        try:
-            batch.run()
-        except KeyboardInterrupt as interrupt:
-            status = exit_status(interrupt)
+        shared = [predictor.folder, *map(Path, media)]
+        with connected(scheduler, shared) if scheduler else nullcontext() as cluster:
+            workers = cluster or jobs or default_workers()
+            batch = Batch(inputs, predictor, workers, resume=resume, watch=watch, report=report)
+            try:
+                batch.run()
+            except KeyboardInterrupt as interrupt:
+                status = exit_status(interrupt)
     _print_summary(list(batch.rows.values()), len(batch.failures), predictor.folder)
     if status:
         log.print("interrupted; the same command with --resume goes on from here", style="red")
@@ -70,7 +82,9 @@ def require_out(out: Path | None) -> Path:
         AvtError: it is missing.
     """
     if out is None:
-        raise AvtError("--jobs, --resume and --watch need a folder for the results; give --out.")
+        raise AvtError(
+            "--jobs, --scheduler, --resume and --watch need a folder for the results; give --out."
+        )
     return out
 
 
@@ -83,7 +97,8 @@ def require_no_words(transcript: str | None, names: Path | None) -> None:
     for given, option in ((transcript, "--transcript"), (names, "--speaker-names")):
         if given is not None:
             raise AvtError(
-                f"{option} belongs to one input; leave out --jobs, --resume and --watch."
+                f"{option} belongs to one input; leave out --jobs, --scheduler, --resume "
+                "and --watch."
             )
 
 

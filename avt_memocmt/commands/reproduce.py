@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import log
+from avt_memocmt.commands.console import Scheduler, log, require_one_place
 from avt_memocmt.commands.settings import require_training_tools
+from avt_memocmt.data.store_folder import store_folder
 
 
 def reproduce(
     index: Annotated[Path, typer.Option(help="The corpus's index.parquet, from prepare.")],
     features: Annotated[
         list[Path],
-        typer.Option(help="Stores with sound and face, from import-pack or extract."),
+        typer.Option(
+            metavar="FOLDER|URL",
+            parser=store_folder,
+            help="Stores with sound and face, from import-pack or extract.",
+        ),
     ],
     work: Annotated[
         Path, typer.Option(help="Folder for every checkpoint and the text tokens.")
@@ -26,9 +32,20 @@ def reproduce(
     recipe: Annotated[
         Path | None, typer.Option(help="The rows and their settings; MELD's unless given.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes of one thread that train side by side; one run after another, with all "
+            "threads, unless given.",
+        ),
+    ] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train and measure every row of the table on every seed. Resumes after a stop."""
+    require_one_place(workers, scheduler, "--workers")
     require_training_tools()
+    from avt_memocmt.cluster import open_pool
     from avt_memocmt.data.feature_store import FeatureStore
     from avt_memocmt.data.index import read_index
     from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
@@ -42,5 +59,11 @@ def reproduce(
         experiments,
     )
     jobs = [job.name for job in reproduction.jobs()]
-    reproduction.run(lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)}: {name}"))
+    seen = [work, *features]
+    with (
+        open_pool(workers or 1, scheduler, seen) if workers or scheduler else nullcontext() as pool
+    ):
+        reproduction.run(
+            lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)}: {name}"), pool
+        )
     log.print(f"the table is in {experiments / 'results.md'}")

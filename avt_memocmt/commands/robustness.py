@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands.console import Checkpoint, exit_after, print_lines, step_progress
+from avt_memocmt.commands.console import (
+    Checkpoint,
+    Scheduler,
+    exit_after,
+    print_lines,
+    require_one_place,
+    step_progress,
+)
 
 
 def robustness(
@@ -19,16 +26,24 @@ def robustness(
     limit: Annotated[
         int, typer.Option(min=1, help="Most clips or pictures taken of a corpus, by a seed.")
     ] = 1000,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, each with a condition; this one alone unless given."),
+    ] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Measure noise, blur, darkness, occlusion and missing modalities; a stopped run goes on."""
     from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.cluster import open_pool
     from avt_memocmt.evaluation.provenance import checkpoint_sha256
     from avt_memocmt.files import writable_folder
     from avt_memocmt.models.checkpoint import checkpoint_folder
     from avt_memocmt.robustness.conditions import make_trials
+    from avt_memocmt.robustness.on_pool import ConditionTask, answer_in
     from avt_memocmt.robustness.run import RobustnessRun
     from avt_memocmt.robustness.tables import SUMMARY_FILE, write_robustness
 
+    require_one_place(workers, scheduler, "--workers")
     answers = writable_folder(experiments / "robustness")
     recognizer = EmotionRecognizer.from_pretrained(checkpoint)
     trials = make_trials(data, recognizer.config, limit)
@@ -36,6 +51,12 @@ def robustness(
     sha256 = checkpoint_sha256(checkpoint_folder(checkpoint))
     with step_progress("recognising", total) as advance:
         run = RobustnessRun(recognizer, sha256, answers, advance)
+        if workers or scheduler:
+            load = EmotionRecognizer.from_pretrained
+            task = ConditionTask(load, checkpoint, sha256, data, limit, answers)
+            with open_pool(workers or 1, scheduler, [answers, data]) as pool:
+                answer_in(pool, task, trials, advance)
+            run = RobustnessRun(recognizer, sha256, answers)
         results = [(trial, run.measure(trial)) for trial in trials]
     write_robustness(results, checkpoint, experiments)
     print_lines((experiments / SUMMARY_FILE).read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ from avt_memocmt.commands.settings import (
     resolve_config,
 )
 from avt_memocmt.config import Config
+from avt_memocmt.data.store_folder import store_folder
 from avt_memocmt.errors import AvtError
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 def train(
     features: Annotated[
         list[Path] | None,
-        typer.Option(help="A feature store; repeated, they are joined by utterance."),
+        typer.Option(
+            metavar="FOLDER|URL",
+            parser=store_folder,
+            help="A feature store; repeated, they are joined by utterance.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The checkpoint folder; paths.checkpoint unless given.")

@@ -79,7 +79,10 @@ class FeatureRow:
 
 
 class FeatureStore:
-    """A folder of shards under one manifest; made by `create` or `open`."""
+    """A folder of shards under one manifest; made by `create` or `open`.
+
+    The folder may be one of `store_folder` at a URL.
+    """
 
     def __init__(self, folder: Path, manifest: StoreManifest) -> None:
         self.folder = folder
@@ -182,7 +185,7 @@ class FeatureStore:
         wanted = None if split is None else [("split", "==", split)]
         for path in self.shards():
             try:
-                table = pq.read_table(path, columns=[*_PLAIN, *lists], filters=wanted)
+                table = _read_shard(path, [*_PLAIN, *lists], wanted)
             except (OSError, pa.ArrowException) as error:
                 raise AvtError(
                     f"{path} is damaged; delete it and run the extraction again."
@@ -274,6 +277,14 @@ _PLAIN = {
     "warnings": pa.list_(pa.string()),
 }
 """Columns beside the tokens, and their types."""
+
+
+def _read_shard(
+    path: Any, columns: list[str], wanted: list[tuple[str, str, str]] | None
+) -> pa.Table:
+    if isinstance(path, Path):
+        return pq.read_table(path, columns=columns, filters=wanted)
+    return pq.read_table(path.path, columns=columns, filters=wanted, filesystem=path.fs)
 
 
 def _half(values: NDArray[np.floating[Any]]) -> NDArray[np.float16]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
 from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.confusion_matrix import CONFUSION_FILE, draw_confusion
+from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.on_features import describe_features, evaluate_dialogues
 from avt_memocmt.evaluation.perturbations import add_value_noise, shuffle_modality
 from avt_memocmt.evaluation.provenance import (
@@ -34,6 +37,7 @@ from avt_memocmt.extraction.run import Extraction
 from avt_memocmt.files import writable_folder
 from avt_memocmt.models.baselines import Majority
 from avt_memocmt.models.checkpoint import CONFIG_FILE, METRICS_FILE, load_model
+from avt_memocmt.reproduction.jobs import Job, Result, done_in_order
 from avt_memocmt.reproduction.plan import Plan, Row
 from avt_memocmt.training.dialogues import train_dialogues
 
@@ -41,24 +45,6 @@ TRAIN, DEV = "train", "dev"
 """The split that every row is trained on, and the one that selects and measures it."""
 LOG_FILE = "steps.jsonl"
 """File with the seconds that each job took, a JSON object a line."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of one row."""
-
-    row: Row
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name in the progress shown, as "without-audio-seed2"."""
-        return _file_name(self.row.name, self.seed)
-
-    @property
-    def checkpoint(self) -> str:
-        """Name of the checkpoint's folder; a row that trains nothing uses that of another row."""
-        return _file_name(self.row.of or self.row.name, self.seed)
 
 
 class Reproduction:
@@ -95,28 +81,81 @@ class Reproduction:
             if seed < row.seeds
         ]
 
-    def run(self, started: Callable[[str], None] = lambda name: None) -> None:
+    def run(
+        self, started: Callable[[str], None] = lambda name: None, pool: Executor | None = None
+    ) -> None:
         """Do every job that is not done yet and write the table after each.
 
         Args:
             started: called with the name of each job.
+            pool: does jobs side by side, one thread each, so that their number changes nothing;
+                unless given, this process does one after another, with its threads.
 
         Raises:
             AvtError: the stores do not fit the plan, or a folder cannot be written.
         """
         writable_folder(self.work)
         writable_folder(self.experiments)
-        self._measure_majority()
-        for job in self.jobs():
-            started(job.name)
-            began = time.monotonic()
-            self._train(job)
-            self._measure(job)
-            entry = {"step": job.name, "seconds": round(time.monotonic() - began, 1)}
+        self._record(self._measured_majority())
+        results = self._one_by_one(started) if pool is None else self._side_by_side(started, pool)
+        for job, result in results:
+            self._record(result)
+            if job.row is self._proposed and job.seed == 0:
+                title = f"{job.row.name}, {DEV}, seed {job.seed}"
+                counts = result.evaluation.counts
+                draw_confusion(counts, self.experiments / CONFUSION_FILE, title)
+            entry = {"step": job.name, "seconds": round(result.seconds, 1)}
             with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
 
-    def _train(self, job: Job) -> None:
+    def do(self, job: Job, pool: Executor | None = None) -> Result:
+        """Train and measure the row of a job, where what it builds on is done.
+
+        Args:
+            job: one of `jobs`.
+            pool: encodes the words of the corpus; processes on all processors unless given.
+
+        Raises:
+            AvtError: as of `run`.
+        """
+        began = time.monotonic()
+        self._train(job, pool)
+        evaluation, provenance = self._measured(job)
+        return Result(evaluation, provenance, time.monotonic() - began)
+
+    def do_alone(self, job: Job) -> Result:
+        """`do` in a worker process, which may not start others."""
+        with ThreadPoolExecutor(1) as thread:
+            return self.do(job, thread)
+
+    def _one_by_one(self, started: Callable[[str], None]) -> Iterator[tuple[Job, Result]]:
+        for job in self.jobs():
+            started(job.name)
+            yield job, self.do(job)
+
+    def _side_by_side(
+        self, started: Callable[[str], None], pool: Executor
+    ) -> Iterator[tuple[Job, Result]]:
+        jobs = {job.name: job for job in self.jobs()}
+        without_words = copy(self)
+        without_words.records = []
+
+        def submit(name: str) -> Future[Result]:
+            started(name)
+            sent = self if jobs[name].row is self.plan.text else without_words
+            return pool.submit(sent.do_alone, jobs[name])
+
+        needs = {name: self._needed(job) for name, job in jobs.items()}
+        for name, result in done_in_order(needs, submit):
+            yield jobs[name], result
+
+    def _needed(self, job: Job) -> set[str]:
+        """Names of the jobs whose checkpoints or tokens a job reads."""
+        if job.row is self.plan.text:
+            return set()
+        return {Job(self.plan.text, job.seed).name, job.checkpoint} - {job.name}
+
+    def _train(self, job: Job, pool: Executor | None) -> None:
         """Make the checkpoint of a job, and the tokens of a text encoder."""
         folder = self.work / job.checkpoint
         tunes_text = job.row is self.plan.text
@@ -128,19 +167,22 @@ class Reproduction:
                 encoders = self.work / Job(self.plan.text, job.seed).checkpoint
             train_dialogues(settings, stores, folder, name=job.row.name, encoders=encoders)
         if tunes_text:
-            self._encode_words(folder, job.seed)
+            self._encode_words(folder, job.seed, pool)
 
-    def _encode_words(self, checkpoint: Path, seed: int) -> None:
+    def _encode_words(self, checkpoint: Path, seed: int, pool: Executor | None) -> None:
         config = load_config(checkpoint / CONFIG_FILE)
         plan = ExtractionPlan.of(self.records)
         extraction = Extraction(plan, config, checkpoint, self._words(seed))
-        failures = extraction.run(workers=os.cpu_count() or 1)
+        if pool is None:
+            failures = extraction.run(workers=os.cpu_count() or 1)
+        else:
+            failures = extraction.run_in(pool)
         spoken = {record.key for record in self.records if record.text}
         for failure in failures:
             if failure.key in spoken:
                 raise AvtError(f"{failure.key}: {failure.reason}")
 
-    def _measure(self, job: Job) -> None:
+    def _measured(self, job: Job) -> tuple[Evaluation, Provenance]:
         folder = self.work / job.checkpoint
         model, config = load_model(folder)
         dialogues = with_baselines(
@@ -150,12 +192,12 @@ class Reproduction:
         stores = self.stores if job.row is self.plan.text else self._stores(job.seed)
         data = data_sha256(evaluation, describe_features(stores))
         provenance = checkpoint_provenance(folder, config, DEV, data)
-        record_result(self.experiments, evaluation, replace(provenance, model=job.row.name))
-        if job.row is self._proposed and job.seed == 0:
-            title = f"{job.row.name}, {DEV}, seed {job.seed}"
-            draw_confusion(evaluation.counts, self.experiments / CONFUSION_FILE, title)
+        return evaluation, replace(provenance, model=job.row.name)
 
-    def _measure_majority(self) -> None:
+    def _record(self, result: Result) -> None:
+        record_result(self.experiments, result.evaluation, result.provenance)
+
+    def _measured_majority(self) -> Result:
         config = self.plan.settings(self.plan.text, 0)
         train, dev = (load_dialogues(self.stores, split, ()) for split in (TRAIN, DEV))
         model = Majority(np.concatenate([dialogue.emotions for dialogue in train])).eval()
@@ -170,7 +212,7 @@ class Reproduction:
             checkpoint_sha256="",
             data_sha256=data_sha256(evaluation, describe_features(self.stores)),
         )
-        record_result(self.experiments, evaluation, provenance)
+        return Result(evaluation, provenance)
 
     def _perturbed(
         self, job: Job, dialogues: Sequence[LabelledDialogue]
@@ -196,8 +238,3 @@ class Reproduction:
         return next(
             row for row in self.plan.rows if self.plan.settings(row, 0).model.kind == "avt-memocmt"
         )
-
-
-def _file_name(row: str, seed: int) -> str:
-    letters = "".join(c if c.isalnum() else " " for c in row.lower())
-    return f"{'-'.join(letters.split())}-seed{seed}"

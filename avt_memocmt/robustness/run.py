@@ -105,7 +105,7 @@ class RobustnessRun:
         # A sample is one group: only RAVDESS has speakers, and three are too few to be drawn.
         groups = range(len(truth))
         for condition in trial.conditions:
-            answers = self._answers(trial, condition)
+            answers = self.answers(trial, condition)
             guesses = answers.predicted
             reference = found[0].answers.predicted if found else None
             found.append(
@@ -119,8 +119,12 @@ class RobustnessRun:
             )
         return found
 
-    def _answers(self, trial: Trial, condition: Condition) -> Answers:
-        """The stored answers, if they are of the same checkpoint and samples, or new ones."""
+    def answers(self, trial: Trial, condition: Condition) -> Answers:
+        """The stored answers, if they are of the same checkpoint and samples, or new ones.
+
+        Raises:
+            AvtError: the folder cannot be written.
+        """
         path = self._folder / f"{_slug(trial.name)}.{_slug(condition.name)}.json"
         samples = trial.damaged(condition)
         data = samples_sha256(samples)

@@ -3,105 +3,20 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import Future
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
-from tiny_encoders import save_tiny_bert
+from table_factory import make_recipe, small_reproduction
 
-from avt_memocmt.config import TokenShape
-from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
-from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.errors import AvtError
-from avt_memocmt.features.base import Tokens
+from avt_memocmt.reproduction.jobs import done_in_order
 from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
-from avt_memocmt.reproduction.run import Reproduction
-
-LINES = ("oh my god", "no", "yes it is good", "what", "so bad", "not you", "go")
-
-
-def make_records() -> list[UtteranceRecord]:
-    generator = np.random.default_rng(0)
-    return [
-        UtteranceRecord(split, number, turn, "AB"[turn % 2], LINES[emotion], emotion)
-        for split, count in (("train", 10), ("dev", 4))
-        for number in range(count)
-        for turn in range(3)
-        for emotion in [int(generator.integers(7))]
-    ]
-
-
-def make_store(folder: Path, records: list[UtteranceRecord]) -> FeatureStore:
-    shapes = {
-        "audio": TokenShape(dim=1, names=("pitch", "level")),
-        "visual": TokenShape(dim=1, names=("AU01", "AU12", "AU25")),
-    }
-    manifest = StoreManifest(
-        package_version="0", modalities=shapes, extractor={"audio": {}, "visual": {}}
-    )
-    store = FeatureStore.create(folder, manifest)
-    generator = np.random.default_rng(1)
-
-    def tokens(count: int) -> Tokens:
-        values = generator.normal(size=(count, 1)).astype(np.float32)
-        return Tokens(values, np.tile(np.array([[0.0, 1.0]], np.float32), (count, 1)))
-
-    rows = [
-        FeatureRow(
-            r.key, r.speaker, r.text, r.emotion, 1.0, {"audio": tokens(2), "visual": tokens(3)}
-        )
-        for r in records
-    ]
-    store.write_shard(0, rows)
-    return store
-
-
-def make_recipe(folder: Path) -> Path:
-    recipe = {
-        "config": {
-            "preset": "paper",
-            "audio": {"encoder": {"name": "whisper-tiny.en"}},
-            "visual": {"encoder": {"name": "face-cnn"}},
-            "text": {
-                "encoder": {"name": str(save_tiny_bert(folder / "bert"))},
-                "context_turns": 2,
-                "context_tokens": 16,
-            },
-            "model": {"dim": 16, "heads": 2, "feed_forward": 16, "cross_modal_layers": 1},
-            "training": {"epochs": 2, "token_budget": 400, "learning_rate": 0.01},
-        },
-        "text": {
-            "name": "Text-only",
-            "seeds": 2,
-            "set": [
-                "model.kind=text-only",
-                "model.modalities=[text]",
-                "training.text_encoder=fine-tuned",
-            ],
-        },
-        "rows": [
-            {"name": "Late fusion", "seeds": 2, "set": ["model.kind=avt-late-fusion"]},
-            {"name": "Proposed", "seeds": 2},
-            {"name": "Proposed, both sides", "seeds": 1, "set": ["model.causal=false"]},
-            {"name": "audio shuffled", "seeds": 1, "of": "Proposed", "shuffle": "audio"},
-            {"name": "visual noise", "seeds": 1, "of": "Proposed", "noise": "visual"},
-        ],
-    }
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return path
-
-
-def reproduction(folder: Path, name: str) -> Reproduction:
-    records = make_records()
-    store = make_store(folder / "store", records)
-    plan = load_plan(make_recipe(folder))
-    return Reproduction(plan, records, [store], folder / name, folder / name / "experiments")
 
 
 def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path) -> None:
-    whole = reproduction(tmp_path, "whole")
+    whole = small_reproduction(tmp_path, "whole")
     whole.run()
     experiments = tmp_path / "whole" / "experiments"
     with (experiments / "results.csv").open(newline="") as file:
@@ -131,11 +46,29 @@ def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path)
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        reproduction(tmp_path, "stopped").run(stop_at)
-    reproduction(tmp_path, "stopped").run()
+        small_reproduction(tmp_path, "stopped").run(stop_at)
+    small_reproduction(tmp_path, "stopped").run()
     for name in ("results.csv", "results.md"):
         again = tmp_path / "stopped" / "experiments" / name
         assert again.read_bytes() == (experiments / name).read_bytes()
+
+
+def test_a_run_begins_when_what_it_builds_on_is_done() -> None:
+    submitted: list[str] = []
+    futures: dict[str, Future[str]] = {}
+
+    def submit(name: str) -> Future[str]:
+        submitted.append(name)
+        futures[name] = Future()
+        for done in {"text": "", "row": "row", "other text": "other text,text"}[name].split(","):
+            if done:
+                futures[done].set_result(done.upper())
+        return futures[name]
+
+    needs = {"text": set[str](), "row": {"text"}, "other text": set[str]()}
+    results = list(done_in_order(needs, submit))
+    assert results == [(name, name.upper()) for name in needs]
+    assert submitted == ["text", "other text", "row"]
 
 
 def test_the_shipped_recipe_has_the_rows_of_the_paper() -> None:

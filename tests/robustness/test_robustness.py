@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ from avt_memocmt.robustness.conditions import (
     removals,
     sound_conditions,
 )
+from avt_memocmt.robustness.on_pool import ConditionTask, answer_in
 from avt_memocmt.robustness.run import RobustnessRun, recognize
 from avt_memocmt.robustness.samples import (
     Sample,
@@ -185,6 +188,28 @@ def test_only_what_changed_is_recognised_again(
     for changed in (measure(sample(0), sample(2)), measure(sample(0), sample(2), checkpoint="d")):
         assert all(changed[name] != second[name] for name in second)
         second = changed
+
+
+def test_answers_from_a_pool_are_those_of_one_process(
+    recognizer: EmotionRecognizer, small_corpora: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    trials = make_trials(small_corpora, recognizer.config, 4)[:2]
+    task = ConditionTask(
+        EmotionRecognizer.from_pretrained, "embedded", "abc", small_corpora, 4, folder
+    )
+    shown: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        answer_in(pool, pickle.loads(pickle.dumps(task)), trials, shown.append)
+    assert sum(shown) == sum(len(trial.samples) * len(trial.conditions) for trial in trials)
+    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(written) == sum(len(trial.conditions) for trial in trials)
+    run = RobustnessRun(recognizer, "abc", folder)
+    clean = run.measure(trials[1])[0].answers
+    assert written == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    detector = make_detector(recognizer.config.visual.detector)
+    assert clean.predicted == [recognize(recognizer, detector, s)[0] for s in trials[1].samples]
 
 
 def test_changes_are_differences_from_the_first_condition(
