@@ -27,7 +27,8 @@ import dask
 import psutil
 from distributed import LocalCluster
 
-from avt_memocmt.cluster import QUIET, connected
+from avt_memocmt.cluster.pool import connected
+from avt_memocmt.cluster.scheduler import QUIET
 from avt_memocmt.config_file import load_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceRecord

@@ -19,7 +19,7 @@ from pathlib import Path
 import dask
 from dask_jobqueue.slurm import SLURMCluster
 
-from avt_memocmt.cluster import QUIET
+from avt_memocmt.cluster.scheduler import QUIET
 
 
 def start(options: argparse.Namespace) -> SLURMCluster:

@@ -13,7 +13,7 @@ from avt_memocmt.batch.inputs import Input, Inputs, Settled
 from avt_memocmt.batch.ledger import Ledger
 from avt_memocmt.batch.tables import Row, row_of, write_tables
 from avt_memocmt.batch.work import ClusterTasks, FilePredictor, FileWork, LocalProcesses
-from avt_memocmt.cluster import Cluster
+from avt_memocmt.cluster.pool import Cluster
 from avt_memocmt.files import remove_partial_files
 
 SEARCH_EVERY = 2.0

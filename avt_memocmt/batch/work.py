@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from avt_memocmt.batch.inputs import Input
-from avt_memocmt.cluster import Cluster
+from avt_memocmt.cluster.pool import Cluster
 from avt_memocmt.files import remove_partial_files
 from avt_memocmt.workers import DeadWorkerError, Worker
 

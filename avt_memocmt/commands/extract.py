@@ -59,7 +59,7 @@ def extract(
     overrides: Overrides = None,
 ) -> None:
     """Extract the tokens of every clip; a stopped run resumes, clips that fail go to failed.csv."""
-    from avt_memocmt.cluster import open_pool
+    from avt_memocmt.cluster.pool import open_pool
     from avt_memocmt.extraction.clip import default_checkpoint
     from avt_memocmt.extraction.plan import ExtractionPlan, read_source
     from avt_memocmt.extraction.run import Extraction

@@ -48,7 +48,7 @@ def predict_many(
     """
     from avt_memocmt.batch.inputs import Inputs
     from avt_memocmt.batch.run import Batch, Report
-    from avt_memocmt.cluster import connected
+    from avt_memocmt.cluster.pool import connected
     from avt_memocmt.workers import default_workers
 
     require_one_place(jobs, scheduler, "--jobs")

@@ -45,7 +45,7 @@ def reproduce(
     """Train and measure every row of the table on every seed. Resumes after a stop."""
     require_one_place(workers, scheduler, "--workers")
     require_training_tools()
-    from avt_memocmt.cluster import open_pool
+    from avt_memocmt.cluster.pool import open_pool
     from avt_memocmt.data.feature_store import FeatureStore
     from avt_memocmt.data.index import read_index
     from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan

@@ -34,7 +34,7 @@ def robustness(
 ) -> None:
     """Measure noise, blur, darkness, occlusion and missing modalities; a stopped run goes on."""
     from avt_memocmt.api import EmotionRecognizer
-    from avt_memocmt.cluster import open_pool
+    from avt_memocmt.cluster.pool import open_pool
     from avt_memocmt.evaluation.provenance import checkpoint_sha256
     from avt_memocmt.files import writable_folder
     from avt_memocmt.models.checkpoint import checkpoint_folder

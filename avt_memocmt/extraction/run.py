@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from avt_memocmt.cluster import Cluster
+from avt_memocmt.cluster.pool import Cluster
 from avt_memocmt.config import Config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.errors import AvtError

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from avt_memocmt.cluster import Cluster
+from avt_memocmt.cluster.pool import Cluster
 from avt_memocmt.config import Config
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore, StoreManifest
 from avt_memocmt.errors import AvtError, failure_reason

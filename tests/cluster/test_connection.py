@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from command_line import run
 
-from avt_memocmt import cluster as room
-from avt_memocmt.cluster import connected, scheduler_address
+from avt_memocmt.cluster import pool, scheduler
+from avt_memocmt.cluster.pool import connected
+from avt_memocmt.cluster.scheduler import scheduler_address
 from avt_memocmt.errors import AvtError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed", reason="the extra cluster is not installed")
-    monkeypatch.setattr(room, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr(scheduler, "ANSWER_WITHIN", 0.5)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         unused = address.format(free.getsockname()[1])
@@ -87,7 +88,7 @@ def submit_and_lose(scheduler: LocalCluster, caplog: pytest.LogCaptureFixture) -
 def test_it_is_said_that_there_is_no_worker_and_when_the_scheduler_is_lost(
     empty: LocalCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(room, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(pool, "LOOK_EVERY", 0.1)
     caplog.set_level(logging.INFO, "avt_memocmt")
     with pytest.raises(AvtError, match="the connection to the scheduler was lost"):
         submit_and_lose(empty, caplog)

@@ -21,7 +21,7 @@ from tiny_encoders import save_tiny_encoders
 
 from avt_memocmt.batch.inputs import Inputs
 from avt_memocmt.batch.run import Batch
-from avt_memocmt.cluster import connected
+from avt_memocmt.cluster.pool import connected
 from avt_memocmt.commands.settings import resolve_config
 from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.data.index import UtteranceRecord
@@ -180,7 +180,7 @@ def test_a_worker_works_where_the_command_was_started_and_must_see_its_folders(
 def test_a_worker_of_another_version_is_refused(
     slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avt_memocmt.cluster.__version__", "0.0.1")
+    monkeypatch.setattr("avt_memocmt.cluster.pool.__version__", "0.0.1")
     with (
         pytest.raises(AvtError, match=r"has version \S+ of avt-memocmt, and this is 0\.0\.1"),
         connected(slurm.scheduler) as cluster,

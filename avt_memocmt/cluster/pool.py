@@ -6,7 +6,6 @@ work is. Scheduler and workers trust one another and this process, because Dask 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pickle
@@ -14,36 +13,26 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import chdir, contextmanager, suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from avt_memocmt.cluster.scheduler import ANSWER_WITHIN, connect, scheduler_address
+from avt_memocmt.cluster.task import Terms, run_task
 from avt_memocmt.errors import AvtError
 from avt_memocmt.extras import require_extra
 from avt_memocmt.files import writable_folder
 from avt_memocmt.version import __version__
-from avt_memocmt.workers import DeadWorkerError, fix_threads, worker_pool
+from avt_memocmt.workers import DeadWorkerError, worker_pool
 
 if TYPE_CHECKING:
     from distributed import Client
 
-ANSWER_WITHIN = 10.0
-"""Seconds within which the scheduler must answer."""
 LOOK_EVERY = 5.0
 """Seconds from one look at which workers are there to the next."""
 PROBE_PREFIX = ".shared-"
-QUIET = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "5s",
-}
-"""Settings of Dask with which a worker takes 0.4 % of a processor for itself; without them 3 %."""
 
 _log = logging.getLogger(__name__)
-_one_at_a_time = threading.Lock()
-"""A worker may have several threads, but detectors and encoders keep a state while they work."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -69,21 +58,6 @@ def open_pool(
     else:
         with connected(scheduler, shared) as cluster:
             yield cluster
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a worker needs in common with the process that sends it tasks.
-
-    Attributes:
-        version: of this package.
-        folder: in which the command was started; relative paths begin there.
-        shared: paths that the worker must see.
-    """
-
-    version: str
-    folder: str
-    shared: tuple[str, ...]
 
 
 class Cluster(Executor):
@@ -168,7 +142,7 @@ def connected(scheduler: str, shared: Sequence[Path] = ()) -> Iterator[Cluster]:
     """
     require_extra("cluster", ("distributed",), "--scheduler needs")
     address = scheduler_address(scheduler)
-    client = _client(address)
+    client = connect(address)
     cluster = None
     try:
         with _probe(shared) as probes:
@@ -190,83 +164,6 @@ def connected(scheduler: str, shared: Sequence[Path] = ()) -> Iterator[Cluster]:
             cluster.shutdown()
         with suppress(Exception):  # the scheduler may be gone
             client.close(timeout=ANSWER_WITHIN)
-
-
-def scheduler_address(scheduler: str) -> str:
-    """The address of a scheduler.
-
-    Args:
-        scheduler: the address itself, as tcp://HOST:PORT, or the file that `dask scheduler
-            --scheduler-file` writes.
-
-    Raises:
-        AvtError: there is no such file, or it is not from a scheduler.
-    """
-    if "://" in scheduler:
-        return scheduler
-    try:
-        address = json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"]
-    except OSError as error:
-        raise AvtError(
-            f"the scheduler file {scheduler} cannot be read ({error.strerror}); give the file that "
-            "dask scheduler --scheduler-file writes, or an address as tcp://HOST:PORT."
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise AvtError(
-            f"{scheduler} is not what dask scheduler --scheduler-file writes; start the scheduler "
-            "again, or give its address as tcp://HOST:PORT."
-        ) from error
-    return str(address)
-
-
-def run_task(terms: Terms, call: bytes) -> Any:
-    """Do a task in a worker, as a process of the local pool would.
-
-    Args:
-        terms: of the process that sends it.
-        call: pickle of a function, its arguments and its named arguments.
-
-    Raises:
-        AvtError: the worker does not fit that process.
-    """
-    with _one_at_a_time:
-        _require(terms)
-        fix_threads()
-        with chdir(terms.folder):
-            do, args, kwargs = pickle.loads(call)
-            return do(*args, **kwargs)
-
-
-@lru_cache(maxsize=8)
-def _require(terms: Terms) -> None:
-    from distributed import get_worker
-
-    name = get_worker().address
-    if terms.version != __version__:
-        raise AvtError(
-            f"the worker {name} has version {__version__} of avt-memocmt, and this is "
-            f"{terms.version}; install the same one on every machine."
-        )
-    for path in (terms.folder, *terms.shared):
-        if not os.path.exists(path):
-            raise AvtError(
-                f"the worker {name} does not see {path}, which this machine does; put media and "
-                "results into a folder that all machines share under the same path, and start the "
-                "command there."
-            )
-
-
-def _client(address: str) -> Client:
-    from distributed import Client
-
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is one sentence here
-    try:
-        return Client(address, timeout=ANSWER_WITHIN, set_as_default=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise AvtError(
-            f"no scheduler answers at {address} ({' '.join(str(error).split())}); start one with "
-            "dask scheduler, or check address, firewall and TLS."
-        ) from error
 
 
 @contextmanager
