@@ -15,7 +15,7 @@ from PIL import Image
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 
-# Of the processes that tests start, such as the service: between two layers their threads would spin,
+# For processes that tests start, such as the service: between two layers their threads would spin,
 # which on processors that others want as well takes six times the processor time of the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
