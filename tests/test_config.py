@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -185,20 +184,3 @@ def test_a_missing_or_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("", encoding="utf-8")
     with pytest.raises(AvtError, match="holds no settings"):
         load_config(tmp_path / "empty.yaml")
-
-
-def test_the_core_runs_without_the_training_tools(tmp_path: Path) -> None:
-    blocked = "import sys; sys.modules.update(accelerate=None, tensorboard=None)"
-    (tmp_path / "sitecustomize.py").write_text(blocked)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        call = [sys.executable, "-m", "avt_memocmt", *command]
-        return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120)
-
-    done = run("doctor")
-    assert done.returncode == 0, done.stderr
-    done = run("train")
-    assert done.returncode == 1
-    assert "training needs accelerate; install the extra" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -38,6 +38,7 @@ def run(*arguments):
 
 for command in app.registered_commands:
     run(command.callback.__name__.replace("_", "-"), "--help")
+run("doctor")
 run("predict", "talk.wav", "face.png", "--out", "out")
 run("export", "--out", "graphs")
 run("serve", "--data", "studio")
@@ -58,6 +59,7 @@ Path("answers.json").write_text(json.dumps(answers))
 """
 WORKS = ""
 EXPECTED = [
+    ("doctor", WORKS),
     ("predict talk.wav face.png --out out", WORKS),
     ("export --out graphs", "pip install 'avt-memocmt[onnx]'"),
     ("serve --data studio", "pip install 'avt-memocmt[web]'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command_line import load_shipped_once
 from footage import PACKAGES, SPEECH
 from made_inputs import Material
 from try_made_inputs import material_of, try_ten
@@ -18,5 +19,8 @@ def material() -> Material:
 
 
 @pytest.mark.parametrize("first", range(0, 300, 10))
-def test_ten_made_inputs(first: int, tmp_path: Path, material: Material) -> None:
+def test_ten_made_inputs(
+    first: int, tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_shipped_once(monkeypatch)
     assert try_ten(first, tmp_path, material) == []

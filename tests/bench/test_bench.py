@@ -234,21 +234,27 @@ def test_clip_and_streaming_cases_on_a_real_clip(loaded: Loaded, talking_clip: S
     assert not {"text encoder", "recogniser"} & set(decision.timing.stages)
 
 
+@pytest.fixture
+def short_film(tmp_path: Path) -> Clip:
+    """A film of one second, for what starts processes to predict it."""
+    times = [index / 5 for index in range(5)]
+    film = write_media(tmp_path / "short.mkv", picture_times=times, sound=speech_like(1.0))
+    return read_clips([film])[0]
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the memory")
-def test_memory_is_that_of_a_new_process(loaded: Loaded, talking_clip: Spoken) -> None:
-    (clip,) = read_clips([talking_clip.path])
-    case = memory_case(loaded, clip, minutes=0.1)
+def test_memory_is_that_of_a_new_process(loaded: Loaded, short_film: Clip) -> None:
+    case = memory_case(loaded, short_film, minutes=0.05)
     assert case.value is not None
     assert 200 < case.value < 4000
     assert case.more["the film, s"] > 0
 
 
 def test_the_start_is_that_of_the_command(
-    loaded: Loaded, talking_clip: Spoken, monkeypatch: pytest.MonkeyPatch
+    loaded: Loaded, short_film: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fresh_process, "STARTS", 1)
-    (clip,) = read_clips([talking_clip.path])
-    case = start_up_case(loaded, clip)
+    case = start_up_case(loaded, short_film)
     assert case.value is not None
     assert case.value > 0.3, "no process imports PyTorch and predicts in so little time"
 

@@ -11,15 +11,21 @@ from pathlib import Path
 
 import pytest
 import yaml
+from command_line import run
 from meld_factory import small_meld
 from tiny_encoders import save_tiny_encoders
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run_script(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run train.py or evaluate.py as its user does."""
     return subprocess.run(
-        [sys.executable, *command], cwd=folder, capture_output=True, text=True, timeout=300
+        [sys.executable, str(ROOT / name), *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -35,17 +41,22 @@ def prepare_folder(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("way", ["encoders", "embedded"])
-def test_bare_train_and_evaluate_go_from_clips_to_the_table(tmp_path: Path, way: str) -> None:
+def test_bare_train_and_evaluate_go_from_clips_to_the_table(
+    tmp_path: Path,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     folder = prepare_folder(tmp_path)
     options = ["--preset", "embedded", "--set", "training.epochs=1"]
     if way == "encoders":
         save_tiny_encoders(folder / "tiny")
         options = ["--encoders", "tiny"]
-    trained = run(folder, str(ROOT / "train.py"), *options)
+    trained = run_script(folder, "train.py", *options)
     assert trained.returncode == 0, trained.stderr
     metrics = json.loads((folder / "checkpoints" / "meld" / "metrics.json").read_text())
     assert metrics["model"] == "avt-memocmt"
-    measured = run(folder, str(ROOT / "evaluate.py"), "--json", "figures.json")
+    measured = run_script(folder, "evaluate.py", "--json", "figures.json")
     assert measured.returncode == 0, measured.stderr
     with (folder / "experiments" / "results.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
@@ -54,46 +65,52 @@ def test_bare_train_and_evaluate_go_from_clips_to_the_table(tmp_path: Path, way:
     assert float(row["accuracy"]) == pytest.approx(metrics["dev"]["accuracy"])
     for name in ("results.md", "confusion_matrix.png"):
         assert (folder / "experiments" / name).is_file()
+    if way == "encoders":
+        test = ["evaluate", "--meld", "data/MELD", "--split", "test"]
+        monkeypatch.chdir(folder)
+        status, stdout, stderr = run(test, monkeypatch, capsys)
+        assert status == 0, stderr
+        assert "n = 4" in stdout
 
 
-def test_the_test_split_is_measured_from_raw_clips(tmp_path: Path) -> None:
-    folder = prepare_folder(tmp_path)
-    save_tiny_encoders(folder / "tiny")
-    trained = run(folder, str(ROOT / "train.py"), "--encoders", "tiny")
-    assert trained.returncode == 0, trained.stderr
-    measured = run(folder, str(ROOT / "evaluate.py"), "--meld", "data/MELD", "--split", "test")
-    assert measured.returncode == 0, measured.stderr
-    assert "n = 4" in measured.stdout
-
-
-def test_a_missing_release_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_release_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copyfile(ROOT / "config.yaml", tmp_path / "config.yaml")
-    for script, words in (("train.py", "data/MELD is missing"), ("evaluate.py", "data/MELD")):
-        done = run(tmp_path, str(ROOT / script))
-        assert done.returncode == 1
-        assert words in done.stderr
-        assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    for command, words in (("train", "data/MELD is missing"), ("evaluate", "data/MELD")):
+        status, _, stderr = run([command], monkeypatch, capsys)
+        assert status == 1
+        assert words in stderr
+        assert "Traceback" not in stderr
         assert not (tmp_path / "checkpoints").exists()
 
 
-def test_an_unknown_setting_and_a_missing_encoder_are_named(tmp_path: Path) -> None:
+def test_an_unknown_setting_and_a_missing_encoder_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copyfile(ROOT / "config.yaml", tmp_path / "config.yaml")
-    done = run(tmp_path, str(ROOT / "train.py"), "--set", "training.epoch=3")
-    assert done.returncode == 1
-    assert "training.epoch: unknown key" in done.stderr
-    done = run(tmp_path, str(ROOT / "train.py"), "--encoders", "nowhere")
-    assert done.returncode == 1
-    assert "nowhere lacks audio/config.json" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    for options, words in (
+        (["--set", "training.epoch=3"], "training.epoch: unknown key"),
+        (["--encoders", "nowhere"], "nowhere lacks audio/config.json"),
+    ):
+        status, _, stderr = run(["train", *options], monkeypatch, capsys)
+        assert status == 1
+        assert words in stderr
 
 
-def test_csvs_alone_are_measured_on_their_words(tmp_path: Path) -> None:
+def test_csvs_alone_are_measured_on_their_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = prepare_folder(tmp_path)
     meld = folder / "data" / "MELD"
     for split in ("train", "dev", "test"):
         shutil.rmtree(meld / split)
-    command = ("-m", "avt_memocmt", "evaluate", "--meld", str(meld), "--split", "dev")
-    done = run(folder, *command, "--checkpoint", "embedded", "--json", "figures.json")
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(folder)
+    command = ["evaluate", "--meld", str(meld), "--split", "dev", "--checkpoint", "embedded"]
+    status, _, stderr = run([*command, "--json", "figures.json"], monkeypatch, capsys)
+    assert status == 0, stderr
     figures = json.loads((folder / "figures.json").read_text())
     assert list(figures["subsets"]) == ["text"]
     assert figures["n"] == 4

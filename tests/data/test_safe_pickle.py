@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import struct
@@ -216,6 +217,10 @@ def test_a_storage_may_not_hold_other_objects(tmp_path: Path) -> None:
 def test_every_truncation_is_one_sentence(tmp_path: Path) -> None:
     data = pickle.dumps(({0: [np.zeros(3, np.float32)]}, ["text"]), protocol=4)
     for length in range(len(data)):
+        # What the child process does, and would tell of; a process for each takes longer.
+        with pytest.raises((EOFError, pickle.UnpicklingError, unpickler.RefusedError)):
+            unpickler.RestrictedUnpickler(io.BytesIO(data[:length]), encoding="latin1").load()
+    for length in range(0, len(data), 10):
         with pytest.raises(AvtError, match=r"damaged|refused"):
             load(tmp_path, data[:length])
 

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +20,12 @@ from command_line import run
 from footage import Spoken
 from media_factory import speech_like, write_wav
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
-from avt_memocmt.data.speaker_baselines import Baseline
+from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON, Baseline
 from avt_memocmt.engines.export import QUANTIZED, quantize_export
 from avt_memocmt.engines.onnx_engine import MANIFEST_FILE, load_onnx
 from avt_memocmt.engines.sessions import Graph, OnnxGraph, OpenVinoGraph
@@ -30,7 +33,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.text_encoder import ContextTurn, TextInput
 from avt_memocmt.inference.engine import Engine
-from avt_memocmt.inference.results import UtterancePrediction
+from avt_memocmt.inference.results import MediaPrediction, UtterancePrediction
 from avt_memocmt.models.prediction import Prediction
 from avt_memocmt.preprocessing.transcripts import load_transcript
 
@@ -89,41 +92,70 @@ def random_turn(
     return TurnFeatures(tokens, int(generator.integers(3)), baselines=baselines)
 
 
-def judge(engine: Engine, batch: DialogueBatch) -> Prediction:
-    """`AvtMemoCmt.forward` by an engine's two steps."""
+def judge(engine: Engine, batch: DialogueBatch) -> tuple[Prediction, tuple[Tensor, Tensor]]:
+    """`AvtMemoCmt.forward` by an engine's two steps, and what each of them gives the next."""
     shape = batch.turn_mask.shape
     flat = engine.fuse({m: part.flatten_turns() for m, part in batch.modalities.items()})
     fused = flat.map(lambda tensor: tensor.unflatten(0, shape))
     correction = engine.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
     logits = fused.logits(correction) / fused.temperature[..., None]
-    return Prediction(logits, fused.modality_weights, fused.unimodal_logits)
+    found = Prediction(logits, fused.modality_weights, fused.unimodal_logits)
+    return found, (fused.utterances, correction)
 
 
+@pytest.mark.parametrize("turns", [(1,), (4, 2), (9,), (7, 3, 1)], ids=str)
 @pytest.mark.parametrize("subsets", [*([s] for s in SUBSETS), SUBSETS], ids=str)
 def test_dialogues_of_unequal_turns_are_judged_alike(
-    exact: EmotionRecognizer, recognizer: EmotionRecognizer, subsets: list[tuple[str, ...]]
+    exact: EmotionRecognizer,
+    recognizer: EmotionRecognizer,
+    subsets: list[tuple[str, ...]],
+    turns: tuple[int, ...],
 ) -> None:
     generator = np.random.default_rng(0)
     dims = recognizer.engine.encoders.widths
     dialogues = [
-        [random_turn(dims, subsets[turn % len(subsets)], generator) for turn in range(turns)]
-        for turns in (7, 3, 1)
+        [random_turn(dims, subsets[turn % len(subsets)], generator) for turn in range(count)]
+        for count in turns
     ]
     batch = collate(dialogues, dims)
     with torch.no_grad():
-        found, expected = judge(exact.engine, batch), recognizer.engine.model(batch)
+        found, steps = judge(exact.engine, batch)
+        expected, wanted = recognizer.engine.model(batch), judge(recognizer.engine, batch)[1]
     real = batch.turn_mask
-    torch.testing.assert_close(found.logits[real], expected.logits[real], atol=1e-4, rtol=0)
-    torch.testing.assert_close(
-        found.modality_weights[real], expected.modality_weights[real], atol=1e-4, rtol=0
-    )
-    for name in MODALITIES:
-        torch.testing.assert_close(
-            found.unimodal_logits[name][real],
-            expected.unimodal_logits[name][real],
-            atol=1e-4,
-            rtol=0,
+    pairs = [
+        (found.logits, expected.logits),
+        (found.modality_weights, expected.modality_weights),
+        *((found.unimodal_logits[m], expected.unimodal_logits[m]) for m in MODALITIES),
+    ]
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours[real], theirs[real], atol=1e-4, rtol=0)
+    # The dialogue corrects logits so little that an error of its graph would not show in them.
+    for ours, theirs in zip(steps, wanted, strict=True):
+        assert_equal_to_scale(ours[real].numpy(), theirs[real].numpy())
+
+
+def test_the_graph_reads_the_baselines_of_speakers(
+    exact: EmotionRecognizer, recognizer: EmotionRecognizer
+) -> None:
+    generator = np.random.default_rng(1)
+    dims = recognizer.engine.encoders.widths
+    known = [random_turn(dims, MODALITIES, generator) for _ in range(4)]
+    counts = enumerate(known)  # nobody is known in the first turn
+    known = [
+        replace(turn, baselines={m: replace(b, count=at) for m, b in turn.baselines.items()})
+        for at, turn in counts
+    ]
+    for m in MODALITIES_OF_A_PERSON:
+        unknown = [
+            replace(turn, baselines={n: b for n, b in turn.baselines.items() if n != m})
+            for turn in known
+        ]
+        found, other = (
+            judge(exact.engine, collate([turns], dims))[0].unimodal_logits[m][0]
+            for turns in (known, unknown)
         )
+        np.testing.assert_array_equal(found[0], other[0])
+        assert ((found - other)[1:].abs().amax(dim=1) > 1e-3).all()
 
 
 def test_encoders_read_inputs_of_unequal_length_alike(
@@ -151,28 +183,32 @@ def test_encoders_read_inputs_of_unequal_length_alike(
         assert_equal_to_scale(found.numpy(), expected.numpy())
 
 
-def test_a_clip_with_the_recogniser_is_predicted_alike(
-    exact: EmotionRecognizer, recognizer: EmotionRecognizer, talking_clips: list[Spoken]
-) -> None:
-    for clip in (talking_clips[0], talking_clips[-1]):
-        found, expected = exact.predict(clip.path), recognizer.predict(clip.path)
-        assert [u.text for u in found.utterances] == [u.text for u in expected.utterances]
-        for ours, theirs in zip(found.utterances, expected.utterances, strict=True):
-            assert_alike(ours, theirs)
-
-
-def test_a_dialogue_of_sound_and_words_is_predicted_alike(
-    exact: EmotionRecognizer, recognizer: EmotionRecognizer, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def by_torch(
+    recognizer: EmotionRecognizer,
+    talking_clips: list[Spoken],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[tuple[dict[str, Any], MediaPrediction]]:
+    """Arguments of `predict`, and what PyTorch answers, once for both engines."""
     quiet = np.zeros(16_000, np.float32)
     voice = write_wav(
-        tmp_path / "talk.wav",
+        tmp_path_factory.mktemp("talk") / "talk.wav",
         np.concatenate([speech_like(1.0), quiet, speech_like(2.0), quiet, speech_like(0.6)]),
     )
+    clips = [talking_clips[0].path, talking_clips[-1].path]
+    asked: list[dict[str, Any]] = [{"media": clip} for clip in clips]
     for cues in (None, load_transcript("Oh no! I told you. Fine.")):
-        found = exact.predict(voice, cues, transcribe=False)
-        expected = recognizer.predict(voice, cues, transcribe=False)
-        assert len(found.utterances) > 1
+        asked.append({"media": voice, "transcript": cues, "transcribe": False})
+    return [(arguments, recognizer.predict(**arguments)) for arguments in asked]
+
+
+def test_clips_and_dialogues_are_predicted_alike(
+    exact: EmotionRecognizer, by_torch: list[tuple[dict[str, Any], MediaPrediction]]
+) -> None:
+    for arguments, expected in by_torch:
+        found = exact.predict(**arguments)
+        assert [u.text for u in found.utterances] == [u.text for u in expected.utterances]
+        assert len(found.utterances) > (Path(arguments["media"]).suffix == ".wav")
         for ours, theirs in zip(found.utterances, expected.utterances, strict=True):
             assert_alike(ours, theirs)
 

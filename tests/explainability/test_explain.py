@@ -205,6 +205,8 @@ def test_the_recogniser_itself_explains(recognizer: EmotionRecognizer, tmp_path:
 def test_a_manifest_is_checked_row_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # How exact they are is tested elsewhere; here fewer steps do.
+    monkeypatch.setattr("avt_memocmt.explainability.integrated_gradients.STEPS", 4)
     manifest = tmp_path / "clips.csv"
     rows = (",What a wonderful day,joy", ",I hate all of this,anger", "gone.wav,,fear")
     manifest.write_text("\n".join(("path,text,emotion", *rows)), encoding="utf-8")
@@ -256,14 +258,15 @@ def test_without_captum_the_extra_is_named(
     assert not out.exists()
 
 
-def test_predicting_imports_nothing_of_explanations(tmp_path: Path) -> None:
+def test_predicting_imports_nothing_heavy_and_nothing_of_explanations(tmp_path: Path) -> None:
+    """Such imports take longer than everything else of a start."""
     voice = write_wav(tmp_path / "voice.wav", speech_like(0.5))
     program = (
         "import sys; from avt_memocmt.cli import app; "
         f"app(['predict', {str(voice)!r}, '--no-transcribe', '--out', {str(tmp_path)!r}], "
         "standalone_mode=False); "
-        "print([name for name in ('captum', 'matplotlib', "
-        "'avt_memocmt.explainability.explanation') if name in sys.modules])"
+        "print([name for name in ('transformers', 'torch._dynamo', 'sympy', 'captum', "
+        "'matplotlib', 'avt_memocmt.explainability.explanation') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

