@@ -162,7 +162,7 @@ def test_the_bottleneck_is_the_bounds_and_the_fit_of_its_classifier() -> None:
     logits = bottleneck.label(z)
     told = label_information(logits, targets) - 10 * kept_information(*scores)
     fit = nn.functional.cross_entropy(logits, targets)
-    assert float(found) == pytest.approx(float(told + fit), rel=1e-5)
+    assert found.item() == pytest.approx((told + fit).item(), rel=1e-5)
     # The classifier learns to fit alone, and what it fits learns to tell it nothing.
     (by_label,) = torch.autograd.grad(found, bottleneck.label[2].weight, retain_graph=True)
     (of_fit,) = torch.autograd.grad(fit, bottleneck.label[2].weight, retain_graph=True)
