@@ -118,10 +118,10 @@ class TextConfig(Section):
 class ModelConfig(Section):
     """The network after the encoders."""
 
-    kind: Literal["avt-memocmt", "text-only", "audio-text-memocmt", "avt-late-fusion"] = (
-        "avt-memocmt"
-    )
-    """The proposed network or a baseline of `models/baselines.py`."""
+    kind: Literal[
+        "avt-memocmt", "text-only", "audio-text-memocmt", "avt-late-fusion", "mist", "d2gnn"
+    ] = "avt-memocmt"
+    """The proposed network or one that it is compared with."""
     modalities: Annotated[tuple[Modality, ...], Field(min_length=1)] = get_args(Modality)
     """Modalities the network reads; the others are absent in training and afterwards."""
     dim: Positive = 256
@@ -182,6 +182,22 @@ class TokenShape:
         return self.dim * self.layers
 
 
+class NetworkLosses(Section):
+    """Weights of the losses that a network adds to those of its decisions: all are D2GNN's.
+
+    The defaults are those of its authors; 0 leaves a loss out (an ablation).
+    """
+
+    joint: AtLeast0 = 0.5
+    """Cross entropy of the emotion-aware part of all modalities together."""
+    reconstruction: AtLeast0 = 0.05
+    """Squared error of each utterance vector rebuilt from its two parts."""
+    bottleneck: AtLeast0 = 0.5
+    """What the emotion-agnostic part tells of the label, less what it keeps of the input."""
+    contrast: AtLeast0 = 1.0
+    """Contrast between the prototypes of the emotions."""
+
+
 class TrainingConfig(Section):
     """How a network is trained on the dialogues of a feature store (AdamW)."""
 
@@ -221,6 +237,8 @@ class TrainingConfig(Section):
     """
     auxiliary_weight: AtLeast0 = 0.3
     """Weight of the auxiliary losses, one for each modality's own decision."""
+    network_losses: NetworkLosses = NetworkLosses()
+    """Weights of the losses that a network adds to those of its decisions (D2GNN)."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the network under autocast."""
     text_encoder: Literal["frozen", "fine-tuned"] = "frozen"

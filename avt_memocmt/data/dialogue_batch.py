@@ -105,13 +105,25 @@ class DialogueBatch:
         modalities: per modality name [batch, turns, tokens, ...].
         turn_mask: bool [batch, turns], True at real turns; padding comes last.
         speaker_change: int64 [batch, turns], one of the `SPEAKER_*` constants.
+        speakers: int64 [batch, turns], the number of the turn's speaker within its dialogue; -1
+            where unknown, and at padding.
         words: per dialogue those of its real turns; empty where no network reads them.
+        targets: float [batch, turns, 7], the distributions to learn, for a network that adds losses
+            of its own; zeros at turns without a label. None outside training.
     """
 
     modalities: dict[str, ModalityBatch]
     turn_mask: Tensor
     speaker_change: Tensor
+    speakers: Tensor
     words: tuple[tuple[TextInput, ...], ...] = ()
+    targets: Tensor | None = None
+
+    def with_targets(self, targets: Tensor) -> DialogueBatch:
+        """The batch with the distributions to learn, [turns, classes], of its real turns."""
+        padded = targets.new_zeros(*self.turn_mask.shape, targets.shape[1])
+        padded[self.turn_mask] = targets
+        return replace(self, targets=padded)
 
     def to(self, device: torch.device) -> DialogueBatch:
         """Copy the tensors to another device."""
@@ -119,7 +131,9 @@ class DialogueBatch:
             {name: part.to(device) for name, part in self.modalities.items()},
             self.turn_mask.to(device),
             self.speaker_change.to(device),
+            self.speakers.to(device),
             self.words,
+            None if self.targets is None else self.targets.to(device),
         )
 
 
@@ -132,6 +146,12 @@ def speaker_changes(speakers: Sequence[str | None]) -> list[int]:
         else:
             changes.append(SPEAKER_SAME if before == now else SPEAKER_CHANGED)
     return changes[: len(speakers)]
+
+
+def speaker_numbers(speakers: Sequence[str | None]) -> list[int]:
+    """Number the speakers of a dialogue's turns from 0 in the order they appear; -1 = unknown."""
+    named = {name: number for number, name in enumerate(dict.fromkeys(filter(None, speakers)))}
+    return [named[name] if name else -1 for name in speakers]
 
 
 def collate(
@@ -148,12 +168,15 @@ def collate(
     size, turns = len(dialogues), max(len(dialogue) for dialogue in dialogues)
     turn_mask = torch.zeros(size, turns, dtype=torch.bool)
     change = torch.zeros(size, turns, dtype=torch.long)
+    speakers = torch.full((size, turns), -1)
     for row, dialogue in enumerate(dialogues):
         turn_mask[row, : len(dialogue)] = True
+        numbers = speaker_numbers([turn.speaker for turn in dialogue])
+        speakers[row, : len(dialogue)] = torch.tensor(numbers)
         change[row, : len(dialogue)] = torch.tensor([turn.speaker_change for turn in dialogue])
     modalities = {name: _pad(dialogues, name, dim, turns) for name, dim in token_dims.items()}
     words = tuple(tuple(turn.words for turn in dialogue) for dialogue in dialogues)
-    return DialogueBatch(modalities, turn_mask, change, words)
+    return DialogueBatch(modalities, turn_mask, change, speakers, words)
 
 
 def _pad(

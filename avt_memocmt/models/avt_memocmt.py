@@ -92,6 +92,8 @@ class AvtMemoCmt(DialogueNetwork):
         widths: per modality, width of the tokens that it is given.
     """
 
+    in_context = True
+
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
         super().__init__()
         c = config

@@ -1,4 +1,4 @@
-"""The networks that AVT-MemoCMT is compared with; each classifies a turn by itself."""
+"""Plain networks that AVT-MemoCMT is compared with; each classifies a turn by itself."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class AudioTextMemoCmt(DialogueNetwork):
     def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
-        self.inputs = nn.ModuleDict({m: _raw(m, shapes[m], config) for m in self.modalities})
+        self.inputs = nn.ModuleDict({m: raw_tokens(m, shapes[m], config) for m in self.modalities})
         self.audio_from_text = CrossAttention(config.dim, config.heads, config.dropout)
         self.text_from_audio = CrossAttention(config.dim, config.heads, config.dropout)
         self.head = nn.Sequential(
@@ -194,7 +194,10 @@ def pool_tokens(tokens: Tensor, mask: Tensor, how: Literal["cls", "mean", "max",
     return tokens[rows, mask.int().argmax(dim=1)]
 
 
-def _raw(modality: str, shape: TokenShape, config: ModelConfig) -> RawTokens | NamedTokenProjection:
+def raw_tokens(
+    modality: str, shape: TokenShape, config: ModelConfig
+) -> RawTokens | NamedTokenProjection:
+    """Tokens as they are, but for their width; named measurements as the proposed network's."""
     if shape.names is not None:
         return NamedTokenProjection(modality, shape.names, config.dim, config.dropout)
     return RawTokens(shape.width, config.dim)

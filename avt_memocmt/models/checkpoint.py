@@ -19,6 +19,8 @@ from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.files import writable_folder, write_atomically
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.baselines import AudioTextMemoCmt, LateFusion, TextOnly
+from avt_memocmt.models.d2gnn import D2gnn
+from avt_memocmt.models.mist import Mist
 from avt_memocmt.models.prediction import DialogueNetwork
 from avt_memocmt.pretrained import CHECKPOINTS
 
@@ -34,11 +36,13 @@ _EMBEDDED_SHAPES = {
     "face-cnn": TokenShape(FaceCNN.DIM),
     "minilm-l6": TokenShape(384),
 }
-_KINDS: dict[str, type[AvtMemoCmt | TextOnly | AudioTextMemoCmt | LateFusion]] = {
+_KINDS: dict[str, type[AvtMemoCmt | TextOnly | AudioTextMemoCmt | LateFusion | Mist | D2gnn]] = {
     "avt-memocmt": AvtMemoCmt,
     "text-only": TextOnly,
     "audio-text-memocmt": AudioTextMemoCmt,
     "avt-late-fusion": LateFusion,
+    "mist": Mist,
+    "d2gnn": D2gnn,
 }
 
 

@@ -86,7 +86,7 @@ def _facts(
 ) -> Iterator[tuple[str, str]]:
     size = sum(parameter.numel() for parameter in model.parameters())
     yield "network", f"{config.model.kind}, {size / 1e6:.2f} million parameters"
-    if config.model.kind == "avt-memocmt":
+    if model.in_context:
         yield "context", "past turns only" if config.model.causal else "past and future turns"
     yield "labels", ", ".join(config.labels)
     for modality in model.modalities:

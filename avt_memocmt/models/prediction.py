@@ -21,11 +21,14 @@ class Prediction:
             network that does not weigh modalities.
         unimodal_logits: per modality [batch, turns, 7], logits from its own tokens alone; empty
             from a network without such heads.
+        losses: scalars by name that a network adds to the loss of its decisions, of a batch with
+            `targets`; weighted by `training.network_losses`.
     """
 
     logits: Tensor
     modality_weights: Tensor | None = None
     unimodal_logits: dict[str, Tensor] = field(default_factory=dict)
+    losses: dict[str, Tensor] = field(default_factory=dict)
 
 
 class DialogueNetwork(nn.Module):
@@ -34,10 +37,12 @@ class DialogueNetwork(nn.Module):
     Attributes:
         modalities: those it reads; others are never used, even where a batch holds them.
         needed: modalities that the configuration must not leave out.
+        in_context: whether a decision depends on the other turns of the dialogue.
     """
 
     modalities: tuple[str, ...]
     needed: ClassVar[tuple[str, ...]] = ()
+    in_context: ClassVar[bool] = False
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn, also one without any modality."""

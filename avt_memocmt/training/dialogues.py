@@ -71,7 +71,7 @@ class DialogueTraining:
                 "several; set it to 0."
             )
         set_statistics(self.network, train)
-        if not isinstance(self.network, AvtMemoCmt):
+        if not self.network.in_context:
             # A network that judges a turn by itself learns best from turns of many dialogues.
             self.train = [turn for dialogue in self.train for turn in dialogue.single_turns()]
         self.model: nn.Module = self.network
@@ -155,7 +155,8 @@ def fit_dialogues(
     def loss(model: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
         batch = collate([dialogue.turns for dialogue in dialogues], dims).to(device)
         targets = targets_of(dialogues).to(device)
-        return dialogue_loss(model(batch), batch, targets, settings, weights)
+        prediction = model(batch.with_targets(targets))
+        return dialogue_loss(prediction, batch, targets, settings, weights)
 
     return trainer.run(
         batches, loss, lambda judged: score_dialogues(judged, validation, dims), criterion

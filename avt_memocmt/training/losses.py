@@ -60,14 +60,14 @@ def dialogue_loss(
     config: TrainingConfig,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Cross entropy of the decision, plus that of each modality's own decision.
+    """Cross entropy of the decision, of each modality's own decision, and the network's own losses.
 
     Args:
         prediction: of the network.
         batch: what it was given; a modality's own decision counts where it is present.
         targets: float [turns, 7], the distributions to learn of the batch's real turns; a turn
             with zeros does not count.
-        config: label smoothing and the weight of the auxiliary heads.
+        config: label smoothing and the weights of what is added.
         weights: float [7], of the classes; None = all alike.
     """
 
@@ -82,6 +82,9 @@ def dialogue_loss(
         present = batch.modalities[name].mask.any(dim=2)[batch.turn_mask]
         own = cross_entropy(logits[batch.turn_mask], labelled & present)
         total = total + config.auxiliary_weight * own
+    weight_of = config.network_losses.model_dump()
+    for name, value in prediction.losses.items():
+        total = total + weight_of[name] * value
     return total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES, Config, ModelConfig, TokenShape
-from avt_memocmt.data.dialogue_batch import DialogueBatch, TurnFeatures, collate
+from avt_memocmt.data.dialogue_batch import TurnFeatures, collate
 from avt_memocmt.data.index import UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
@@ -30,8 +31,10 @@ from avt_memocmt.models.checkpoint import (
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork
 
-KINDS = ("text-only", "audio-text-memocmt", "avt-late-fusion", "avt-memocmt")
-BASELINES = KINDS[:3]
+BY_THEMSELVES = ("text-only", "audio-text-memocmt", "avt-late-fusion", "mist")
+"""The networks that judge a turn by itself."""
+BASELINES = (*BY_THEMSELVES, "d2gnn")
+KINDS = (*BASELINES, "avt-memocmt")
 SUBSETS = [s for n in (0, 1, 2, 3) for s in combinations(MODALITIES, n)]
 
 
@@ -71,13 +74,13 @@ def test_values_of_masked_tokens_cannot_change_the_output(
     spoiled = {m: spoil_masked(part, filler) for m, part in batch.modalities.items()}
     with torch.no_grad():
         clean = network(batch).logits
-        changed = network(DialogueBatch(spoiled, batch.turn_mask, batch.speaker_change)).logits
+        changed = network(replace(batch, modalities=spoiled)).logits
     assert torch.isfinite(clean).all()
     assert torch.equal(clean, changed)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max", "min"])
-@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize("kind", BY_THEMSELVES)
 def test_batch_mates_and_other_turns_cannot_change_a_decision(kind: str, pooling: str) -> None:
     network = make_network(kind, pooling=pooling)
     short, long = make_dialogue(2, 3), make_dialogue(6, 4)
@@ -94,8 +97,10 @@ def test_every_parameter_gets_a_gradient_whatever_is_present(
 ) -> None:
     # Training in several processes waits for the gradient of every parameter.
     network = make_network(kind).train()
-    prediction = network(collate([make_dialogue(3, 1, present)], DIMS))
-    loss = prediction.logits.sum() + sum(x.sum() for x in prediction.unimodal_logits.values())
+    batch = collate([make_dialogue(3, 1, present)], DIMS).with_targets(torch.eye(7)[:3])
+    prediction = network(batch)
+    added = [*prediction.unimodal_logits.values(), *prediction.losses.values()]
+    loss = prediction.logits.sum() + sum(x.sum() for x in added)
     loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
@@ -304,9 +309,10 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_only_the_proposed_network_on_encoder_tokens_reads_media(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, make_network("avt-memocmt"), make_config("avt-memocmt"), METRICS)
     assert load_media_model(tmp_path)[0].modalities == MODALITIES
-    save_checkpoint(tmp_path, make_network("text-only"), make_config("text-only"), METRICS)
-    with pytest.raises(AvtError, match="text-only"):
-        load_media_model(tmp_path)
+    for kind in BASELINES:
+        save_checkpoint(tmp_path, make_network(kind), make_config(kind), METRICS)
+        with pytest.raises(AvtError, match=rf"cannot read media \({kind}\).*evaluate --features"):
+            load_media_model(tmp_path)
     named = {"text": TokenShape(dim=12), "audio": TokenShape(dim=1, names=("pitch",))}
     config = make_config("avt-memocmt", modalities=["audio", "text"])
     config = config.model_copy(update={"features": named})

@@ -21,7 +21,7 @@ from model_factory import (
 from torch import Tensor, nn
 
 from avt_memocmt.config import MODALITIES, ModelConfig
-from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch, TurnFeatures, collate
+from avt_memocmt.data.dialogue_batch import ModalityBatch, TurnFeatures, collate
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.models.attention import Attention, record_attention
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt, StatisticsPooling
@@ -43,7 +43,7 @@ def test_values_of_masked_tokens_cannot_change_the_output(
     spoiled = {m: spoil_masked(part, filler) for m, part in batch.modalities.items()}
     with torch.no_grad():
         clean = model(batch).logits
-        changed = model(DialogueBatch(spoiled, batch.turn_mask, batch.speaker_change)).logits
+        changed = model(replace(batch, modalities=spoiled)).logits
     assert torch.isfinite(clean).all()
     assert torch.equal(clean[batch.turn_mask], changed[batch.turn_mask])
 
@@ -142,11 +142,8 @@ def exact_logits(model: AvtMemoCmt, turn: TurnFeatures) -> Tensor:
         for m, part in batch.modalities.items()
     }
     with torch.no_grad():
-        return (
-            copy.deepcopy(model)
-            .double()(DialogueBatch(parts, batch.turn_mask, batch.speaker_change))
-            .logits
-        )
+        exact: Tensor = copy.deepcopy(model).double()(replace(batch, modalities=parts)).logits
+    return exact
 
 
 def test_token_order_matters_and_is_told_by_their_times_alone(model: AvtMemoCmt) -> None:

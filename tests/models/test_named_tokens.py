@@ -20,7 +20,7 @@ from avt_memocmt.models.projections import NamedTokenProjection
 NAMES = ("pitch", "level", "rate")
 MEAN, DEVIATION = torch.tensor([200.0, 60.0, 4.0]), torch.tensor([50.0, 5.0, 2.0])
 NAN = float("nan")
-KINDS = ("audio-text-memocmt", "avt-late-fusion", "avt-memocmt")
+KINDS = ("audio-text-memocmt", "avt-late-fusion", "mist", "d2gnn", "avt-memocmt")
 
 
 def make_config(kind: str) -> Config:

@@ -21,6 +21,7 @@ from avt_memocmt.config import TokenShape
 from avt_memocmt.data.feature_store import FeatureStore, StoreManifest
 from avt_memocmt.data.labelled_dialogues import load_dialogues
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.on_features import evaluate_stores
 from avt_memocmt.models.checkpoint import load_model, token_dims
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.training import trainer as loop
@@ -156,6 +157,25 @@ def test_the_measured_network_is_the_corrected_one(tmp_path: Path) -> None:
         train_dialogues(config, [store], tmp_path / name, name=name)
     ours, theirs = weights(tmp_path / "plain"), weights(tmp_path / "corrected")
     assert {n for n in ours if not torch.equal(ours[n], theirs[n])} == {"head.2.bias"}
+
+
+@pytest.mark.parametrize("kind", ["mist", "d2gnn"])
+def test_a_compared_network_learns_and_measures_as_it_was_selected(
+    kind: str, tmp_path: Path
+) -> None:
+    store = make_store(tmp_path / "store", dialogues=40)
+    config = make_config(epochs=14, patience=14, token_budget=40)
+    model = config.model.model_copy(update={"kind": kind, "modalities": ("text",)})
+    config = config.model_copy(update={"model": model})
+    folder = train_dialogues(config, [store], tmp_path / "run", name=kind)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["dev"]["weighted_f1"] > 0.6
+    evaluation, provenance = evaluate_stores(folder, [store], "dev")
+    accuracy = float((evaluation.probabilities.argmax(axis=1) == evaluation.truth).mean())
+    assert accuracy == pytest.approx(metrics["dev"]["accuracy"], abs=1e-4)
+    assert (provenance.model, provenance.context) == (kind, "past-only")
+    card = (folder / "README.md").read_text()
+    assert ("| context | past turns only |" in card) == (kind == "d2gnn")
 
 
 def test_a_missing_modality_is_named(tmp_path: Path) -> None:

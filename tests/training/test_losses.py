@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from avt_memocmt.config import TrainingConfig
+from avt_memocmt.config import NetworkLosses, TrainingConfig
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
 from avt_memocmt.data.labelled_dialogues import one_hot
 from avt_memocmt.models.prediction import Prediction
@@ -31,7 +31,8 @@ def batch_with_audio(mask: torch.Tensor) -> DialogueBatch:
         torch.zeros(size, turns, 1, 2), torch.zeros(size, turns, 1, 2), mask[:, :, None]
     )
     turn_mask = torch.ones(size, turns, dtype=torch.bool)
-    return DialogueBatch({"audio": audio}, turn_mask, torch.zeros(size, turns, dtype=torch.long))
+    nobody = torch.full((size, turns), -1)
+    return DialogueBatch({"audio": audio}, turn_mask, torch.zeros_like(nobody), nobody)
 
 
 def test_weights_are_inverse_frequencies_with_mean_one() -> None:
@@ -107,3 +108,24 @@ def test_a_full_correction_makes_a_prior_knowing_classifier_indifferent() -> Non
         head[0].bias.copy_(torch.tensor([0.6, 0.3, 0.1, 1.0, 1.0, 1.0, 1.0]).log())
     correct_prior(head, emotions, 1.0)
     assert torch.allclose(head(torch.randn(1, 4)), torch.zeros(1, 7), atol=1e-6)
+
+
+def test_a_networks_own_losses_are_weighted_by_their_names() -> None:
+    batch = batch_with_audio(torch.zeros(1, 2, dtype=torch.bool))
+    targets = torch.from_numpy(one_hot(np.array([2, 5])))
+    losses = {"contrast": torch.tensor(3.0), "reconstruction": torch.tensor(0.5)}
+    prediction = Prediction(torch.zeros(1, 2, 7), losses=losses)
+    weights = NetworkLosses(contrast=2.0, reconstruction=4.0)
+    config = PLAIN.model_copy(update={"network_losses": weights})
+    loss = dialogue_loss(prediction, batch, targets, config)
+    assert float(loss) == pytest.approx(math.log(7) + 2.0 * 3.0 + 4.0 * 0.5, abs=1e-5)
+
+
+def test_targets_lie_at_the_real_turns_of_a_batch() -> None:
+    batch = batch_with_audio(torch.zeros(2, 2, dtype=torch.bool))
+    batch.turn_mask[0, 1] = False
+    targets = torch.from_numpy(one_hot(np.array([3, -1, 1])))
+    padded = batch.with_targets(targets).targets
+    assert padded is not None
+    assert padded.argmax(dim=2).tolist() == [[3, 0], [0, 1]]
+    assert padded.sum(dim=2).tolist() == [[1, 0], [0, 1]]
