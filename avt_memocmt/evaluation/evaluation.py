@@ -17,6 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.by_column import figures_by_value
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
+from avt_memocmt.metrics.roc_auc import macro_roc_auc
 from avt_memocmt.metrics.scores import FAILED, outcome_counts, per_class, scores
 
 
@@ -147,6 +148,7 @@ class Evaluation:
         return {
             "n": len(truth),
             **scores(truth, predicted),
+            "roc_auc": macro_roc_auc(truth, self.probabilities),
             "ece": self.ece,
             **self.confidence,
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),

@@ -24,11 +24,15 @@ _GROUP = ("model", "split", "context", "data_sha256")
 """Rows that differ in nothing but the seed."""
 _FIGURES = (
     *MAIN_SCORES,
+    "roc_auc",
     "ece",
     *(f"recall_{name}" for name in EMOTIONS),
     *(f"f1_{name}" for name in EMOTIONS),
     *(f"{name}_{side}" for name in MAIN_SCORES for side in ("low", "high")),
 )
+_ADDED = ("macro_precision", "macro_precision_low", "macro_precision_high", "roc_auc")
+"""Figures that tables written by version 0.1.0 lack; such a table is read, and gets their columns
+when it is written again."""
 COLUMNS = (
     *("model", "seed", "split", "context", "n"),
     *_FIGURES,
@@ -73,13 +77,13 @@ def read_results(path: Path) -> list[ResultRow]:
         raise AvtError(f"cannot read {path}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise AvtError(f"{path} is not a CSV file in UTF-8; {advice}") from error
-    if columns != COLUMNS:
+    if columns != tuple(c for c in COLUMNS if c in columns or c not in _ADDED):
         odd = next((c for c in (*columns, *COLUMNS) if (c in columns) != (c in COLUMNS)), "order")
         raise AvtError(f"{path} is another table (column {odd}); {advice}")
     for line, row in enumerate(rows, start=2):
         if not _is_whole(row):
             raise AvtError(f"{path}, line {line} is damaged; {advice}")
-    return rows
+    return [{name: row.get(name, "") for name in COLUMNS} for row in rows]
 
 
 def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
@@ -144,13 +148,13 @@ def _summary(name: str, members: Sequence[ResultRow]) -> str:
 
 def _is_whole(row: dict[str, str]) -> bool:
     """Whether a row has one cell per column, and numbers where they belong."""
-    if set(row) != set(COLUMNS) or None in row.values():
+    if None in row or None in row.values():
         return False
     try:
         for name in ("seed", "n"):
             int(row[name])
         for name in _FIGURES:
-            float(row[name] or 0)
+            float(row.get(name) or 0)
     except ValueError:
         return False
     return True

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.explainability.evidence import WordEvidence
 from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.results import UtterancePrediction
@@ -203,3 +204,7 @@ def _layers(recorded: Mapping[str, Tensor], name: str, last_query: bool = False)
         return np.zeros((0, 0, 0))
     stacked = np.stack(found)
     return stacked[:, :, -1] if last_query else stacked
+
+
+if __name__ == "__main__":
+    run_command("explain-by", "attention")

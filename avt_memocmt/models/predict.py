@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.data.dialogue_batch import collate
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, similar_length_batches
-from avt_memocmt.metrics.scores import scores
+from avt_memocmt.metrics.scores import outcome_counts, scores
 from avt_memocmt.models.prediction import Prediction
 
 TOKENS_AT_ONCE = 8192
@@ -58,6 +60,20 @@ def score_dialogues(
 
     Arguments are those of `predict_dialogues`.
     """
-    truth = torch.cat([torch.from_numpy(dialogue.emotions) for dialogue in dialogues])
-    guesses = predict_dialogues(network, dialogues, token_dims).logits.argmax(dim=1)
-    return scores(truth[truth >= 0], guesses[truth >= 0])
+    return scores(*_answers(network, dialogues, token_dims))
+
+
+def count_outcomes(
+    network: nn.Module, dialogues: Sequence[LabelledDialogue], token_dims: dict[str, int]
+) -> NDArray[np.int64]:
+    """`metrics.outcome_counts` of the same."""
+    return outcome_counts(*_answers(network, dialogues, token_dims))
+
+
+def _answers(
+    network: nn.Module, dialogues: Sequence[LabelledDialogue], token_dims: dict[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Label and most probable class of each labelled turn, both [n]."""
+    truth = np.concatenate([dialogue.emotions for dialogue in dialogues])
+    guesses = predict_dialogues(network, dialogues, token_dims).logits.argmax(dim=1).numpy()
+    return truth[truth >= 0], guesses[truth >= 0]

@@ -24,17 +24,19 @@ from avt_memocmt.data.labelled_dialogues import (
 )
 from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.data.speaker_baselines import utterance_statistics
+from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
+from avt_memocmt.metrics.scores import scores_of_counts
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
 from avt_memocmt.models.heads import SpeakerBaseline
-from avt_memocmt.models.predict import score_dialogues
+from avt_memocmt.models.predict import count_outcomes, score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
 from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss, targets_of
-from avt_memocmt.training.trainer import Trainer, make_accelerator
+from avt_memocmt.training.trainer import Trainer, Validation, make_accelerator
 from avt_memocmt.training.tuned_text import WithTextEncoder, trainable_text_encoder
 
 SELECTION = "epoch with the best dev weighted F1"
@@ -157,9 +159,12 @@ def fit_dialogues(
         targets = targets_of(dialogues).to(device)
         return dialogue_loss(model(batch), batch, targets, settings, weights)
 
-    return trainer.run(
-        batches, loss, lambda judged: score_dialogues(judged, validation, dims), criterion
-    )
+    def judge(model: nn.Module) -> Validation:
+        counts = count_outcomes(model, validation, dims)
+        found = {name: float(score) for name, score in scores_of_counts(counts).items()}
+        return Validation(found, counts[:, :NUM_EMOTIONS].tolist())
+
+    return trainer.run(batches, loss, judge, criterion)
 
 
 def train_dialogues(

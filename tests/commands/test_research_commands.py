@@ -92,8 +92,9 @@ def test_csvs_alone_are_measured_on_their_words(tmp_path: Path) -> None:
     for split in ("train", "dev", "test"):
         shutil.rmtree(meld / split)
     command = ("-m", "avt_memocmt", "evaluate", "--meld", str(meld), "--split", "dev")
-    done = run(folder, *command, "--checkpoint", "embedded", "--json", "figures.json")
+    done = run(folder, *command, "--json", "figures.json")
     assert done.returncode == 0, done.stderr
+    assert "no trained checkpoint in checkpoints/meld, so the shipped one, embedded" in done.stderr
     figures = json.loads((folder / "figures.json").read_text())
-    assert list(figures["subsets"]) == ["text"]
+    assert (figures["checkpoint"], list(figures["subsets"])) == ("embedded", ["text"])
     assert figures["n"] == 4
