@@ -1,4 +1,4 @@
-"""`avt-memocmt explain`: media in, the reasons of the network's decisions out."""
+"""`avt-memocmt explain`: media or a split in, the reasons of the network's decisions out."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import typer
 
 from avt_memocmt.commands.check_explanations import check_explanations, require_gradients
 from avt_memocmt.commands.console import Checkpoint, Transcript, counted_progress, log
+from avt_memocmt.commands.explain_split import explain_split
 from avt_memocmt.commands.loading import load_recognizer
+from avt_memocmt.config import PathsConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import writable_folder
 
 if TYPE_CHECKING:
     from avt_memocmt.explainability.explanation import MediaExplanation
 
+ATTENTION_MAPS = PathsConfig().experiments / "attention_maps"
 FIRST = 8
 """Utterances that are explained where none are named."""
 
@@ -38,8 +41,16 @@ Utterances = Annotated[
 
 
 def explain(
-    media: Annotated[Path, typer.Argument(help="One video, recording or picture.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.html, figures and numbers.")],
+    media: Annotated[
+        Path | None, typer.Argument(help="One video, recording or picture.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for report.html, figures and numbers; unless given one in "
+            f"{ATTENTION_MAPS}, named after the media or the split."
+        ),
+    ] = None,
     transcript: Transcript = None,
     utterances: Utterances = None,
     emotion: Annotated[
@@ -52,9 +63,24 @@ def explain(
         bool, typer.Option("--check", help="Test the explanations too; takes many times as long.")
     ] = False,
     checkpoint: Checkpoint = "embedded",
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Explain a whole split of this feature store, in place of media; repeated, the "
+            "stores are joined by utterance."
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which split of the features.")] = "dev",
     limit: Annotated[int, typer.Option(min=1, hidden=True, help="See check-explanations.")] = 100,
 ) -> None:
     """Show why an emotion was recognised: in faces, sound and words, on one page."""
+    if features:
+        if check or any(o is not None for o in (media, transcript, utterances, emotion)):
+            raise AvtError("--features explains a whole split; give it with --split alone.")
+        return explain_split(features, split, checkpoint, out or ATTENTION_MAPS / split)
+    if media is None:
+        raise typer.BadParameter("give media, or a feature store with --features.")
+    out = out or ATTENTION_MAPS / media.stem
     if media.suffix.lower() == ".csv":
         if not check or any(o is not None for o in (transcript, utterances, emotion)) or plus_plus:
             raise AvtError(f"{media} is a manifest; give it with --check and --limit alone.")

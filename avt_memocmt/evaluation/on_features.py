@@ -53,7 +53,7 @@ def evaluate_stores(
     """
     model, config = load_model(folder)
     heard = config.model.modalities if modalities is None else modalities
-    dialogues = _dialogues(folder, config, stores, split, heard)
+    dialogues = checkpoint_dialogues(folder, config, stores, split, heard)
     evaluation = evaluate_dialogues(model, config, with_baselines(dialogues, speaker_baseline))
     data = data_sha256(evaluation, describe_features(stores))
     provenance = checkpoint_provenance(folder, config, split, data)
@@ -92,14 +92,17 @@ def describe_features(stores: Sequence[FeatureStore]) -> list[str]:
     return found
 
 
-def _dialogues(
+def checkpoint_dialogues(
     folder: Path,
     config: Config,
     stores: Sequence[FeatureStore],
     split: str,
     modalities: Sequence[str],
 ) -> list[LabelledDialogue]:
-    """The dialogues of a split; a checkpoint with its own text encoder encodes the words anew."""
+    """The dialogues of a split; a checkpoint with its own text encoder encodes the words anew.
+
+    Arguments and errors are those of `evaluate_stores`; `config` is the checkpoint's.
+    """
     own_text = config.text.fine_tuned and "text" in modalities and not _has_text_of(folder, stores)
     stored = [name for name in modalities if not own_text or name != "text"]
     _require_known_features(folder, config, stores, stored)

@@ -15,7 +15,7 @@ from avt_memocmt.metrics.scores import outcome_counts, scores
 from avt_memocmt.models.prediction import Prediction
 
 TOKENS_AT_ONCE = 8192
-_DECISION = "decision"
+_DECISION, _WEIGHTS = "decision", "weights"
 
 
 @torch.no_grad()
@@ -35,7 +35,7 @@ def predict_dialogues(
 
     Returns:
         Logits [turns, 7] on the CPU in single precision, over the turns of all dialogues in the
-        order given; without modality weights.
+        order given, and the modality weights [turns, 3] of a network that has them.
     """
     device = next(network.parameters()).device
     sizes = [len(dialogue.turns) for dialogue in dialogues]
@@ -46,11 +46,13 @@ def predict_dialogues(
         batch = collate([dialogues[row].turns for row in rows], token_dims).to(device)
         prediction = network(batch)
         logits = {_DECISION: prediction.logits, **prediction.unimodal_logits}
+        if prediction.modality_weights is not None:
+            logits[_WEIGHTS] = prediction.modality_weights
         found.append({name: part[batch.turn_mask].float().cpu() for name, part in logits.items()})
         order += [positions[row] for row in rows]
     place = torch.cat(order).argsort()
     joined = {name: torch.cat([part[name] for part in found])[place] for name in found[0]}
-    return Prediction(joined.pop(_DECISION), unimodal_logits=joined)
+    return Prediction(joined.pop(_DECISION), joined.pop(_WEIGHTS, None), joined)
 
 
 def score_dialogues(
