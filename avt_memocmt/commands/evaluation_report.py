@@ -119,6 +119,10 @@ def _print_scores(report: dict[str, Any]) -> None:
         table.add_row("mean_confidence", f"{report['mean_confidence']:.4f}", "")
         gap = f"{report['confidence_minus_accuracy']:+.4f}"
         table.add_row("confidence_minus_accuracy", gap, "")
+    for name, value in report.get("sentiment", {}).items():
+        if value is not None:
+            shown = str(value) if name == "n" else f"{value:.4f}"
+            table.add_row(f"sentiment: {name}", shown, "")
     for name, found in report["alone"].items():
         gain = found["fused_minus_alone"]["uar"]
         table.add_row(f"uar of {name} alone, n = {found['n']}", f"{found['uar']:.4f}", "")

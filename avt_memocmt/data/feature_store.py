@@ -21,7 +21,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avt_memocmt.config import Modality, TokenShape
-from avt_memocmt.data.index import UTTERANCE_COLUMNS, UtteranceKey
+from avt_memocmt.data.index import (
+    SENTIMENT_COLUMN,
+    UNLABELLED,
+    UTTERANCE_COLUMNS,
+    UtteranceKey,
+)
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -67,6 +72,7 @@ class FeatureRow:
         duration: seconds of the utterance.
         tokens: per modality that is present; float16 on disk.
         warnings: what the extraction met ("no_face", "silent_audio", ...).
+        sentiment: index into `SENTIMENTS`, or `index.UNLABELLED`.
     """
 
     key: UtteranceKey
@@ -76,6 +82,7 @@ class FeatureRow:
     duration: float
     tokens: dict[str, Tokens] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sentiment: int = UNLABELLED
 
 
 class FeatureStore:
@@ -182,7 +189,9 @@ class FeatureStore:
         wanted = None if split is None else [("split", "==", split)]
         for path in self.shards():
             try:
-                table = pq.read_table(path, columns=[*_PLAIN, *lists], filters=wanted)
+                has_sentiment = SENTIMENT_COLUMN[0] in pq.read_schema(path).names
+                columns = [*_PLAIN, *lists, *([SENTIMENT_COLUMN[0]] if has_sentiment else [])]
+                table = pq.read_table(path, columns=columns, filters=wanted)
             except (OSError, pa.ArrowException) as error:
                 raise AvtError(
                     f"{path} is damaged; delete it and run the extraction again."
@@ -238,6 +247,9 @@ class FeatureStore:
             )
             for name, kind in _PLAIN.items()
         }
+        if any(row.sentiment != UNLABELLED for row in rows):
+            name, kind = SENTIMENT_COLUMN
+            columns[name] = pa.array([row.sentiment for row in rows], kind)
         for name in self.manifest.modalities:
             found = [row.tokens.get(name) for row in rows]
             values = [None if t is None else _half(t.values).ravel() for t in found]
@@ -253,6 +265,9 @@ class FeatureStore:
             for modality in names
             for name in (f"{modality}_values", f"{modality}_spans")
         }
+        sentiments = [UNLABELLED] * len(table)
+        if SENTIMENT_COLUMN[0] in table.column_names:
+            sentiments = table[SENTIMENT_COLUMN[0]].to_pylist()
         for i, (*key, speaker, text, emotion, duration, warnings) in enumerate(plain):
             tokens = {}
             for name in names:
@@ -264,7 +279,14 @@ class FeatureStore:
                         spans.values.to_numpy(zero_copy_only=False).reshape(-1, 2),
                     )
             yield FeatureRow(
-                UtteranceKey(*key), speaker, text, emotion, duration, tokens, tuple(warnings)
+                UtteranceKey(*key),
+                speaker,
+                text,
+                emotion,
+                duration,
+                tokens,
+                tuple(warnings),
+                sentiments[i],
             )
 
 

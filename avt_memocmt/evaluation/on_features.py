@@ -73,8 +73,13 @@ def evaluate_dialogues(
     Raises:
         AvtError: no turn has a label.
     """
-    logits = predict_dialogues(model, dialogues, token_dims(config)).logits
-    return Evaluation.of(dialogues, logits.softmax(dim=1).numpy())
+    found = predict_dialogues(model, dialogues, token_dims(config))
+    sentiments = found.sentiment_logits
+    return Evaluation.of(
+        dialogues,
+        found.logits.softmax(dim=1).numpy(),
+        None if sentiments is None else sentiments.softmax(dim=1).numpy(),
+    )
 
 
 def describe_features(stores: Sequence[FeatureStore]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.answers import SENTIMENT_SCORES
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import Provenance
 from avt_memocmt.files import write_csv, write_text_atomically
@@ -22,15 +23,21 @@ _KEY = ("model", "seed", "split", "context", "checkpoint_sha256", "data_sha256")
 """A row with the same key is replaced."""
 _GROUP = ("model", "split", "context", "data_sha256")
 """Rows that differ in nothing but the seed."""
+_SENTIMENT = tuple(f"sentiment_{name}" for name in SENTIMENT_SCORES)
+"""Figures of networks with that head."""
 _FIGURES = (
     *MAIN_SCORES,
     "roc_auc",
+    *_SENTIMENT,
     "ece",
     *(f"recall_{name}" for name in EMOTIONS),
     *(f"f1_{name}" for name in EMOTIONS),
     *(f"{name}_{side}" for name in MAIN_SCORES for side in ("low", "high")),
 )
-_ADDED = ("macro_precision", "macro_precision_low", "macro_precision_high", "roc_auc")
+_ADDED = (
+    *("macro_precision", "macro_precision_low", "macro_precision_high", "roc_auc"),
+    *_SENTIMENT,
+)
 """Figures that tables written by version 0.1.0 lack; such a table is read, and gets their columns
 when it is written again."""
 COLUMNS = (
@@ -39,7 +46,8 @@ COLUMNS = (
     *("selection", "code", "checkpoint_sha256", "data_sha256"),
 )
 """Of results.csv. Figures are shares from 0 to 1; `_low` and `_high` bound the 95 % interval over
-dialogues; a cell is empty where a class does not occur or nothing was predicted."""
+dialogues; a cell is empty where a class does not occur, nothing was predicted, or the network has
+no such head."""
 
 ResultRow = dict[str, str]
 """One row of results.csv as text, by column."""
@@ -52,6 +60,7 @@ def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
         figures |= {f"{kind}_{name}": value for name, value in figures[kind].items()}
     for name, (low, high) in figures["intervals_95"].items():
         figures |= {f"{name}_low": low, f"{name}_high": high}
+    figures |= {f"sentiment_{name}": x for name, x in figures.pop("sentiment", {}).items()}
     row = {name: str(value) for name, value in {**asdict(provenance), "n": figures["n"]}.items()}
     for name in _FIGURES:
         figure = figures.get(name)

@@ -15,7 +15,7 @@ from avt_memocmt.metrics.scores import outcome_counts, scores
 from avt_memocmt.models.prediction import Prediction
 
 TOKENS_AT_ONCE = 8192
-_DECISION, _WEIGHTS = "decision", "weights"
+_DECISION, _WEIGHTS, _SENTIMENT = "decision", "weights", "sentiment"
 
 
 @torch.no_grad()
@@ -35,7 +35,8 @@ def predict_dialogues(
 
     Returns:
         Logits [turns, 7] on the CPU in single precision, over the turns of all dialogues in the
-        order given, and the modality weights [turns, 3] of a network that has them.
+        order given; and, of a network that has them, the modality weights [turns, 3] and the
+        sentiment's logits [turns, 3].
     """
     device = next(network.parameters()).device
     sizes = [len(dialogue.turns) for dialogue in dialogues]
@@ -46,13 +47,17 @@ def predict_dialogues(
         batch = collate([dialogues[row].turns for row in rows], token_dims).to(device)
         prediction = network(batch)
         logits = {_DECISION: prediction.logits, **prediction.unimodal_logits}
-        if prediction.modality_weights is not None:
-            logits[_WEIGHTS] = prediction.modality_weights
+        others = {_WEIGHTS: prediction.modality_weights, _SENTIMENT: prediction.sentiment_logits}
+        logits |= {name: part for name, part in others.items() if part is not None}
         found.append({name: part[batch.turn_mask].float().cpu() for name, part in logits.items()})
         order += [positions[row] for row in rows]
     place = torch.cat(order).argsort()
     joined = {name: torch.cat([part[name] for part in found])[place] for name in found[0]}
-    return Prediction(joined.pop(_DECISION), joined.pop(_WEIGHTS, None), joined)
+    decision, weights, sentiment = (
+        joined.pop(name, None) for name in (_DECISION, _WEIGHTS, _SENTIMENT)
+    )
+    assert decision is not None
+    return Prediction(decision, weights, joined, sentiment)
 
 
 def score_dialogues(

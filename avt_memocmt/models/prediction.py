@@ -21,11 +21,14 @@ class Prediction:
             network that does not weigh modalities.
         unimodal_logits: per modality [batch, turns, 7], logits from its own tokens alone; empty
             from a network without such heads.
+        sentiment_logits: [batch, turns, 3] in the order of `SENTIMENTS`; None from a network
+            without that head.
     """
 
     logits: Tensor
     modality_weights: Tensor | None = None
     unimodal_logits: dict[str, Tensor] = field(default_factory=dict)
+    sentiment_logits: Tensor | None = None
 
 
 class DialogueNetwork(nn.Module):

@@ -20,6 +20,7 @@ from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
     load_dialogues,
+    sentiments_of,
     similar_length_batches,
 )
 from avt_memocmt.data.set_baselines import with_baselines
@@ -35,7 +36,13 @@ from avt_memocmt.models.heads import SpeakerBaseline
 from avt_memocmt.models.predict import count_outcomes, score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
-from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss, targets_of
+from avt_memocmt.training.losses import (
+    class_weights,
+    correct_prior,
+    dialogue_loss,
+    sentiment_loss,
+    targets_of,
+)
 from avt_memocmt.training.trainer import Trainer, Validation, make_accelerator
 from avt_memocmt.training.tuned_text import WithTextEncoder, trainable_text_encoder
 
@@ -71,6 +78,12 @@ class DialogueTraining:
             raise AvtError(
                 f"training.prior_correction needs one classifier, and {config.model.kind} has "
                 "several; set it to 0."
+            )
+        if config.training.sentiment_weight and (sentiments_of(train) < 0).all():
+            raise AvtError(
+                "training.sentiment_weight is above 0, but no utterance of the train split has a "
+                "sentiment; set it to 0, or make the features again from an index or manifest that "
+                "has this label."
             )
         set_statistics(self.network, train)
         if not isinstance(self.network, AvtMemoCmt):
@@ -157,7 +170,14 @@ def fit_dialogues(
     def loss(model: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
         batch = collate([dialogue.turns for dialogue in dialogues], dims).to(device)
         targets = targets_of(dialogues).to(device)
-        return dialogue_loss(model(batch), batch, targets, settings, weights)
+        prediction = model(batch)
+        total = dialogue_loss(prediction, batch, targets, settings, weights)
+        if settings.sentiment_weight:
+            sentiments = torch.from_numpy(sentiments_of(dialogues)).to(device)
+            total = total + settings.sentiment_weight * sentiment_loss(
+                prediction, batch, sentiments
+            )
+        return total
 
     def judge(model: nn.Module) -> Validation:
         counts = count_outcomes(model, validation, dims)

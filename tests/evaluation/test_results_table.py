@@ -74,7 +74,8 @@ def test_a_row_says_what_the_report_says() -> None:
 
 def test_a_failed_row_is_an_error_without_a_confidence() -> None:
     measured = evaluation()
-    failed = measured.with_failed([(FailedRow("dev dia9_utt0", "a.mp4", "no"), 3, "dev dia9")])
+    row = FailedRow("dev dia9_utt0", "a.mp4", "no")
+    failed = measured.with_failed([(row, 3, "dev dia9", -1)])
     assert failed.report()["accuracy"] == pytest.approx(measured.report()["accuracy"] * 60 / 61)
     assert failed.ece == measured.ece
     assert failed.report()["failed"] == [
