@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 MANIFEST_HELP = (
     "CSV with the columns path, text, emotion and optionally dialogue_id, utterance_id, speaker, "
-    "start, end; further columns are for --by."
+    "start, end, sentiment; further columns are for --by."
 )
 STORES_HELP = "A feature store; repeated, they are joined by utterance."
 MELD_HELP = "A MELD folder in any layout; CSVs alone give text."

@@ -93,8 +93,8 @@ def test_corpora_without_the_label_are_stored_as_before(tmp_path: Path) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FeatureStore]:
     """A network with the head, and the store that it was trained on."""
     folder = tmp_path_factory.mktemp("sentiment")
-    store = make_store(folder / "store", dialogues=40, sentiments=True)
-    config = make_config(epochs=12, sentiment_weight=0.5)
+    store = make_store(folder / "store", dialogues=30, sentiments=True)
+    config = make_config(epochs=8, sentiment_weight=0.5)
     return train_dialogues(config, [store], folder / "run", name="both"), store
 
 
@@ -123,7 +123,7 @@ def test_without_a_weight_there_is_no_head_and_the_label_changes_nothing(tmp_pat
     found = []
     for name, sentiments in (("plain", False), ("labelled", True)):
         store = make_store(tmp_path / name, sentiments=sentiments)
-        folder = train_dialogues(make_config(epochs=2), [store], tmp_path / f"{name}_run", name="x")
+        folder = train_dialogues(make_config(epochs=1), [store], tmp_path / f"{name}_run", name="x")
         found.append(load_file(folder / "model.safetensors"))
         evaluation, _ = evaluate_stores(folder, [store], "dev")
         assert "sentiment" not in evaluation.report()
