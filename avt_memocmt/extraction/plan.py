@@ -94,11 +94,8 @@ class ExtractionPlan:
 
 
 def _described(record: UtteranceRecord) -> dict[str, Any]:
-    """The fields of a record, without a sentiment that is not known: older stores have none."""
-    found = asdict(record)
-    if record.sentiment == UNLABELLED:
-        del found["sentiment"]
-    return found
+    """The fields of a record but its sentiment: stores that were made before it stay valid."""
+    return {name: value for name, value in asdict(record).items() if name != "sentiment"}
 
 
 def _manifest_records(path: Path) -> list[UtteranceRecord]:
