@@ -32,13 +32,13 @@ def contributions_figure(groups: Sequence[Group]) -> Figure:
     """
     measures = [name for name in _TITLES if any(getattr(group, name) for group in groups)]
     figure = Figure(figsize=_SIZE, layout="constrained")
+    shown = [m for m in ABSENT if any(m in group.changes for group in groups)]
     panels = figure.subplots(len(OUTCOMES), len(measures), squeeze=False, sharey="col")
     for row, outcome in zip(panels, OUTCOMES, strict=True):
         own = {group.emotion: group for group in groups if group.outcome == outcome}
         for panel, measure in zip(row, measures, strict=True):
             panel.set_title(f"{outcome} decisions: {_TITLES[measure]}")
-            _draw(panel, own, measure)
-    shown = [m for m in ABSENT if any(m in group.changes for group in groups)]
+            _draw(panel, own, measure, shown)
     marks = [
         Patch(facecolor=MODALITY_COLOURS[m], hatch=HATCHES[m], label=MODALITY_NAMES[m])
         for m in shown
@@ -47,10 +47,12 @@ def contributions_figure(groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def _draw(panel: Axes, groups: Mapping[str, Group], measure: str) -> None:
+def _draw(
+    panel: Axes, groups: Mapping[str, Group], measure: str, modalities: Sequence[str]
+) -> None:
     width = 0.8 / len(ABSENT)
-    for order, modality in enumerate(ABSENT):
-        shift = (order - (len(ABSENT) - 1) / 2) * width
+    for order, modality in enumerate(modalities):
+        shift = (order - (len(modalities) - 1) / 2) * width
         for place, emotion in enumerate(EMOTIONS):
             values = getattr(groups[emotion], measure) if emotion in groups else {}
             if modality not in values:
