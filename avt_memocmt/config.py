@@ -221,10 +221,6 @@ class TrainingConfig(Section):
     """
     auxiliary_weight: AtLeast0 = 0.3
     """Weight of the auxiliary losses, one for each modality's own decision."""
-    sentiment_weight: AtLeast0 = 0.0
-    """Weight of the loss of a second head, the sentiment (negative, neutral, positive); 0 = no such
-    head.
-    """
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the network under autocast."""
     text_encoder: Literal["frozen", "fine-tuned"] = "frozen"
@@ -233,6 +229,10 @@ class TrainingConfig(Section):
     """Lowest layers of a fine-tuned text encoder that are not trained."""
     encoder_dropout: Probability = 0.1
     """Dropout inside a fine-tuned text encoder."""
+    sentiment_weight: AtLeast0 = 0.0
+    """Weight of the loss of a second head, the sentiment (negative, neutral, positive); 0 = no such
+    head.
+    """
 
 
 class PathsConfig(Section):

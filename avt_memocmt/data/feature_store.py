@@ -189,9 +189,7 @@ class FeatureStore:
         wanted = None if split is None else [("split", "==", split)]
         for path in self.shards():
             try:
-                has_sentiment = SENTIMENT_COLUMN[0] in pq.read_schema(path).names
-                columns = [*_PLAIN, *lists, *([SENTIMENT_COLUMN[0]] if has_sentiment else [])]
-                table = pq.read_table(path, columns=columns, filters=wanted)
+                table = _read_shard(path, [*_PLAIN, *lists], wanted)
             except (OSError, pa.ArrowException) as error:
                 raise AvtError(
                     f"{path} is damaged; delete it and run the extraction again."
@@ -296,6 +294,14 @@ _PLAIN = {
     "warnings": pa.list_(pa.string()),
 }
 """Columns beside the tokens, and their types."""
+
+
+def _read_shard(
+    path: Path, columns: list[str], wanted: list[tuple[str, str, str]] | None
+) -> pa.Table:
+    """The columns of a shard, and the sentiment where it has that."""
+    found = [name for name in (SENTIMENT_COLUMN[0],) if name in pq.read_schema(path).names]
+    return pq.read_table(path, columns=[*columns, *found], filters=wanted)
 
 
 def _half(values: NDArray[np.floating[Any]]) -> NDArray[np.float16]:

@@ -151,7 +151,9 @@ class AvtMemoCmt(DialogueNetwork):
         temperature = fused.temperature.masked_fill(~batch.turn_mask, 1.0)[:, :, None]
         logits = fused.logits(correction) / temperature
         sentiment = self.classify_sentiment(*dialogue)
-        return Prediction(logits, fused.modality_weights, fused.unimodal_logits, sentiment)
+        return Prediction(
+            logits, fused.modality_weights, fused.unimodal_logits, sentiment_logits=sentiment
+        )
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """Fuse the real turns, those of similar length together to save padding.

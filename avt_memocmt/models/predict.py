@@ -57,7 +57,7 @@ def predict_dialogues(
         joined.pop(name, None) for name in (_DECISION, _WEIGHTS, _SENTIMENT)
     )
     assert decision is not None
-    return Prediction(decision, weights, joined, sentiment)
+    return Prediction(decision, weights, joined, sentiment_logits=sentiment)
 
 
 def score_dialogues(
