@@ -82,10 +82,15 @@ def test_attention_on_stored_tokens_is_that_of_the_whole_pass(
 ) -> None:
     model, config = load_model(checkpoint)
     assert isinstance(model, AvtMemoCmt)
-    turn = load_dialogues([store], "dev", MODALITIES)[0].turns[0]
+    dialogues = load_dialogues([store], "dev", MODALITIES)[:1]
+    turn = dialogues[0].turns[0]
+    weights = predict_dialogues(model, dialogues, token_dims(config)).modality_weights
+    assert weights is not None
     found = stored_attention(model, config, turn, None)
     names = ("state", "pitch", "level", "rate")
     assert found.axes["audio"].labels == names
+    whole = dict(zip(MODALITIES, weights[0].tolist(), strict=True))
+    assert found.gate == pytest.approx({m: whole[m] for m in found.axes})
     assert sum(found.gate.values()) == pytest.approx(1)
     for (target, source), weights in found.maps.items():
         assert weights.shape[2:] == tuple(len(found.axes[m].labels) for m in (target, source))
