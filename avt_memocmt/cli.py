@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avt_memocmt.commands import preprocess
+from avt_memocmt.commands import explain_by, features, preprocess
 from avt_memocmt.commands.bench import bench
 from avt_memocmt.commands.check_explanations import check_explanations
 from avt_memocmt.commands.console import log, prepare_output, show_library_log
@@ -70,6 +70,8 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(preprocess.app, name="preprocess")
+app.add_typer(features.app, name="features")
+app.add_typer(explain_by.app, name="explain-by")
 
 
 def main() -> None:
@@ -78,7 +80,7 @@ def main() -> None:
     show_library_log()
     try:
         with interrupted_by_signals():
-            app()
+            app(prog_name=app.info.name)
     except AvtError as error:
         log.print(f"error: {error}", style="red")
         sys.exit(1)

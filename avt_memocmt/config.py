@@ -247,6 +247,10 @@ class TrainingConfig(Section):
     """Lowest layers of a fine-tuned text encoder that are not trained."""
     encoder_dropout: Probability = 0.1
     """Dropout inside a fine-tuned text encoder."""
+    sentiment_weight: AtLeast0 = 0.0
+    """Weight of the loss of a second head, the sentiment (negative, neutral, positive); 0 = no such
+    head.
+    """
 
 
 class PathsConfig(Section):

@@ -17,6 +17,9 @@ EMOTIONS: tuple[str, ...] = (
 
 NUM_EMOTIONS = len(EMOTIONS)
 
+SENTIMENTS: tuple[str, ...] = ("negative", "neutral", "positive")
+"""MELD's third label; a class index means a position in this tuple."""
+
 UNCERTAIN = "uncertain"
 """Stands in place of an emotion whose probability is below the least that the user asks for."""
 
@@ -52,6 +55,8 @@ _SYNONYMS: dict[str, str] = {
     "angry": "anger",
     "ang": "anger",
 }
+
+_SENTIMENT_SYNONYMS = {**{s: s for s in SENTIMENTS}, **{s[:3]: s for s in SENTIMENTS}}
 
 RAVDESS_CODES: dict[str, str] = {
     "01": "neutral",
@@ -101,3 +106,15 @@ def emotion_index(name: str) -> int:
             "happy, sad, angry)."
         )
     return EMOTIONS.index(_SYNONYMS[key])
+
+
+def sentiment_index(name: str) -> int:
+    """Index in `SENTIMENTS` of a label, whatever its capitals; also of "neg", "neu", "pos".
+
+    Raises:
+        AvtError: it is none of them.
+    """
+    key = name.strip().lower()
+    if key not in _SENTIMENT_SYNONYMS:
+        raise AvtError(f"unknown sentiment {name!r}; use one of {', '.join(SENTIMENTS)}.")
+    return SENTIMENTS.index(_SENTIMENT_SYNONYMS[key])

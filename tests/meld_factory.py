@@ -51,11 +51,22 @@ class Row:
     episode: int = 1
     start: float | str = 0.0
     end: float | str = 1.0
+    sentiment: str = "neutral"
 
     def cells(self) -> list[object]:
         times = [_clock(self.start), _clock(self.end)]
         ids = [self.dialogue, self.utterance]
-        return [1, self.text, self.speaker, self.emotion, "neutral", *ids, 3, self.episode, *times]
+        return [
+            1,
+            self.text,
+            self.speaker,
+            self.emotion,
+            self.sentiment,
+            *ids,
+            3,
+            self.episode,
+            *times,
+        ]
 
 
 def write_table(path: Path, rows: Iterable[Row], header: Iterable[str] = HEADER) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,11 @@ from avt_memocmt.features.base import Tokens
 NAMES = ("pitch", "level", "rate")
 
 
-def make_store(folder: Path, dialogues: int = 12) -> FeatureStore:
+SENTIMENT_OF_EMOTION = (1, 2, 0, 0, 2, 0, 0)
+"""Per emotion the sentiment that its utterances have here, as an index into `SENTIMENTS`."""
+
+
+def make_store(folder: Path, dialogues: int = 12, *, sentiments: bool = False) -> FeatureStore:
     """Write a store whose emotions show in the text tokens and, weakly, in the value `pitch`."""
     manifest = StoreManifest(
         package_version="0",
@@ -33,6 +38,8 @@ def make_store(folder: Path, dialogues: int = 12) -> FeatureStore:
         for number in range(count)
         for turn in range(2 + number % 3)
     ]
+    if sentiments:
+        rows = [replace(row, sentiment=SENTIMENT_OF_EMOTION[row.emotion]) for row in rows]
     store.write_shard(0, rows)
     return store
 

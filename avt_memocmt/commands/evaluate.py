@@ -17,6 +17,7 @@ from avt_memocmt.commands.console import (
     JsonFile,
     SpeakerBaseline,
     counted_progress,
+    log,
     step_progress,
 )
 from avt_memocmt.commands.evaluation_report import Compare, Experiments, report_evaluation
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 MANIFEST_HELP = (
     "CSV with the columns path, text, emotion and optionally dialogue_id, utterance_id, speaker, "
-    "start, end; further columns are for --by."
+    "start, end, sentiment; further columns are for --by."
 )
 STORES_HELP = "A feature store; repeated, they are joined by utterance."
 MELD_HELP = "A MELD folder in any layout; CSVs alone give text."
@@ -76,7 +77,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="A checkpoint folder, or the name of the one that ships. Unless given: embedded "
-            "with --manifest, paths.checkpoint otherwise."
+            "with --manifest, and for MELD where paths.checkpoint is not there; else that."
         ),
     ] = None,
     compare: Compare = None,
@@ -129,13 +130,13 @@ def evaluate(
             by,
             engine,
         )
-    checkpoint, experiments = checkpoint or str(paths.checkpoint), experiments or paths.experiments
+    experiments = experiments or paths.experiments
     if not features and not meld and (paths.features / MANIFEST_FILE).is_file():
         features = [paths.features]
     if features:
         return evaluate_features(
             features,
-            checkpoint,
+            checkpoint or str(paths.checkpoint),
             split,
             compare,
             compare_features,
@@ -145,7 +146,7 @@ def evaluate(
         )
     evaluate_meld(
         meld or paths.meld,
-        checkpoint,
+        checkpoint or _trained_or_shipped(paths.checkpoint),
         split,
         compare,
         json_file,
@@ -154,6 +155,14 @@ def evaluate(
         encoders,
         speaker_baseline,
     )
+
+
+def _trained_or_shipped(trained: Path) -> str:
+    """The user's own checkpoint where there is one, else the name of the one that ships."""
+    if trained.exists():
+        return str(trained)
+    log.print(f"there is no trained checkpoint in {trained}, so the shipped one, embedded, is used")
+    return "embedded"
 
 
 def evaluate_manifest(

@@ -110,13 +110,19 @@ def _write_results(evaluation: Evaluation, provenance: Provenance, folder: Path)
 
 def _print_scores(report: dict[str, Any]) -> None:
     table = Table("measure", "value", "95 % interval", box=None)
-    for name in ("accuracy", "weighted_f1", "macro_f1", "uar"):
-        table.add_row(name, f"{report[name]:.4f}", _interval(report["intervals_95"][name]))
+    for name, interval in report["intervals_95"].items():
+        table.add_row(name, f"{report[name]:.4f}", _interval(interval))
+    if report["roc_auc"] is not None:
+        table.add_row("roc_auc", f"{report['roc_auc']:.4f}", "")
     if report["ece"] is not None:
         table.add_row("ece", f"{report['ece']:.4f}", "")
         table.add_row("mean_confidence", f"{report['mean_confidence']:.4f}", "")
         gap = f"{report['confidence_minus_accuracy']:+.4f}"
         table.add_row("confidence_minus_accuracy", gap, "")
+    for name, value in report.get("sentiment", {}).items():
+        if value is not None:
+            shown = str(value) if name == "n" else f"{value:.4f}"
+            table.add_row(f"sentiment: {name}", shown, "")
     for name, found in report["alone"].items():
         gain = found["fused_minus_alone"]["uar"]
         table.add_row(f"uar of {name} alone, n = {found['n']}", f"{found['uar']:.4f}", "")

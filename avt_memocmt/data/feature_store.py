@@ -21,7 +21,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avt_memocmt.config import Modality, TokenShape
-from avt_memocmt.data.index import UTTERANCE_COLUMNS, UtteranceKey
+from avt_memocmt.data.index import (
+    SENTIMENT_COLUMN,
+    UNLABELLED,
+    UTTERANCE_COLUMNS,
+    UtteranceKey,
+)
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
@@ -67,6 +72,7 @@ class FeatureRow:
         duration: seconds of the utterance.
         tokens: per modality that is present; float16 on disk.
         warnings: what the extraction met ("no_face", "silent_audio", ...).
+        sentiment: index into `SENTIMENTS`, or `index.UNLABELLED`.
     """
 
     key: UtteranceKey
@@ -76,6 +82,7 @@ class FeatureRow:
     duration: float
     tokens: dict[str, Tokens] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sentiment: int = UNLABELLED
 
 
 class FeatureStore:
@@ -241,6 +248,9 @@ class FeatureStore:
             )
             for name, kind in _PLAIN.items()
         }
+        if any(row.sentiment != UNLABELLED for row in rows):
+            name, kind = SENTIMENT_COLUMN
+            columns[name] = pa.array([row.sentiment for row in rows], kind)
         for name in self.manifest.modalities:
             found = [row.tokens.get(name) for row in rows]
             values = [None if t is None else _half(t.values).ravel() for t in found]
@@ -256,6 +266,9 @@ class FeatureStore:
             for modality in names
             for name in (f"{modality}_values", f"{modality}_spans")
         }
+        sentiments = [UNLABELLED] * len(table)
+        if SENTIMENT_COLUMN[0] in table.column_names:
+            sentiments = table[SENTIMENT_COLUMN[0]].to_pylist()
         for i, (*key, speaker, text, emotion, duration, warnings) in enumerate(plain):
             tokens = {}
             for name in names:
@@ -267,7 +280,14 @@ class FeatureStore:
                         spans.values.to_numpy(zero_copy_only=False).reshape(-1, 2),
                     )
             yield FeatureRow(
-                UtteranceKey(*key), speaker, text, emotion, duration, tokens, tuple(warnings)
+                UtteranceKey(*key),
+                speaker,
+                text,
+                emotion,
+                duration,
+                tokens,
+                tuple(warnings),
+                sentiments[i],
             )
 
 
@@ -282,9 +302,11 @@ _PLAIN = {
 def _read_shard(
     path: Any, columns: list[str], wanted: list[tuple[str, str, str]] | None
 ) -> pa.Table:
-    if isinstance(path, Path):
-        return pq.read_table(path, columns=columns, filters=wanted)
-    return pq.read_table(path.path, columns=columns, filters=wanted, filesystem=path.fs)
+    """The columns of a shard, and the sentiment where it has that."""
+    file, system = (path, None) if isinstance(path, Path) else (path.path, path.fs)
+    names = pq.read_schema(file, filesystem=system).names
+    found = [name for name in (SENTIMENT_COLUMN[0],) if name in names]
+    return pq.read_table(file, columns=[*columns, *found], filters=wanted, filesystem=system)
 
 
 def _half(values: NDArray[np.floating[Any]]) -> NDArray[np.float16]:

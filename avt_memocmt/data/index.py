@@ -16,7 +16,9 @@ from avt_memocmt.files import write_atomically
 from avt_memocmt.printable import path_text
 
 UNLABELLED = -1
-"""Emotion of an utterance whose label is not known."""
+"""Emotion or sentiment of an utterance whose label is not known."""
+SENTIMENT_COLUMN = ("sentiment", pa.int8())
+"""Of an index or a shard of a feature store, where at least one utterance has such a label."""
 
 
 class UtteranceKey(NamedTuple):
@@ -45,6 +47,7 @@ class UtteranceRecord:
         start: seconds into the media where the utterance begins.
         end: seconds where it ends, or None for the end of the media.
         flags: names of known faults ("missing", "undecodable", "too_short", ...).
+        sentiment: index into `SENTIMENTS`, or `UNLABELLED`.
     """
 
     split: str
@@ -57,6 +60,7 @@ class UtteranceRecord:
     start: float = 0.0
     end: float | None = None
     flags: tuple[str, ...] = ()
+    sentiment: int = UNLABELLED
 
     @property
     def key(self) -> UtteranceKey:
@@ -91,6 +95,8 @@ def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
         AvtError: the folder cannot be written, or a path is not Unicode, as an index needs it.
     """
     rows = [{**asdict(record), "flags": list(record.flags)} for record in records]
+    labelled = any(row["sentiment"] != UNLABELLED for row in rows)
+    schema = _SCHEMA.append(pa.field(*SENTIMENT_COLUMN)) if labelled else _SCHEMA
     for path_of_row in {row["path"] for row in rows if row["path"]}:
         if path_text(path_of_row) != path_of_row:
             raise AvtError(
@@ -98,7 +104,7 @@ def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
                 "rename the file or its folder."
             )
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
     write_atomically(path, buffer.getvalue())
 
 
@@ -120,7 +126,8 @@ def read_index(path: Path) -> list[UtteranceRecord]:
             f"{path} is no index: it lacks the column {', '.join(sorted(missing))}; make it with "
             "avt-memocmt prepare."
         )
-    rows = table.select(_SCHEMA.names).to_pylist()
+    names = [n for n in (*_SCHEMA.names, SENTIMENT_COLUMN[0]) if n in table.column_names]
+    rows = table.select(names).to_pylist()
     return [UtteranceRecord(**{**row, "flags": tuple(row["flags"] or ())}) for row in rows]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avt_memocmt.config import Modality
 from avt_memocmt.data.dialogue_batch import TurnFeatures, speaker_changes
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
-from avt_memocmt.data.index import UtteranceKey
+from avt_memocmt.data.index import UNLABELLED, UtteranceKey
 from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import TextInput, contexts
@@ -32,12 +32,15 @@ class LabelledDialogue:
         emotions: int64 [turns], indices into `EMOTIONS`, or `UNLABELLED`.
         soft_targets: float32 [turns, 7], the distributions to learn where they are not those of the
             labels.
+        sentiments: int64 [turns], indices into `SENTIMENTS`, or `UNLABELLED`; None where no turn
+            has one.
     """
 
     keys: tuple[UtteranceKey, ...]
     turns: tuple[TurnFeatures, ...]
     emotions: NDArray[np.int64]
     soft_targets: NDArray[np.float32] | None = None
+    sentiments: NDArray[np.int64] | None = None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -55,6 +58,7 @@ class LabelledDialogue:
             tuple(self.turns[i] for i in kept),
             self.emotions[kept],
             None if soft is None else soft[kept],
+            None if self.sentiments is None else self.sentiments[kept],
         )
 
     def only(self, modalities: Collection[str]) -> LabelledDialogue:
@@ -135,7 +139,19 @@ def dialogue_of_rows(rows: Sequence[FeatureRow]) -> LabelledDialogue:
         for row, change, context in zip(rows, changes, said, strict=True)
     )
     emotions = np.array([row.emotion for row in rows], dtype=np.int64)
-    return LabelledDialogue(tuple(row.key for row in rows), turns, emotions)
+    sentiments = np.array([row.sentiment for row in rows], dtype=np.int64)
+    known = sentiments if (sentiments != UNLABELLED).any() else None
+    return LabelledDialogue(tuple(row.key for row in rows), turns, emotions, sentiments=known)
+
+
+def sentiments_of(dialogues: Iterable[LabelledDialogue]) -> NDArray[np.int64]:
+    """int64 [turns], the sentiment of all turns in order, or `UNLABELLED`."""
+    return np.concatenate(
+        [
+            np.full(len(d.turns), UNLABELLED) if d.sentiments is None else d.sentiments
+            for d in dialogues
+        ]
+    )
 
 
 def similar_length_batches(

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from avt_memocmt.data.table import read_table
+from avt_memocmt.data.table import optional_sentiment, read_table
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_preprocess import clean_text
 
 REQUIRED = ("path", "text", "emotion")
-OPTIONAL = ("dialogue_id", "utterance_id", "speaker", "start", "end")
+OPTIONAL = ("dialogue_id", "utterance_id", "speaker", "start", "end", "sentiment")
 _SECONDS_PER_WORD = 0.33
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]{1,3})?|[.,][0-9]+")
 
@@ -32,6 +32,7 @@ class ManifestRow:
         speaker: or None.
         start: seconds into the media where it begins.
         end: seconds where it ends, or None for the end of the media.
+        sentiment: index into `SENTIMENTS`, or `UNLABELLED`.
         cells: what stands in each column, further ones included.
     """
 
@@ -44,6 +45,7 @@ class ManifestRow:
     speaker: str | None
     start: float
     end: float | None
+    sentiment: int
     cells: Mapping[str, str]
 
 
@@ -56,12 +58,13 @@ def read_manifest(path: str | Path) -> list[list[ManifestRow]]:
     """Read a manifest into dialogues, each in utterance order.
 
     `read_table` says what is read of a CSV file. Columns: path, text, emotion, and optionally
-    dialogue_id, utterance_id, speaker, start, end; others are kept as they are. Relative paths
-    resolve against the manifest's folder. Rows without a dialogue_id are dialogues of one turn.
+    dialogue_id, utterance_id, speaker, start, end, sentiment; others are kept as they are. Relative
+    paths resolve against the manifest's folder. Rows without a dialogue_id are dialogues of one
+    turn.
 
     Raises:
-        AvtError: as of `read_table`, or a row has an unknown emotion or a time that is no number;
-            the message names the line.
+        AvtError: as of `read_table`, or a row has an unknown emotion or sentiment or a time that is
+            no number; the message names the line.
     """
     path = Path(path)
     hint = (
@@ -84,6 +87,7 @@ def _row(manifest: Path, line: int, cells: dict[str, str]) -> ManifestRow:
 
     try:
         emotion = emotion_index(cell("emotion"))
+        sentiment = optional_sentiment(cell("sentiment"))
     except AvtError as error:
         raise AvtError(f"{manifest}, line {line}: {error}") from error
     dialogue = cell("dialogue_id")
@@ -97,6 +101,7 @@ def _row(manifest: Path, line: int, cells: dict[str, str]) -> ManifestRow:
         speaker=cell("speaker") or None,
         start=_number(manifest, line, "start", cell("start")) or 0.0,
         end=_number(manifest, line, "end", cell("end")),
+        sentiment=sentiment,
         cells=cells,
     )
 

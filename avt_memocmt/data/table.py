@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from avt_memocmt.data.index import UNLABELLED
+from avt_memocmt.emotions import sentiment_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_file import read_text_file
 
@@ -73,6 +75,15 @@ def read_table(
     if not rows:
         raise AvtError(f"{path} has no rows; give one row per utterance.")
     return rows
+
+
+def optional_sentiment(cell: str) -> int:
+    """Index into `SENTIMENTS` of a cell; `UNLABELLED` where it is empty.
+
+    Raises:
+        AvtError: it is no sentiment.
+    """
+    return sentiment_index(cell) if cell.strip() else UNLABELLED
 
 
 def _plain(name: str) -> str:

@@ -51,6 +51,14 @@ class Bfloat16Engine(Engine):
         with _autocast():
             return self.model.classify(utterances, turn_mask, speaker_change).float()
 
+    def classify_sentiment(
+        self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor
+    ) -> Tensor | None:
+        """See `Engine.classify_sentiment`."""
+        with _autocast():
+            found = self.model.classify_sentiment(utterances, turn_mask, speaker_change)
+        return None if found is None else found.float()
+
 
 def in_bfloat16(engine: TorchEngine) -> Bfloat16Engine:
     """Convert an engine's networks in place; the given engine cannot be used afterwards.

@@ -50,6 +50,14 @@ class DeviceEngine(Engine):
         moved = (part.to(self.device) for part in (utterances, turn_mask, speaker_change))
         return self.model.classify(*moved).cpu()
 
+    def classify_sentiment(
+        self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor
+    ) -> Tensor | None:
+        """See `Engine.classify_sentiment`."""
+        moved = (part.to(self.device) for part in (utterances, turn_mask, speaker_change))
+        found = self.model.classify_sentiment(*moved)
+        return None if found is None else found.cpu()
+
 
 def on_gpu(engine: TorchEngine) -> DeviceEngine:
     """Move an engine's networks to the GPU.

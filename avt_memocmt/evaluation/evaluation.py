@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey
-from avt_memocmt.data.labelled_dialogues import LabelledDialogue
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, sentiments_of
 from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.answers import SentimentAnswers, likeliest, with_blank_rows
 from avt_memocmt.evaluation.by_column import figures_by_value
 from avt_memocmt.metrics.calibration import calibration_error
 from avt_memocmt.metrics.intervals import Difference, bootstrap_intervals, paired_differences
+from avt_memocmt.metrics.roc_auc import macro_roc_auc
 from avt_memocmt.metrics.scores import FAILED, outcome_counts, per_class, scores
 
 
@@ -60,6 +62,7 @@ class Evaluation:
         alone: per modality float [n, 7], the probabilities from that modality alone; NaN where it
             is absent. Empty for networks without such heads.
         columns: by name of a manifest's column the value of each utterance, "" for none.
+        sentiment: where the network has that head, its answers and their truth.
     """
 
     keys: tuple[str, ...]
@@ -71,18 +74,21 @@ class Evaluation:
     failures: tuple[FailedRow, ...] = ()
     alone: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sentiment: SentimentAnswers | None = None
 
     @classmethod
     def of(
         cls,
         dialogues: Sequence[LabelledDialogue],
         probabilities: NDArray[np.floating],
+        sentiments: NDArray[np.floating] | None = None,
     ) -> Evaluation:
         """Keep the answers on the turns that have a label.
 
         Args:
             dialogues: from `load_dialogues`, at least one.
             probabilities: [turns, 7], of all their turns in order.
+            sentiments: [turns, 3], the same of the sentiment; None from a network without it.
 
         Raises:
             AvtError: no turn has a label.
@@ -103,13 +109,15 @@ class Evaluation:
             tuple(dialogue_name(keys[i]) for i in kept),
             tuple("+".join(m for m in MODALITIES if m in turns[i].tokens) for i in kept),
             unlabelled=len(emotions) - len(kept),
+            sentiment=None
+            if sentiments is None
+            else SentimentAnswers(sentiments_of(dialogues)[kept], sentiments[kept]),
         )
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """int64 [n]: the most probable class, or `metrics.FAILED`."""
-        answered = np.isfinite(self.probabilities).all(axis=1)
-        return np.where(answered, np.nan_to_num(self.probabilities).argmax(axis=1), FAILED)
+        return likeliest(self.probabilities)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -147,10 +155,12 @@ class Evaluation:
         return {
             "n": len(truth),
             **scores(truth, predicted),
+            "roc_auc": macro_roc_auc(truth, self.probabilities),
             "ece": self.ece,
             **self.confidence,
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
             **per_class(truth, predicted),
+            **({} if self.sentiment is None else {"sentiment": self.sentiment.figures()}),
         }
 
     def report(self) -> dict[str, Any]:
@@ -169,25 +179,26 @@ class Evaluation:
             "failed": [failure.to_json() for failure in self.failures],
         }
 
-    def with_failed(self, rows: Sequence[tuple[FailedRow, int, str]]) -> Evaluation:
+    def with_failed(self, rows: Sequence[tuple[FailedRow, int, str, int]]) -> Evaluation:
         """Append utterances that could not be read, which count as errors.
 
         Args:
-            rows: what failed, its true class, its dialogue.
+            rows: what failed, its true class, its dialogue, its true sentiment or `UNLABELLED`.
         """
         if not rows:
             return self
-        failures, truth, groups = zip(*rows, strict=True)
+        failures, truth, groups, sentiments = zip(*rows, strict=True)
         return replace(
             self,
             keys=(*self.keys, *(failure.name for failure in failures)),
             truth=np.concatenate([self.truth, np.array(truth, np.int64)]),
-            probabilities=_with_blank_rows(self.probabilities, len(rows)),
+            probabilities=with_blank_rows(self.probabilities, len(rows)),
             groups=(*self.groups, *groups),
             present=(*self.present, *("" for _ in rows)),
             failures=(*self.failures, *failures),
-            alone={name: _with_blank_rows(part, len(rows)) for name, part in self.alone.items()},
+            alone={name: with_blank_rows(part, len(rows)) for name, part in self.alone.items()},
             columns={name: (*found, *("" for _ in rows)) for name, found in self.columns.items()},
+            sentiment=None if self.sentiment is None else self.sentiment.with_failed(sentiments),
         )
 
     def differences(self, other: Evaluation) -> dict[str, Difference]:
@@ -266,7 +277,3 @@ def _scores_and_ece(
         **scores(truth, probabilities.argmax(axis=1)),
         "ece": calibration_error(truth, probabilities),
     }
-
-
-def _with_blank_rows(values: NDArray[np.floating], count: int) -> NDArray[np.floating]:
-    return np.concatenate([values, np.full((count, values.shape[1]), np.nan)])

@@ -52,7 +52,7 @@ def evaluate_stores(
     """
     model, config = load_model(folder)
     heard = config.model.modalities if modalities is None else modalities
-    dialogues = _dialogues(folder, config, stores, split, heard)
+    dialogues = checkpoint_dialogues(folder, config, stores, split, heard)
     evaluation = evaluate_dialogues(model, config, with_baselines(dialogues, speaker_baseline))
     data = data_sha256(evaluation, describe_features(stores))
     provenance = checkpoint_provenance(folder, config, split, data)
@@ -72,8 +72,13 @@ def evaluate_dialogues(
     Raises:
         AvtError: no turn has a label.
     """
-    logits = predict_dialogues(model, dialogues, token_dims(config)).logits
-    return Evaluation.of(dialogues, logits.softmax(dim=1).numpy())
+    found = predict_dialogues(model, dialogues, token_dims(config))
+    sentiments = found.sentiment_logits
+    return Evaluation.of(
+        dialogues,
+        found.logits.softmax(dim=1).numpy(),
+        None if sentiments is None else sentiments.softmax(dim=1).numpy(),
+    )
 
 
 def describe_features(stores: Sequence[FeatureStore]) -> list[str]:
@@ -91,14 +96,17 @@ def describe_features(stores: Sequence[FeatureStore]) -> list[str]:
     return found
 
 
-def _dialogues(
+def checkpoint_dialogues(
     folder: Path,
     config: Config,
     stores: Sequence[FeatureStore],
     split: str,
     modalities: Sequence[str],
 ) -> list[LabelledDialogue]:
-    """The dialogues of a split; a checkpoint with its own text encoder encodes the words anew."""
+    """The dialogues of a split; a checkpoint with its own text encoder encodes the words anew.
+
+    Arguments and errors are those of `evaluate_stores`; `config` is the checkpoint's.
+    """
     own_text = config.text.fine_tuned and "text" in modalities and not _has_text_of(folder, stores)
     stored = [name for name in modalities if not own_text or name != "text"]
     _require_known_features(folder, config, stores, stored)

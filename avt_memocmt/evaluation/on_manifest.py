@@ -13,8 +13,9 @@ from avt_memocmt.data.baseline_scope import BaselineScope, require_speakers
 from avt_memocmt.data.manifest import ManifestRow, nominal_seconds
 from avt_memocmt.data.set_baselines import Described, of_others
 from avt_memocmt.data.speaker_baselines import Baseline, utterance_statistics
-from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.emotions import NUM_EMOTIONS, SENTIMENTS
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.answers import SentimentAnswers
 from avt_memocmt.evaluation.evaluation import Evaluation, FailedRow
 from avt_memocmt.inference.clips import ClipReader
 from avt_memocmt.inference.dialogue import DialogueReader, PreparedTurn
@@ -82,6 +83,20 @@ def evaluate_manifest(
             for m in MODALITIES
         },
         columns={name: tuple(row.cells[name] for row in rows) for name in by},
+        sentiment=_sentiments(rows, answers),
+    )
+
+
+def _sentiments(
+    rows: Sequence[ManifestRow], answers: Sequence[UtterancePrediction]
+) -> SentimentAnswers | None:
+    """What a network with that head said; None from others."""
+    if all(answer.sentiment_probabilities is None for answer in answers):
+        return None
+    unknown = (np.nan,) * len(SENTIMENTS)
+    return SentimentAnswers(
+        np.array([row.sentiment for row in rows], np.int64),
+        np.array([answer.sentiment_probabilities or unknown for answer in answers]),
     )
 
 

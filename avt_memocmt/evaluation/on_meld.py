@@ -57,9 +57,14 @@ def evaluate_records(
     evaluation, provenance = evaluate_stores(
         folder, [store], records[0].split, modalities, speaker_baseline
     )
-    emotions = {record.key: record.emotion for record in records}
+    known = {record.key: record for record in records}
     failed = [
-        (FailedRow(str(f.key), f.path, f.reason), emotions[f.key], dialogue_name(f.key))
+        (
+            FailedRow(str(f.key), f.path, f.reason),
+            known[f.key].emotion,
+            dialogue_name(f.key),
+            known[f.key].sentiment,
+        )
         for f in failures
     ]
     return evaluation.with_failed(failed), provenance

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
+from avt_memocmt.evaluation.answers import SENTIMENT_SCORES
 from avt_memocmt.evaluation.evaluation import Evaluation
 from avt_memocmt.evaluation.provenance import Provenance
 from avt_memocmt.files import write_csv, write_text_atomically
@@ -22,20 +23,31 @@ _KEY = ("model", "seed", "split", "context", "checkpoint_sha256", "data_sha256")
 """A row with the same key is replaced."""
 _GROUP = ("model", "split", "context", "data_sha256")
 """Rows that differ in nothing but the seed."""
+_SENTIMENT = tuple(f"sentiment_{name}" for name in SENTIMENT_SCORES)
+"""Figures of networks with that head."""
 _FIGURES = (
     *MAIN_SCORES,
+    "roc_auc",
+    *_SENTIMENT,
     "ece",
     *(f"recall_{name}" for name in EMOTIONS),
     *(f"f1_{name}" for name in EMOTIONS),
     *(f"{name}_{side}" for name in MAIN_SCORES for side in ("low", "high")),
 )
+_ADDED = (
+    *("macro_precision", "macro_precision_low", "macro_precision_high", "roc_auc"),
+    *_SENTIMENT,
+)
+"""Figures that tables written by version 0.1.0 lack; such a table is read, and gets their columns
+when it is written again."""
 COLUMNS = (
     *("model", "seed", "split", "context", "n"),
     *_FIGURES,
     *("selection", "code", "checkpoint_sha256", "data_sha256"),
 )
 """Of results.csv. Figures are shares from 0 to 1; `_low` and `_high` bound the 95 % interval over
-dialogues; a cell is empty where a class does not occur or nothing was predicted."""
+dialogues; a cell is empty where a class does not occur, nothing was predicted, or the network has
+no such head."""
 
 ResultRow = dict[str, str]
 """One row of results.csv as text, by column."""
@@ -48,6 +60,7 @@ def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
         figures |= {f"{kind}_{name}": value for name, value in figures[kind].items()}
     for name, (low, high) in figures["intervals_95"].items():
         figures |= {f"{name}_low": low, f"{name}_high": high}
+    figures |= {f"sentiment_{name}": x for name, x in figures.pop("sentiment", {}).items()}
     row = {name: str(value) for name, value in {**asdict(provenance), "n": figures["n"]}.items()}
     for name in _FIGURES:
         figure = figures.get(name)
@@ -73,13 +86,13 @@ def read_results(path: Path) -> list[ResultRow]:
         raise AvtError(f"cannot read {path}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise AvtError(f"{path} is not a CSV file in UTF-8; {advice}") from error
-    if columns != COLUMNS:
+    if columns != tuple(c for c in COLUMNS if c in columns or c not in _ADDED):
         odd = next((c for c in (*columns, *COLUMNS) if (c in columns) != (c in COLUMNS)), "order")
         raise AvtError(f"{path} is another table (column {odd}); {advice}")
     for line, row in enumerate(rows, start=2):
         if not _is_whole(row):
             raise AvtError(f"{path}, line {line} is damaged; {advice}")
-    return rows
+    return [{name: row.get(name, "") for name in COLUMNS} for row in rows]
 
 
 def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
@@ -144,13 +157,13 @@ def _summary(name: str, members: Sequence[ResultRow]) -> str:
 
 def _is_whole(row: dict[str, str]) -> bool:
     """Whether a row has one cell per column, and numbers where they belong."""
-    if set(row) != set(COLUMNS) or None in row.values():
+    if None in row or None in row.values():
         return False
     try:
         for name in ("seed", "n"):
             int(row[name])
         for name in _FIGURES:
-            float(row[name] or 0)
+            float(row.get(name) or 0)
     except ValueError:
         return False
     return True

@@ -6,13 +6,14 @@ each modality counted is therefore given twice: by attention rollout, and by `le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.explainability.evidence import WordEvidence
 from avt_memocmt.inference.dialogue import PreparedTurn
 from avt_memocmt.inference.results import UtterancePrediction
@@ -89,6 +90,20 @@ def decide_with_attention(
     gate = {m: use.weight for m, use in prediction.modalities.items() if use.present}
     present = [m for m in model.modalities if m in turn.tokens]
     axes = {m: turn_axis(turn, m, words) for m in present}
+    return prediction, decision_attention(recorded, axes, gate)
+
+
+def decision_attention(
+    recorded: Mapping[str, Tensor], axes: dict[str, Axis], gate: dict[str, float]
+) -> DecisionAttention:
+    """What one decision attended to.
+
+    Args:
+        recorded: by `record_attention`, in a pass over this turn alone.
+        axes: of the modalities that are present.
+        gate: as of `DecisionAttention`.
+    """
+    present = list(axes)
     raw = {
         (target, source): _layers(recorded, f"{target}_from_{source}")
         for target, source in DIRECTIONS
@@ -99,7 +114,7 @@ def decide_with_attention(
         {m: len(axis.groups) for m, axis in axes.items()},
     )
     pooling = {m: recorded[f"pools.{m}"][0].double().numpy() for m in present}
-    return prediction, DecisionAttention(
+    return DecisionAttention(
         axes,
         {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in raw.items()},
         {(t, s): grouped(w, axes[t], axes[s]) for (t, s), w in rolled.items()},
@@ -150,9 +165,27 @@ def turn_axis(turn: PreparedTurn, modality: str, words: WordEvidence | None) -> 
 
     Faces and sound are named by the time in the recording at which they begin.
     """
-    spans = turn.tokens[modality].spans.astype(np.float64)
+    known = None if words is None else (words.words, words.word_of_piece)
+    return token_axis(modality, turn.tokens[modality].spans, known, turn.utterance.start)
+
+
+def token_axis(
+    modality: str,
+    token_spans: NDArray[np.float32],
+    words: tuple[Sequence[str], Sequence[int]] | None,
+    start: float = 0.0,
+) -> Axis:
+    """`turn_axis` of any tokens.
+
+    Args:
+        modality: of the tokens.
+        token_spans: seconds [tokens, 2] from the start of the utterance.
+        words: those that were read, and the one of each word piece; None where not known.
+        start: of the utterance, seconds in the recording.
+    """
+    spans = token_spans.astype(np.float64)
     if modality == "text" and words is not None:
-        groups = np.array(words.word_of_piece)
+        groups = np.array(words[1])
     elif modality == "visual":
         groups = np.arange(len(spans))
     else:
@@ -162,10 +195,10 @@ def turn_axis(turn: PreparedTurn, modality: str, words: WordEvidence | None) -> 
         for group in range(int(groups.max()) + 1)
     ]
     if modality == "text" and words is not None:
-        names = list(words.words)
+        names = list(words[0])
     else:
         decimals = 2 if modality == "visual" else 1
-        names = [f"{clock(begin + turn.utterance.start, decimals)} s" for begin, _ in edges]
+        names = [f"{clock(begin + start, decimals)} s" for begin, _ in edges]
     return Axis(
         (STATE, *names),
         np.array([(np.nan, np.nan), *edges]),
@@ -203,3 +236,7 @@ def _layers(recorded: Mapping[str, Tensor], name: str, last_query: bool = False)
         return np.zeros((0, 0, 0))
     stacked = np.stack(found)
     return stacked[:, :, -1] if last_query else stacked
+
+
+if __name__ == "__main__":
+    run_command("explain-by", "attention")

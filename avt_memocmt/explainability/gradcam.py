@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.explainability.evidence import FaceEvidence
 from avt_memocmt.explainability.forward_function import ForwardFunction
 from avt_memocmt.explainability.integrated_gradients import Attribution
@@ -48,3 +49,7 @@ def _plus_plus_weights(maps: Tensor, gradient: Tensor) -> Tensor:
     denominator = 2 * square + maps.sum(dim=(3, 4), keepdim=True) * cube
     alpha = torch.where(denominator != 0, square / denominator, torch.zeros_like(square))
     return (alpha * gradient.relu()).sum(dim=(3, 4))
+
+
+if __name__ == "__main__":
+    run_command("explain-by", "grad-cam")

@@ -10,6 +10,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.explainability.evidence import Evidence
 from avt_memocmt.explainability.forward_function import ForwardFunction
 
@@ -74,3 +75,7 @@ def integrated_gradients(
         float(delta),
         float(change),
     )
+
+
+if __name__ == "__main__":
+    run_command("explain-by", "integrated-gradients")

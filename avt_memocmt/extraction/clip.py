@@ -58,7 +58,14 @@ def extract_clip(clip: ClipSpec, config: Config, checkpoint: Path | None = None)
         )
     seconds = utterance.end - utterance.start
     return FeatureRow(
-        record.key, record.speaker, record.text, record.emotion, seconds, tokens, warnings
+        record.key,
+        record.speaker,
+        record.text,
+        record.emotion,
+        seconds,
+        tokens,
+        warnings,
+        record.sentiment,
     )
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from avt_memocmt.data.index import (
     UNLABELLED,
@@ -88,8 +89,13 @@ class ExtractionPlan:
 
     def fingerprint(self) -> str:
         """SHA-256 of the records and of their division into shards."""
-        rows = [[asdict(clip.record) for clip in shard] for shard in self.shards]
+        rows = [[_described(clip.record) for clip in shard] for shard in self.shards]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _described(record: UtteranceRecord) -> dict[str, Any]:
+    """The fields of a record but its sentiment: stores that were made before it stay valid."""
+    return {name: value for name, value in asdict(record).items() if name != "sentiment"}
 
 
 def _manifest_records(path: Path) -> list[UtteranceRecord]:
@@ -104,6 +110,7 @@ def _manifest_records(path: Path) -> list[UtteranceRecord]:
             path=None if row.path is None else str(row.path.resolve()),
             start=row.start,
             end=row.end,
+            sentiment=row.sentiment,
         )
         for number, rows in enumerate(read_manifest(path))
         for position, row in enumerate(rows)

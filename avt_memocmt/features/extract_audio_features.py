@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.audio_encoder import AudioEncoder
@@ -131,3 +132,7 @@ def _load_front_end(name: str, revision: str | None) -> Any:
     if front_end.sampling_rate != SAMPLE_RATE:
         raise AvtError(f"{name!r} expects {front_end.sampling_rate} Hz; choose a 16 kHz model.")
     return front_end
+
+
+if __name__ == "__main__":
+    run_command("features", "audio")

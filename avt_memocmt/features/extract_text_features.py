@@ -8,6 +8,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import nn
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
@@ -79,3 +80,7 @@ def load_tuned(model: nn.Module, path: Path) -> None:
     left = [n for n in missing if n != WORD_EMBEDDINGS and not n.startswith(POOLER)]
     if left or unexpected:
         raise AvtError(f"{path} is not a checkpoint of this text encoder (tensors differ).")
+
+
+if __name__ == "__main__":
+    run_command("features", "text")

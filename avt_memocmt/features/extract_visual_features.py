@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.config import EncoderConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN, fold_normalisation
@@ -124,3 +125,7 @@ def _input_side(settings: Mapping[str, Any], name: str) -> int:
     if not isinstance(side, int):
         raise AvtError(f"preprocessor_config.json of {name!r} has a size that is not understood.")
     return side
+
+
+if __name__ == "__main__":
+    run_command("features", "visual")

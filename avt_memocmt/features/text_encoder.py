@@ -272,9 +272,7 @@ class TextEncoder(nn.Module):
         return [*prefix, *pieces, end], len(prefix), owners, warnings
 
     def _words(self, text: str) -> list[str]:
-        """The words of `split_words(clean_text(text))`, their signs written out."""
-        cleaned = clean_text(text, lowercase=self.config.lowercase)
-        return [written_out(word) for word in split_words(cleaned)]
+        return encoded_words(text, self.config)
 
     def _knows(self, words: Sequence[str]) -> bool:
         return self.tokenizer.unknown_share(words, self.tokenizer.pieces(words)) <= _MOST_UNKNOWN
@@ -287,6 +285,11 @@ class TextEncoder(nn.Module):
         said = [(turn, words) for turn, words in lines if self._knows(words)][-most:]
         text = " ".join(" ".join([_SPEAKER_TAGS[turn.same_speaker], *w]) for turn, w in said)
         return self.tokenizer.ids(text)[-tokens:] if said else []
+
+
+def encoded_words(text: str, config: TextConfig) -> list[str]:
+    """The words of `split_words(clean_text(text))`, their signs written out."""
+    return [written_out(word) for word in split_words(clean_text(text, config.lowercase))]
 
 
 def piece_spans(item: TextInput, words: Sequence[int]) -> NDArray[np.float32]:

@@ -170,7 +170,9 @@ class DialogueReader:
         features = TurnFeatures(turn.tokens, turn.speaker_change, baselines=turn.baselines)
         batch = collate([[features]], self._engine.encoders.widths)
         fused = self._engine.fuse({m: x.flatten_turns() for m, x in batch.modalities.items()})
-        correction = self._engine.classify(*turn.after_past(fused.utterances))[:, -1]
+        dialogue = turn.after_past(fused.utterances)
+        correction = self._engine.classify(*dialogue)[:, -1]
+        sentiment = self._engine.classify_sentiment(*dialogue)
         logits = fused.logits(correction) / fused.temperature[:, None]
         utterance = turn.utterance
         prediction = UtterancePrediction(
@@ -184,6 +186,7 @@ class DialogueReader:
             warnings=turn.warnings,
             face=utterance.face,
             faces=self._faces(turn),
+            sentiment_probabilities=None if sentiment is None else _probabilities(sentiment[0, -1]),
         )
         return prediction, fused.utterances[0]
 

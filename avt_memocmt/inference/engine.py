@@ -43,6 +43,12 @@ class Engine(ABC):
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """Dialogue level; see `AvtMemoCmt.classify`."""
 
+    def classify_sentiment(
+        self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor
+    ) -> Tensor | None:
+        """See `AvtMemoCmt.classify_sentiment`; None also from an engine that lacks the head."""
+        return None
+
 
 @dataclass
 class TorchEngine(Engine):
@@ -61,6 +67,12 @@ class TorchEngine(Engine):
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """See `Engine.classify`."""
         return self.model.classify(utterances, turn_mask, speaker_change)
+
+    def classify_sentiment(
+        self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor
+    ) -> Tensor | None:
+        """See `Engine.classify_sentiment`."""
+        return self.model.classify_sentiment(utterances, turn_mask, speaker_change)
 
 
 def load_torch(folder: Path) -> tuple[TorchEngine, Config]:

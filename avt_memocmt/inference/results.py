@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
+from avt_memocmt.emotions import EMOTIONS, SENTIMENTS, UNCERTAIN
 from avt_memocmt.inference.captions import CaptionUse
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class UtterancePrediction:
         min_confidence: least probability at which an emotion is named, 0 to 1.
         face: id of the face that counted, one of `MediaPrediction.faces`; None where there is none.
         faces: every face that was seen, where all were asked for.
+        sentiment_probabilities: of the three classes in the order of `SENTIMENTS`; None from a
+            checkpoint without that head.
     """
 
     start: float
@@ -86,6 +88,13 @@ class UtterancePrediction:
     min_confidence: float = 0.0
     face: str | None = None
     faces: tuple[FacePrediction, ...] = ()
+    sentiment_probabilities: tuple[float, ...] | None = None
+
+    @property
+    def sentiment(self) -> str | None:
+        """The most probable sentiment; None from a checkpoint without that head."""
+        found = self.sentiment_probabilities
+        return None if found is None else SENTIMENTS[found.index(max(found))]
 
     @property
     def emotion(self) -> str:
@@ -254,7 +263,7 @@ def to_json(prediction: MediaPrediction) -> dict[str, Any]:
 
 
 def utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:
-    """The JSON object of one utterance."""
+    """The JSON object of one utterance; its sentiment is there where the checkpoint has it."""
     return {
         "start": round(utterance.start, 3),
         "end": round(utterance.end, 3),
@@ -283,8 +292,18 @@ def utterance_json(utterance: UtterancePrediction) -> dict[str, Any]:
             }
             for face in utterance.faces
         ],
+    } | _sentiment_json(utterance)
+
+
+def _sentiment_json(utterance: UtterancePrediction) -> dict[str, Any]:
+    found = utterance.sentiment_probabilities
+    if found is None:
+        return {}
+    return {
+        "sentiment": utterance.sentiment,
+        "sentiment_probabilities": _named(found, SENTIMENTS),
     }
 
 
-def _named(probabilities: tuple[float, ...]) -> dict[str, float]:
-    return {name: round(p, 4) for name, p in zip(EMOTIONS, probabilities, strict=True)}
+def _named(probabilities: tuple[float, ...], names: Sequence[str] = EMOTIONS) -> dict[str, float]:
+    return {name: round(p, 4) for name, p in zip(names, probabilities, strict=True)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from avt_memocmt.emotions import EMOTIONS, UNCERTAIN
+from avt_memocmt.emotions import EMOTIONS, SENTIMENTS, UNCERTAIN
 from avt_memocmt.errors import AvtError
 from avt_memocmt.inference.captions import CaptionUse
 from avt_memocmt.inference.results import (
@@ -32,14 +32,23 @@ class _Form(BaseModel):
 
 if TYPE_CHECKING:
     Emotion = str
+    Sentiment = str
     Probabilities = _Form
+    SentimentProbabilities = _Form
 else:
     Emotion = Literal[(*EMOTIONS, UNCERTAIN)]
+    Sentiment = Literal[SENTIMENTS]
     Probabilities = create_model(
         "Probabilities",
         __base__=_Form,
         __doc__="Of the seven classes.",
         **{name: (Share, ...) for name in EMOTIONS},
+    )
+    SentimentProbabilities = create_model(
+        "SentimentProbabilities",
+        __base__=_Form,
+        __doc__="Of the three classes of sentiment.",
+        **{name: (Share, ...) for name in SENTIMENTS},
     )
 
 
@@ -85,6 +94,12 @@ class UtteranceForm(_Form):
     warnings: list[str] = Field(description="Names of problems; docs/inputs.md explains each")
     face: str | None = Field(default=None, description="Id of the face that counted")
     faces: list[FaceOfUtterance] = Field(default=[], description="Everybody seen, if asked for")
+    sentiment: Sentiment | None = Field(
+        default=None, description="The most probable sentiment, where the checkpoint has that head"
+    )
+    sentiment_probabilities: SentimentProbabilities | None = Field(
+        default=None, description="There where the sentiment is"
+    )
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> UtteranceForm:
@@ -191,13 +206,11 @@ def prediction_from_json(value: object) -> MediaPrediction:
 def _utterance(form: UtteranceForm) -> UtterancePrediction:
     probabilities = _values(form.probabilities)
     if form.emotion != UNCERTAIN:
-        # Rounding may have made two classes equal; the named one is the likeliest.
-        named = EMOTIONS.index(form.emotion)
-        most = max(probabilities)
-        probabilities = tuple(
-            math.nextafter(p, 2.0) if place == named and p == most else p
-            for place, p in enumerate(probabilities)
-        )
+        probabilities = _likeliest(probabilities, EMOTIONS.index(form.emotion))
+    sentiment = None
+    if form.sentiment is not None and form.sentiment_probabilities is not None:
+        own = tuple(getattr(form.sentiment_probabilities, name) for name in SENTIMENTS)
+        sentiment = _likeliest(own, SENTIMENTS.index(form.sentiment))
     uses = {name: getattr(form.modalities, name) for name in type(form.modalities).model_fields}
     return UtterancePrediction(
         form.start,
@@ -219,6 +232,16 @@ def _utterance(form: UtteranceForm) -> UtterancePrediction:
             FacePrediction(face.id, face.speaks, face.seconds, _values(face.probabilities))
             for face in form.faces
         ),
+        sentiment,
+    )
+
+
+def _likeliest(probabilities: tuple[float, ...], named: int) -> tuple[float, ...]:
+    """Let the named class be the likeliest: rounding may have made two classes equal."""
+    most = max(probabilities)
+    return tuple(
+        math.nextafter(p, 2.0) if place == named and p == most else p
+        for place, p in enumerate(probabilities)
     )
 
 

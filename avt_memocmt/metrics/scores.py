@@ -16,15 +16,16 @@ from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 FAILED = NUM_EMOTIONS
 """Predicted "class" of a row that could not be predicted: an error whatever the truth is."""
 
-MAIN_SCORES = ("accuracy", "weighted_f1", "macro_f1", "uar")
+MAIN_SCORES = ("accuracy", "weighted_f1", "macro_f1", "macro_precision", "uar")
 """The keys of `scores`."""
 
 
 def scores(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """Accuracy, weighted F1, macro F1 and UAR.
+    """Accuracy, weighted F1, macro F1, macro precision and UAR.
 
-    UAR (unweighted average recall) and macro F1 average over the classes present in `truth`;
-    predicting another class is an error.
+    UAR (unweighted average recall), macro F1 and macro precision average over the classes present
+    in `truth`; predicting another class is an error. The precision of a class that is never
+    predicted is 0.
 
     Args:
         truth: indices into `EMOTIONS`, not empty.
@@ -50,7 +51,7 @@ def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float6
     Returns:
         Per name of `MAIN_SCORES` an array [...].
     """
-    support, recall, f1 = _per_class(counts)
+    support, precision, recall, f1 = _per_class(counts)
     present = support > 0
     classes = present.sum(axis=-1)
     rows = support.sum(axis=-1)
@@ -58,13 +59,14 @@ def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float6
         "accuracy": _hits(counts).sum(axis=-1) / rows,
         "weighted_f1": (support * f1).sum(axis=-1) / rows,
         "macro_f1": (f1 * present).sum(axis=-1) / classes,
+        "macro_precision": (precision * present).sum(axis=-1) / classes,
         "uar": (recall * present).sum(axis=-1) / classes,
     }
 
 
 def per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, dict[str, float]]:
     """Under "recall" and "f1" the value of each class that occurs in `truth`."""
-    support, *values = _per_class(outcome_counts(truth, predicted))
+    support, _, *values = _per_class(outcome_counts(truth, predicted))
     present = np.flatnonzero(support)
     return {
         name: {EMOTIONS[i]: float(found[i]) for i in present}
@@ -84,11 +86,12 @@ def _hits(counts: NDArray[np.generic]) -> NDArray[np.float64]:
 
 def _per_class(
     counts: NDArray[np.generic],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Support, recall and F1, each [..., 7]; F1 = 2 hits / (support + predictions)."""
+) -> tuple[NDArray[np.float64], ...]:
+    """Support, precision, recall and F1, each [..., 7]; F1 = 2 hits / (support + predictions)."""
     hits = _hits(counts)
     support = counts.sum(axis=-1).astype(np.float64)
     predictions = counts[..., :NUM_EMOTIONS].sum(axis=-2)
+    precision = hits / np.maximum(predictions, 1)
     recall = hits / np.maximum(support, 1)
     f1 = 2 * hits / np.maximum(support + predictions, 1)
-    return support, recall, f1
+    return support, precision, recall, f1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
 from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON
+from avt_memocmt.emotions import SENTIMENTS
 from avt_memocmt.models.confidence import Novelty, Temperatures
 from avt_memocmt.models.cross_modal_transformer import CrossModalTransformer
 from avt_memocmt.models.heads import (
@@ -134,6 +135,11 @@ class AvtMemoCmt(DialogueNetwork):
             {m: Novelty(2 * self.widths[m]) for m in self.layer_statistics}
         )
         self.temperatures = Temperatures()
+        self.sentiment_head: nn.Sequential | None = None
+
+    def add_sentiment_head(self, dropout: float) -> None:
+        """Give the network a second head, which reads the same vectors as the correction."""
+        self.sentiment_head = classifier(self.dim, dropout, len(SENTIMENTS))
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn of a batch of dialogues.
@@ -141,11 +147,15 @@ class AvtMemoCmt(DialogueNetwork):
         A turn without any modality is classified by the state tokens and by the dialogue.
         """
         fused = self._fuse_turns(batch)
-        correction = self.classify(fused.utterances, batch.turn_mask, batch.speaker_change)
+        dialogue = fused.utterances, batch.turn_mask, batch.speaker_change
+        correction = self.classify(*dialogue)
         # Padding is no turn and has no temperature.
         temperature = fused.temperature.masked_fill(~batch.turn_mask, 1.0)[:, :, None]
         logits = fused.logits(correction) / temperature
-        return Prediction(logits, fused.modality_weights, fused.unimodal_logits)
+        sentiment = self.classify_sentiment(*dialogue)
+        return Prediction(
+            logits, fused.modality_weights, fused.unimodal_logits, sentiment_logits=sentiment
+        )
 
     def _fuse_turns(self, batch: DialogueBatch) -> Fused:
         """Fuse the real turns, those of similar length together to save padding.
@@ -223,4 +233,16 @@ class AvtMemoCmt(DialogueNetwork):
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
         """Dialogue level: [batch, turns, dim] -> correction [batch, turns, 7] of the pool."""
         logits: Tensor = self.head(self.temporal(utterances, turn_mask, speaker_change))
+        return logits
+
+    def classify_sentiment(
+        self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor
+    ) -> Tensor | None:
+        """Logits [batch, turns, 3] in the order of `SENTIMENTS`; None without that head.
+
+        Arguments are those of `classify`.
+        """
+        if self.sentiment_head is None:
+            return None
+        logits: Tensor = self.sentiment_head(self.temporal(utterances, turn_mask, speaker_change))
         return logits

@@ -69,7 +69,8 @@ def build_model(config: Config) -> DialogueNetwork:
     """Return a network with random weights, of the configured kind and modalities.
 
     Raises:
-        AvtError: the kind needs a modality that `model.modalities` leaves out.
+        AvtError: the kind needs a modality that `model.modalities` leaves out, or has no head for
+            the sentiment that is asked for.
     """
     kind = _KINDS[config.model.kind]
     missing = [m for m in kind.needed if m not in config.model.modalities]
@@ -79,7 +80,15 @@ def build_model(config: Config) -> DialogueNetwork:
             f"model.modalities leaves out {' and '.join(missing)}; add it there, or choose another "
             "model.kind."
         )
-    return kind(token_shapes(config), config.model)
+    network = kind(token_shapes(config), config.model)
+    if config.training.sentiment_weight:
+        if not isinstance(network, AvtMemoCmt):
+            raise AvtError(
+                f"training.sentiment_weight needs the network avt-memocmt, and {config.model.kind} "
+                "has no head for the sentiment; set it to 0."
+            )
+        network.add_sentiment_head(config.model.dropout)
+    return network
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:

@@ -238,9 +238,9 @@ def zero_last_layer(head: nn.Sequential) -> None:
     nn.init.zeros_(last.bias)
 
 
-def classifier(dim: int, dropout: float) -> nn.Sequential:
-    """Layer norm, dropout, linear: [..., dim] -> logits [..., 7]."""
-    return nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout), nn.Linear(dim, NUM_EMOTIONS))
+def classifier(dim: int, dropout: float, classes: int = NUM_EMOTIONS) -> nn.Sequential:
+    """Layer norm, dropout, linear: [..., dim] -> logits [..., classes]."""
+    return nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout), nn.Linear(dim, classes))
 
 
 def among_present(scores: Tensor, present: Tensor) -> Tensor:

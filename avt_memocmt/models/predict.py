@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avt_memocmt.data.dialogue_batch import collate
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, similar_length_batches
-from avt_memocmt.metrics.scores import scores
+from avt_memocmt.metrics.scores import outcome_counts, scores
 from avt_memocmt.models.prediction import Prediction
 
 TOKENS_AT_ONCE = 8192
-_DECISION = "decision"
+_DECISION, _WEIGHTS, _SENTIMENT = "decision", "weights", "sentiment"
 
 
 @torch.no_grad()
@@ -33,7 +35,8 @@ def predict_dialogues(
 
     Returns:
         Logits [turns, 7] on the CPU in single precision, over the turns of all dialogues in the
-        order given; without modality weights.
+        order given; and, of a network that has them, the modality weights [turns, 3] and the
+        sentiment's logits [turns, 3].
     """
     device = next(network.parameters()).device
     sizes = [len(dialogue.turns) for dialogue in dialogues]
@@ -44,11 +47,17 @@ def predict_dialogues(
         batch = collate([dialogues[row].turns for row in rows], token_dims).to(device)
         prediction = network(batch)
         logits = {_DECISION: prediction.logits, **prediction.unimodal_logits}
+        others = {_WEIGHTS: prediction.modality_weights, _SENTIMENT: prediction.sentiment_logits}
+        logits |= {name: part for name, part in others.items() if part is not None}
         found.append({name: part[batch.turn_mask].float().cpu() for name, part in logits.items()})
         order += [positions[row] for row in rows]
     place = torch.cat(order).argsort()
     joined = {name: torch.cat([part[name] for part in found])[place] for name in found[0]}
-    return Prediction(joined.pop(_DECISION), unimodal_logits=joined)
+    decision, weights, sentiment = (
+        joined.pop(name, None) for name in (_DECISION, _WEIGHTS, _SENTIMENT)
+    )
+    assert decision is not None
+    return Prediction(decision, weights, joined, sentiment_logits=sentiment)
 
 
 def score_dialogues(
@@ -58,6 +67,20 @@ def score_dialogues(
 
     Arguments are those of `predict_dialogues`.
     """
-    truth = torch.cat([torch.from_numpy(dialogue.emotions) for dialogue in dialogues])
-    guesses = predict_dialogues(network, dialogues, token_dims).logits.argmax(dim=1)
-    return scores(truth[truth >= 0], guesses[truth >= 0])
+    return scores(*_answers(network, dialogues, token_dims))
+
+
+def count_outcomes(
+    network: nn.Module, dialogues: Sequence[LabelledDialogue], token_dims: dict[str, int]
+) -> NDArray[np.int64]:
+    """`metrics.outcome_counts` of the same."""
+    return outcome_counts(*_answers(network, dialogues, token_dims))
+
+
+def _answers(
+    network: nn.Module, dialogues: Sequence[LabelledDialogue], token_dims: dict[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Label and most probable class of each labelled turn, both [n]."""
+    truth = np.concatenate([dialogue.emotions for dialogue in dialogues])
+    guesses = predict_dialogues(network, dialogues, token_dims).logits.argmax(dim=1).numpy()
+    return truth[truth >= 0], guesses[truth >= 0]

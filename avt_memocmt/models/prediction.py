@@ -21,6 +21,8 @@ class Prediction:
             network that does not weigh modalities.
         unimodal_logits: per modality [batch, turns, 7], logits from its own tokens alone; empty
             from a network without such heads.
+        sentiment_logits: [batch, turns, 3] in the order of `SENTIMENTS`; None from a network
+            without that head.
         losses: scalars by name that a network adds to the loss of its decisions, of a batch with
             `targets`; weighted by `training.network_losses`.
     """
@@ -28,6 +30,7 @@ class Prediction:
     logits: Tensor
     modality_weights: Tensor | None = None
     unimodal_logits: dict[str, Tensor] = field(default_factory=dict)
+    sentiment_logits: Tensor | None = None
     losses: dict[str, Tensor] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.acoustic_models import (
@@ -182,3 +183,7 @@ def _fill_gaps(
 def _spread(start: float, end: float, count: int) -> list[tuple[float, float]]:
     """`count` equal parts of a stretch of time."""
     return list(pairwise(np.linspace(start, end, count + 1).tolist())) if count else []
+
+
+if __name__ == "__main__":
+    run_command("preprocess", "align")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
 from avt_memocmt.media.reader import MediaReader
@@ -96,3 +97,7 @@ def save_wav(path: str | Path, samples: NDArray[np.float32]) -> None:
         sound.setframerate(SAMPLE_RATE)
         sound.writeframes(integers.tobytes())
     write_atomically(Path(path), data.getvalue())
+
+
+if __name__ == "__main__":
+    run_command("preprocess", "audio")

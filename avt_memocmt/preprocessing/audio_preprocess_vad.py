@@ -8,6 +8,7 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.config import SegmentationConfig
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
 
@@ -185,3 +186,7 @@ def speech_segments(
 
 def _samples(seconds: float) -> int:
     return round(seconds * SAMPLE_RATE)
+
+
+if __name__ == "__main__":
+    run_command("preprocess", "vad")

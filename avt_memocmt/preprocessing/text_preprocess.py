@@ -7,6 +7,8 @@ import unicodedata
 
 from ftfy import TextFixerConfig, fix_text
 
+from avt_memocmt.as_program import run_command
+
 _MAX_PASSES = 8
 """Repairs can uncover one another ("&amp;lt;b&amp;gt;"); markup nested deeper than this stays."""
 
@@ -143,3 +145,7 @@ def _number_words(digits: str) -> list[str]:
     unit, name = (100, "hundred") if value < 1000 else (1000, "thousand")
     rest = _number_words(str(value % unit)) if value % unit else []
     return [*_number_words(str(value // unit)), name, *rest]
+
+
+if __name__ == "__main__":
+    run_command("preprocess", "text")

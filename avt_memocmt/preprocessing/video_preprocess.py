@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.files import make_folder, write_atomically
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
@@ -70,3 +71,7 @@ def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
     if limit == 1:
         return [items[len(items) // 2]]
     return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+
+
+if __name__ == "__main__":
+    run_command("preprocess", "video")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avt_memocmt.as_program import run_command
 from avt_memocmt.files import make_folder, write_atomically
 from avt_memocmt.media.reader import MediaReader
 from avt_memocmt.media.types import VideoFrame
@@ -50,10 +51,22 @@ def extract_faces(
     Raises:
         AvtError: the media cannot be read or has no pictures, or the folder cannot be written.
     """
+    faces = followed_faces(path, detector, frames_per_second)
+    folder = make_folder(out_dir)
+    rows = [_write_crop(seen, folder) for seen in faces]
+    write_atomically(folder / "faces.json", json.dumps(rows, indent=1).encode())
+    return rows
+
+
+def followed_faces(
+    path: str | Path, detector: str = "mtcnn", frames_per_second: float = 4.0
+) -> Iterator[FaceObservation]:
+    """Yield the followed face of a video in order of time, or the largest face of a still.
+
+    Arguments and errors are those of `extract_faces`.
+    """
     finder = make_detector(detector)
     tracker = FaceTracker(finder, count_all=True)
-    folder = make_folder(out_dir)
-    rows = []
     with MediaReader(path, frames_per_second, only="video") as reader:
         is_still = reader.info.kind == "image"
         for frame in reader.events():
@@ -61,9 +74,7 @@ def extract_faces(
                 continue
             seen = crop_still(frame.image, finder)[0] if is_still else tracker.push(frame)
             if seen is not None:
-                rows.append(_write_crop(seen, folder))
-    write_atomically(folder / "faces.json", json.dumps(rows, indent=1).encode())
-    return rows
+                yield seen
 
 
 def _write_crop(seen: FaceObservation, folder: Path) -> dict[str, Any]:
@@ -102,3 +113,7 @@ def _thumbnail(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.float32)
+
+
+if __name__ == "__main__":
+    run_command("preprocess", "faces")

@@ -50,16 +50,16 @@ def write_explanation(
     Raises:
         AvtError: the folder cannot be written, or the media no longer read.
     """
-    for folder in (out, out / MAPS, out / FACES):
+    for folder in (out, out / MAPS):
         writable_folder(folder)
     prediction = explanation.prediction
     _write_json(out / "predictions.json", [to_json(prediction)], indent=2)
     _write_json(out / "explanation.json", explanation_json(explanation))
-    frames = _write_faces(explanation, media, frames_per_second, out)
+    frames = write_faces(explanation, media, frames_per_second, out)
     pictures = [
         UtterancePictures(
             _write_figure(composite_figure(found), out / MAPS, f"{_name(found)}_composite"),
-            _write_figure(attention_figure(found), out / MAPS, f"{_name(found)}_attention"),
+            write_attention_map(found, out / MAPS),
             tuple(frames[found.index]),
         )
         for found in explanation.utterances
@@ -88,14 +88,22 @@ def _write_figure(figure: Figure, folder: Path, name: str) -> bytes:
     return png
 
 
-def _write_faces(
+def write_attention_map(found: UtteranceExplanation, folder: Path) -> bytes:
+    """Write the attention maps of an utterance as PNG and SVG; return the PNG."""
+    return _write_figure(attention_figure(found), folder, f"{_name(found)}_attention")
+
+
+def write_faces(
     explanation: MediaExplanation, media: Path, frames_per_second: float, out: Path
 ) -> dict[int, list[bytes]]:
     """Write the pictures with heat on their faces as PNGs and, of a video, as an MP4 too.
 
+    Arguments and errors are those of `write_explanation`.
+
     Returns:
         Small JPEGs for the page, by the index of the utterance.
     """
+    writable_folder(out / FACES)
     thumbnails: dict[int, list[bytes]] = {found.index: [] for found in explanation.utterances}
     faces = [
         (face.time, found, index)

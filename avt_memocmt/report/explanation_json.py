@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -33,6 +34,19 @@ def explanation_json(explanation: MediaExplanation) -> dict[str, Any]:
         "check_shares": _rounded(SHARES),
         "utterances": [_utterance_json(found) for found in explanation.utterances],
     }
+
+
+def attributions_json(
+    explanation: MediaExplanation, modalities: Collection[str]
+) -> list[dict[str, Any]]:
+    """The part of `explanation_json` that attributes each decision to some of the modalities."""
+    kept = ("number", "start", "end", "explained", "probability", "words", "attributions")
+    utterances = []
+    for found in explanation.utterances:
+        whole = _utterance_json(found)
+        own = {m: a for m, a in whole["attributions"].items() if m in modalities}
+        utterances.append({name: whole[name] for name in kept} | {"attributions": own})
+    return utterances
 
 
 def _utterance_json(found: UtteranceExplanation) -> dict[str, Any]:

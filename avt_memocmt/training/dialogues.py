@@ -20,21 +20,30 @@ from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
     load_dialogues,
+    sentiments_of,
     similar_length_batches,
 )
 from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.data.speaker_baselines import utterance_statistics
+from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
+from avt_memocmt.metrics.scores import scores_of_counts
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 from avt_memocmt.models.checkpoint import build_model, save_checkpoint, token_dims
 from avt_memocmt.models.heads import SpeakerBaseline
-from avt_memocmt.models.predict import score_dialogues
+from avt_memocmt.models.predict import count_outcomes, score_dialogues
 from avt_memocmt.models.projections import NamedTokenProjection
 from avt_memocmt.pretrained import file_sha256
-from avt_memocmt.training.losses import class_weights, correct_prior, dialogue_loss, targets_of
-from avt_memocmt.training.trainer import Trainer, make_accelerator
+from avt_memocmt.training.losses import (
+    class_weights,
+    correct_prior,
+    dialogue_loss,
+    sentiment_loss,
+    targets_of,
+)
+from avt_memocmt.training.trainer import Trainer, Validation, make_accelerator
 from avt_memocmt.training.tuned_text import WithTextEncoder, trainable_text_encoder
 
 SELECTION = "epoch with the best dev weighted F1"
@@ -69,6 +78,12 @@ class DialogueTraining:
             raise AvtError(
                 f"training.prior_correction needs one classifier, and {config.model.kind} has "
                 "several; set it to 0."
+            )
+        if config.training.sentiment_weight and (sentiments_of(train) < 0).all():
+            raise AvtError(
+                "training.sentiment_weight is above 0, but no utterance of the train split has a "
+                "sentiment; set it to 0, or make the features again from an index or manifest that "
+                "has this label."
             )
         set_statistics(self.network, train)
         if not self.network.in_context:
@@ -156,11 +171,20 @@ def fit_dialogues(
         batch = collate([dialogue.turns for dialogue in dialogues], dims).to(device)
         targets = targets_of(dialogues).to(device)
         prediction = model(batch.with_targets(targets))
-        return dialogue_loss(prediction, batch, targets, settings, weights)
+        total = dialogue_loss(prediction, batch, targets, settings, weights)
+        if settings.sentiment_weight:
+            sentiments = torch.from_numpy(sentiments_of(dialogues)).to(device)
+            total = total + settings.sentiment_weight * sentiment_loss(
+                prediction, batch, sentiments
+            )
+        return total
 
-    return trainer.run(
-        batches, loss, lambda judged: score_dialogues(judged, validation, dims), criterion
-    )
+    def judge(model: nn.Module) -> Validation:
+        counts = count_outcomes(model, validation, dims)
+        found = {name: float(score) for name, score in scores_of_counts(counts).items()}
+        return Validation(found, counts[:, :NUM_EMOTIONS].tolist())
+
+    return trainer.run(batches, loss, judge, criterion)
 
 
 def train_dialogues(

@@ -88,6 +88,22 @@ def dialogue_loss(
     return total
 
 
+def sentiment_loss(prediction: Prediction, batch: DialogueBatch, sentiments: Tensor) -> Tensor:
+    """Mean cross entropy of the sentiment head over the turns that have that label.
+
+    Args:
+        prediction: of a network with the head.
+        batch: what it was given.
+        sentiments: int64 [turns], of the batch's real turns; negative where not known.
+    """
+    assert prediction.sentiment_logits is not None
+    logits = prediction.sentiment_logits[batch.turn_mask].float()
+    known = sentiments >= 0
+    if not bool(known.any()):
+        return logits.sum() * 0.0
+    return F.cross_entropy(logits[known], sentiments[known])
+
+
 def targets_of(dialogues: Sequence[LabelledDialogue]) -> Tensor:
     """float32 [turns, 7], the distributions to learn of all turns in order."""
     return torch.from_numpy(np.concatenate([dialogue.targets for dialogue in dialogues]))

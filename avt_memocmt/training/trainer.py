@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,13 +24,29 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from avt_memocmt.config import TrainingConfig
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.models.checkpoint import save_tensors
+from avt_memocmt.wording import markdown
 
 BEST_FILE = "best.safetensors"
 S = TypeVar("S")
 
 _console = Console(stderr=True)
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a network answered on the validation part after an epoch.
+
+    Attributes:
+        scores: by name.
+        confusion: how many utterances of each emotion (rows) were given each (columns), in the
+            order of `EMOTIONS`, [7][7]; None of what is no such classifier.
+    """
+
+    scores: dict[str, float]
+    confusion: list[list[int]] | None = None
 
 
 def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
@@ -110,8 +127,8 @@ class Trainer:
 
     Args:
         model: trained in place; after `run` it holds the kept epoch's weights.
-        folder: receives `state.pt` (resumable), `best.safetensors`, `log.jsonl` and TensorBoard
-            events.
+        folder: receives `state.pt` (resumable), `best.safetensors`, and of every epoch the scores
+            and the confusion matrix, in `log.jsonl` and as TensorBoard events.
         settings: how long, how fast and in which precision.
         steps: batches of one epoch over all processes.
         accelerator: processes and device; None = one process on the CPU.
@@ -163,7 +180,7 @@ class Trainer:
         self,
         batches: Callable[[int], Iterable[Any]],
         loss: Callable[[nn.Module, Any], Tensor],
-        evaluate: Callable[[nn.Module], dict[str, float]],
+        evaluate: Callable[[nn.Module], dict[str, float] | Validation],
         criterion: str | None,
     ) -> dict[str, float]:
         """Train what is left and return the validation scores of the epoch that is kept.
@@ -172,8 +189,8 @@ class Trainer:
             batches: epoch number -> the batches of that epoch, the same on every call and in every
                 process.
             loss: (model, batch) -> scalar loss, called in training mode.
-            evaluate: model, in evaluation mode -> scores on the validation part, called in every
-                process.
+            evaluate: model, in evaluation mode -> scores on the validation part, with the confusion
+                matrix or without, called in every process.
             criterion: the score that chooses the epoch, higher is better; None keeps the last.
         """
         writer = SummaryWriter(str(self.folder)) if self.accelerator.is_main_process else None
@@ -183,7 +200,9 @@ class Trainer:
             set_seed(1000 * self.settings.seed + self.epoch)
             mean = self._train_epoch(batches(self.epoch), loss)
             with torch.no_grad():
-                result = evaluate(judged.eval())
+                answers = evaluate(judged.eval())
+            found = answers if isinstance(answers, Validation) else Validation(answers)
+            result = found.scores
             self.epoch += 1
             entry = {
                 "epoch": self.epoch,
@@ -196,7 +215,7 @@ class Trainer:
                 self.best = result[criterion] if criterion else math.inf
                 self.best_epoch = self.epoch
             if writer is not None:
-                self._write(entry, judged if better else None, writer)
+                self._write(entry, found.confusion, judged if better else None, writer)
                 self._save()
         self.accelerator.wait_for_everyone()
         self.model.load_state_dict(load_file(self.folder / BEST_FILE))
@@ -241,11 +260,19 @@ class Trainer:
             yield hand[self.accelerator.process_index]
 
     def _write(
-        self, entry: dict[str, Any], better: nn.Module | None, writer: SummaryWriter
+        self,
+        entry: dict[str, Any],
+        confusion: list[list[int]] | None,
+        better: nn.Module | None,
+        writer: SummaryWriter,
     ) -> None:
         _log.info(json.dumps(entry))
+        line = entry if confusion is None else {**entry, "confusion": confusion}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(line) + "\n")
+        if confusion is not None:
+            rows = [(name, *map(str, row)) for name, row in zip(EMOTIONS, confusion, strict=True)]
+            writer.add_text("confusion", markdown(("true", *EMOTIONS), rows), self.epoch)
         for name, value in entry.items():
             if name != "epoch":
                 writer.add_scalar(name, value, self.epoch)

@@ -108,9 +108,10 @@ def test_csvs_alone_are_measured_on_their_words(
     for split in ("train", "dev", "test"):
         shutil.rmtree(meld / split)
     monkeypatch.chdir(folder)
-    command = ["evaluate", "--meld", str(meld), "--split", "dev", "--checkpoint", "embedded"]
-    status, _, stderr = run([*command, "--json", "figures.json"], monkeypatch, capsys)
+    command = ["evaluate", "--meld", str(meld), "--split", "dev", "--json", "figures.json"]
+    status, _, stderr = run(command, monkeypatch, capsys)
     assert status == 0, stderr
+    assert "no trained checkpoint in checkpoints/meld, so the shipped one, embedded" in stderr
     figures = json.loads((folder / "figures.json").read_text())
-    assert list(figures["subsets"]) == ["text"]
+    assert (figures["checkpoint"], list(figures["subsets"])) == ("embedded", ["text"])
     assert figures["n"] == 4

@@ -166,7 +166,7 @@ def test_confidence_is_compared_with_the_accuracy_of_what_was_predicted() -> Non
         present=("text",) * 4,
     )
     failure = FailedRow(9, "gone.wav", "it is gone.")
-    for found in (evaluation.report(), evaluation.with_failed([(failure, 1, "e")]).report()):
+    for found in (evaluation.report(), evaluation.with_failed([(failure, 1, "e", -1)]).report()):
         assert found["mean_confidence"] == pytest.approx((3 * 0.7 + 0.4) / 4)
         assert found["confidence_minus_accuracy"] == pytest.approx((3 * 0.7 + 0.4) / 4 - 0.5)
     nothing = replace(evaluation, probabilities=np.full((4, 7), np.nan)).report()

@@ -63,7 +63,7 @@ def test_a_row_says_what_the_report_says() -> None:
     report, row = measured.report(), result_row(measured, ROW)
     assert tuple(row) == COLUMNS
     assert (row["model"], row["seed"], row["n"]) == ("Text-only", "0", "60")
-    for name in ("accuracy", "weighted_f1", "macro_f1", "uar", "ece"):
+    for name in ("accuracy", "weighted_f1", "macro_f1", "macro_precision", "uar", "roc_auc", "ece"):
         assert float(row[name]) == pytest.approx(report[name], abs=1e-6)
     low, high = report["intervals_95"]["uar"]
     assert (float(row["uar_low"]), float(row["uar_high"])) == pytest.approx((low, high), abs=1e-6)
@@ -74,7 +74,8 @@ def test_a_row_says_what_the_report_says() -> None:
 
 def test_a_failed_row_is_an_error_without_a_confidence() -> None:
     measured = evaluation()
-    failed = measured.with_failed([(FailedRow("dev dia9_utt0", "a.mp4", "no"), 3, "dev dia9")])
+    row = FailedRow("dev dia9_utt0", "a.mp4", "no")
+    failed = measured.with_failed([(row, 3, "dev dia9", -1)])
     assert failed.report()["accuracy"] == pytest.approx(measured.report()["accuracy"] * 60 / 61)
     assert failed.ece == measured.ece
     assert failed.report()["failed"] == [
@@ -116,6 +117,17 @@ def test_the_same_row_is_replaced_and_others_are_kept(tmp_path: Path) -> None:
     assert read_results(path) == rows
     with path.open(encoding="utf-8", newline="") as file:
         assert tuple(next(csv.reader(file))) == COLUMNS
+
+
+def test_a_table_without_the_newer_columns_is_read_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    kept = [name for name in COLUMNS if name != "roc_auc" and "precision" not in name]
+    old = {name: cell for name, cell in result_row(evaluation(), ROW).items() if name in kept}
+    path.write_text(f"{','.join(kept)}\n{','.join(old.values())}\n")
+    rows = append_result(path, result_row(evaluation(1), replace(ROW, seed=1)))
+    assert rows[0] == {**dict.fromkeys(COLUMNS, ""), **old}
+    assert read_results(path) == rows
+    assert "± " in markdown_table(rows)
 
 
 @pytest.mark.parametrize(

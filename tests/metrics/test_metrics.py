@@ -9,7 +9,9 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     confusion_matrix,
     f1_score,
+    precision_score,
     recall_score,
+    roc_auc_score,
 )
 
 from avt_memocmt.emotions import EMOTIONS
@@ -20,6 +22,7 @@ from avt_memocmt.metrics.intervals import (
     mean_interval,
     paired_differences,
 )
+from avt_memocmt.metrics.roc_auc import macro_roc_auc
 from avt_memocmt.metrics.scores import (
     FAILED,
     mean_and_deviation,
@@ -61,6 +64,8 @@ def test_scores_agree_with_scikit_learn(classes) -> None:
     for name, average in (("weighted_f1", "weighted"), ("macro_f1", "macro")):
         expected = f1_score(truth, guess, labels=present, average=average, zero_division=0)
         assert found[name] == pytest.approx(expected)
+    expected = precision_score(truth, guess, labels=present, average="macro", zero_division=0)
+    assert found["macro_precision"] == pytest.approx(expected)
     recalls = recall_score(truth, guess, labels=present, average=None)
     assert found["uar"] == pytest.approx(recalls.mean())
     if len(present) == 7:
@@ -82,6 +87,26 @@ def test_a_failed_row_is_an_error() -> None:
     assert per_class([1, 1], [1, FAILED])["f1"] == pytest.approx({"surprise": 2 / 3})
     assert outcome_counts([1, 1], [1, FAILED])[:, :7].sum() == 1
     assert scores([1, 2], [FAILED, FAILED]) == dict.fromkeys(scores([1], [1]), 0.0)
+
+
+@pytest.mark.parametrize("classes", [range(7), (0, 4, 6)])
+def test_the_area_under_the_curve_agrees_with_scikit_learn(classes) -> None:
+    generator = np.random.default_rng(3)
+    truth = np.concatenate([classes, generator.choice(list(classes), size=200)])
+    chances = generator.dirichlet(np.ones(7), size=len(truth)).round(1)  # with many ties
+    chances[np.arange(len(truth)), truth] += 0.2
+    areas = [roc_auc_score(truth == label, chances[:, label]) for label in classes]
+    assert macro_roc_auc(truth, chances) == pytest.approx(np.mean(areas))
+
+
+def test_a_failed_row_is_ranked_wrong_in_every_class() -> None:
+    truth = np.array([0, 0, 1, 1])
+    chances = np.eye(7)[truth]
+    assert macro_roc_auc(truth, chances) == 1.0
+    chances[0] = np.nan
+    # Of four pairs of a neutral and a surprised row the two with the failed one are wrong.
+    assert macro_roc_auc(truth, chances) == 0.5
+    assert macro_roc_auc(truth[:2], chances[:2]) is None
 
 
 def test_confusion_rows_are_the_truth() -> None:

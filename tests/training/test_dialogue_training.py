@@ -45,6 +45,10 @@ def test_it_learns_and_the_checkpoint_predicts_what_was_selected(tmp_path: Path)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["model"] == "proposed"
     assert metrics["dev"]["weighted_f1"] > 0.7
+    lines = (folder / "training" / "log.jsonl").read_text().splitlines()
+    epoch = max(map(json.loads, lines), key=lambda line: line["weighted_f1"])
+    confusion = np.array(epoch["confusion"])
+    assert confusion.shape == (7, 7)
     model, saved = load_model(folder)
     assert saved.features == store.manifest.modalities
     dialogues = load_dialogues([store], "dev", saved.model.modalities)
@@ -52,6 +56,8 @@ def test_it_learns_and_the_checkpoint_predicts_what_was_selected(tmp_path: Path)
     truth = np.concatenate([d.emotions for d in dialogues])
     accuracy = float((guesses == truth).mean())
     assert accuracy == pytest.approx(metrics["dev"]["accuracy"], abs=1e-4)
+    assert confusion.sum(axis=1).tolist() == np.bincount(truth, minlength=7).tolist()
+    assert confusion.trace() / len(truth) == pytest.approx(accuracy)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:

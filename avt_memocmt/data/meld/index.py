@@ -120,6 +120,7 @@ def _record(row: MeldRow, path: Path | None, flags: tuple[str, ...]) -> Utteranc
         path=str(path) if path else None,
         end=stated if path is None else None,
         flags=flags,
+        sentiment=row.sentiment,
     )
 
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from avt_memocmt.data.index import UtteranceKey
-from avt_memocmt.data.table import read_table
+from avt_memocmt.data.index import UNLABELLED, UtteranceKey
+from avt_memocmt.data.table import optional_sentiment, read_table
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_preprocess import clean_text
@@ -23,7 +23,8 @@ COLUMNS = (
     "StartTime",
     "EndTime",
 )
-"""Columns that are read; the release has "Sr No." and "Sentiment" besides."""
+"""Columns that are needed; "Sentiment" is read where it is there, "Sr No." never."""
+_SENTIMENT = "Sentiment"
 
 # 00:16:16,059 and 0:16:31,240; one row of the release has two digits behind the comma.
 _TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:[,.](\d{1,6}))?")
@@ -44,6 +45,7 @@ class MeldRow:
         start: seconds into the episode where it begins.
         end: seconds into the episode where it ends; at some rows not after `start`.
         is_repaired: whether characters of a wrong encoding were replaced.
+        sentiment: index into `SENTIMENTS`, or `UNLABELLED`.
     """
 
     key: UtteranceKey
@@ -54,6 +56,7 @@ class MeldRow:
     start: float
     end: float
     is_repaired: bool
+    sentiment: int = UNLABELLED
 
     @property
     def duration(self) -> float:
@@ -65,14 +68,15 @@ def read_meld_table(path: Path, split: str) -> list[MeldRow]:
     """Read one `{split}_sent_emo.csv`, ordered by dialogue and utterance.
 
     Raises:
-        AvtError: the file is missing, as of `read_table`, a row has an unknown emotion, a bad id or
-            a bad time, or two rows are one utterance; the message names the line.
+        AvtError: the file is missing, as of `read_table`, a row has an unknown emotion or
+            sentiment, a bad id or a bad time, or two rows are one utterance; the message names the
+            line.
     """
     if not path.exists():
         raise AvtError(f"{path} is missing; give a folder with the MELD transcripts.")
     hint = f"give MELD's own table with the columns {', '.join(COLUMNS)}"
     found: dict[UtteranceKey, MeldRow] = {}
-    for read in read_table(path, COLUMNS, hint):
+    for read in read_table(path, COLUMNS, hint, optional=(_SENTIMENT,)):
         row = _row(f"{path}, line {read.line}", split, read.cells)
         if row.key in found:
             raise AvtError(
@@ -96,6 +100,7 @@ def parse_time(text: str) -> float | None:
 def _row(where: str, split: str, cells: dict[str, str]) -> MeldRow:
     try:
         emotion = emotion_index(cells["Emotion"])
+        sentiment = optional_sentiment(cells.get(_SENTIMENT, ""))
     except AvtError as error:
         raise AvtError(f"{where}: {error}") from error
     key = UtteranceKey(split, _id(where, cells, "Dialogue_ID"), _id(where, cells, "Utterance_ID"))
@@ -108,6 +113,7 @@ def _row(where: str, split: str, cells: dict[str, str]) -> MeldRow:
         start=_seconds(where, cells, "StartTime"),
         end=_seconds(where, cells, "EndTime"),
         is_repaired=bool(_WRONG_ENCODING.search(cells["Utterance"] + cells["Speaker"])),
+        sentiment=sentiment,
     )
 
 

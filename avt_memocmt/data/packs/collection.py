@@ -156,7 +156,14 @@ class PackCollection:
 
     def _row(self, record: UtteranceRecord) -> FeatureRow:
         found, duration = self._found.get(record.key) or ({}, _duration(record, np.nan))
-        row = FeatureRow(record.key, record.speaker, record.text, record.emotion, duration)
+        row = FeatureRow(
+            record.key,
+            record.speaker,
+            record.text,
+            record.emotion,
+            duration,
+            sentiment=record.sentiment,
+        )
         for modality, values in found.items():
             spans = self._spans(modality, len(values), duration)
             row.tokens[modality] = Tokens(values, spans)  # type: ignore[arg-type]

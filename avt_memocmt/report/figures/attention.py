@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from avt_memocmt.explainability.attention_visualization import DecisionAttention
+from avt_memocmt.explainability.attention_visualization import Axis, DecisionAttention
 from avt_memocmt.explainability.explanation import UtteranceExplanation
 from avt_memocmt.models.cross_modal_transformer import DIRECTIONS
 from avt_memocmt.report.figures.common import (
@@ -53,13 +54,36 @@ def attention_figure(
     Raises:
         ValueError: the network has no such layer or head.
     """
-    attention = explanation.attention
+    faces = [face.crop for face in explanation.turn.utterance.faces]
+    shown = f"{headline(explanation)}\n{_shown(layer, head)}"
+    return attention_maps(explanation.attention, shown, faces, layer=layer, head=head)
+
+
+def attention_maps(
+    attention: DecisionAttention,
+    title: str,
+    faces: Sequence[NDArray[np.uint8]] = (),
+    directions: Sequence[tuple[str, str]] = DIRECTIONS,
+    layer: int | None = None,
+    head: int | None = None,
+) -> Figure:
+    """`attention_figure` of any decision.
+
+    Args:
+        attention: of the decision.
+        title: above the maps.
+        faces: RGB [height, width, 3] each, shown at rows and columns; none: their times alone.
+        directions: (target, source) of the maps that are drawn, at least one.
+        layer, head: as of `attention_figure`.
+    """
     longest = max((len(axis.labels) for axis in attention.axes.values()), default=0)
     width = min(max(_SMALLEST, _CELL * longest), _LARGEST)
     height = width * _SHAPE
-    figure = Figure(figsize=(2 * (width + _MARGIN), 3 * (height + _MARGIN)), layout="constrained")
-    figure.suptitle(f"{headline(explanation)}\n{_shown(layer, head)}", parse_math=False)
-    for panel, (target, source) in zip(figure.subplots(3, 2).flat, DIRECTIONS, strict=True):
+    rows = math.ceil(len(directions) / 2)
+    size = 2 * (width + _MARGIN), rows * (height + _MARGIN)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    for panel, (target, source) in zip(figure.subplots(rows, 2).flat, directions, strict=False):
         title = f"{MODALITY_NAMES[target]} (rows) read from {MODALITY_NAMES[source]} (columns)"
         panel.set_title(title, fontsize=NORMAL)
         absent = [m for m in (target, source) if m not in attention.axes]
@@ -70,8 +94,12 @@ def attention_figure(
         weights = _weights(attention, (target, source), layer, head)
         image = panel.imshow(weights, ATTENTION, vmin=0, aspect="auto")
         figure.colorbar(image, ax=panel, pad=0.01).ax.tick_params(labelsize=NORMAL)
-        _label(panel.yaxis, explanation, target, height)
-        _label(panel.xaxis, explanation, source, width)
+        for side, modality, inches in (
+            (panel.yaxis, target, height),
+            (panel.xaxis, source, width),
+        ):
+            pictures = faces if modality == "visual" else ()
+            _label(side, attention.axes[modality], pictures, inches)
     return figure
 
 
@@ -98,11 +126,11 @@ def _weights(
 
 
 def _label(
-    axis: XAxis | YAxis, explanation: UtteranceExplanation, modality: str, inches: float
+    axis: XAxis | YAxis, tokens: Axis, pictures: Sequence[NDArray[np.uint8]], inches: float
 ) -> None:
     """Name the rows (y axis) or columns (x axis) of a map, as many as there is room for."""
-    labels = explanation.attention.axes[modality].labels
-    is_x, pictured = axis.axis_name == "x", modality == "visual"
+    labels = tokens.labels
+    is_x, pictured = axis.axis_name == "x", bool(pictures)
     room = _LINE
     if pictured:
         # Times stand beside each other below a map, and above each other beside it.
@@ -120,7 +148,7 @@ def _label(
     for place in places[1:] if pictured else ():
         add_picture(
             axis.axes,
-            explanation.turn.utterance.faces[place - 1].crop,
+            pictures[place - 1],
             _THUMBNAIL,
             xy=(place, 0) if is_x else (0, place),
             xycoords=("data", "axes fraction") if is_x else ("axes fraction", "data"),
