@@ -125,7 +125,7 @@ class D2gnn(DialogueNetwork):
         losses = {}
         if batch.targets is not None:
             losses = self._losses(batch.targets.flatten(0, 1), vectors, parts, seen, present)
-        return Prediction(self.head(seen), None, unimodal_logits, losses)
+        return Prediction(self.head(seen), None, unimodal_logits, losses=losses)
 
     def _utterances(self, batch: DialogueBatch) -> tuple[dict[str, Tensor], Tensor]:
         """Mean of the tokens of each modality [turns, dim], bool [turns, modalities] if present."""
