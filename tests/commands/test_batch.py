@@ -222,7 +222,7 @@ def test_figures_of_an_evaluation_are_printed_though_their_file_is_not_written(
 
 def test_lists_and_indexes_of_odd_names(tmp_path: Path) -> None:
     odd = "m\udce9ld/a.mp4"
-    write_failures(tmp_path, [Failure(UtteranceKey("train", 0, 0), odd, "it is broken")])
+    write_failures(tmp_path, [Failure(UtteranceKey("train", 0, 0), odd, "it is broken")], [])
     assert "ld/a.mp4,it is broken" in (tmp_path / "failed.csv").read_text(encoding="utf-8")
     record = UtteranceRecord("train", 0, 0, "Joey", "I hate this.", "anger", path=odd)
     with pytest.raises(AvtError, match=r"m\\xe9ld/a.mp4 is not UTF-8"):

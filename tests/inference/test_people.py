@@ -14,7 +14,7 @@ from avt_memocmt.media.types import VideoFrame
 from avt_memocmt.preprocessing.every_face import FaceRun, Seen
 from avt_memocmt.preprocessing.face_alignment import TEMPLATE, crop_face
 from avt_memocmt.preprocessing.face_boxes import Face
-from avt_memocmt.preprocessing.face_identity import FaceGallery, Look
+from avt_memocmt.preprocessing.face_identity import FaceGallery, Look, View
 from avt_memocmt.preprocessing.face_tracker import FaceObservation
 
 SIDE = 112.0
@@ -29,7 +29,9 @@ def run_of(gallery: FaceGallery, seed: int) -> FaceRun:
     run = FaceRun(seed, face_at(0.0), 0.0, gallery)
     structure = np.random.default_rng(seed).normal(size=50)
     unit = (structure / np.linalg.norm(structure)).astype(np.float32)
-    run.look(0.0, Look(unit, np.zeros(3, np.float32)))
+    view = View(np.zeros((140, 140, 3), np.uint8), run.face, np.zeros((112, 112, 3), np.uint8))
+    view.__dict__["look"] = Look(unit, np.zeros(3, np.float32))  # as if it were described already
+    run.look(0.0, view)
     return run
 
 

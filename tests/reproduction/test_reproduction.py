@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,8 @@ from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
 
 def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path) -> None:
     whole = small_reproduction(tmp_path, "whole")
-    whole.run()
+    with ThreadPoolExecutor(1) as pool:
+        whole.run(pool=pool)
     experiments = tmp_path / "whole" / "experiments"
     with (experiments / "results.csv").open(newline="") as file:
         rows = [(row["model"], row["seed"], row["context"]) for row in csv.DictReader(file)]

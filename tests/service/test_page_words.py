@@ -28,7 +28,7 @@ MADE = {
     "title": ("library", "result", "live", "compare"),
     "nav": ("library", "live", "compare"),
     "export": (*pages.EXPORTS, *(f"{name}.for" for name in pages.EXPORTS)),
-    "live": ("connecting", "running", "resuming", "ended"),
+    "live": ("connecting", "running", "resuming", "finishing", "ended"),
     "live.event": ("provisional", "final", "revised"),
 }
 """Keys that are put together, by what they begin with."""

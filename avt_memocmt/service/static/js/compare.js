@@ -85,13 +85,13 @@ function showComparison(found) {
   const isEnough = SETS.every((set) => found.n[set] >= FEWEST);
   byId("comparison").replaceChildren(
     h("ul", { class: "sets" }, SETS.map((set) => h("li", {}, h("b", {}, set.toUpperCase()), ` ${described(set, found)}`))),
-    isEnough ? "" : h("p", { class: "notice" }, icon("warn"), h("span", {}, t("compare.few", { count: FEWEST }))),
+    isEnough ? "" : h("p", { class: "notice" }, icon("warn"), h("span", {}, t("compare.few", { least: FEWEST }))),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.shares") }, table(t("compare.shares"), rows, reach, isEnough)),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("compare.confidence") }, table(t("compare.confidence"), [[[t("compare.mean")], found.confidence]], reach, isEnough)),
     h("p", { class: "soft small" }, t("compare.hint")),
   );
   const clear = rows.filter(([, row]) => isClear(row)).length;
-  announce(isEnough ? t("compare.told", { count: clear }) : t("compare.few", { count: FEWEST }));
+  announce(isEnough ? t("compare.told", { count: clear }) : t("compare.few", { least: FEWEST }));
 }
 
 function described(set, found) {
