@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
@@ -57,6 +58,7 @@ def run_worker(pipe: Pipe, threads: int) -> None:
             pipe.send(
                 {"failed": f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"}
             )
+        gc.collect()  # pictures and sound of the task, which else pile up for a hundred tasks
 
 
 def load(threads: int) -> EmotionRecognizer:
@@ -68,6 +70,7 @@ def load(threads: int) -> EmotionRecognizer:
     torch.set_num_threads(threads)
     recognizer = EmotionRecognizer.from_pretrained(CHECKPOINT)
     recognizer.warm_up()
+    gc.freeze()  # what stays need not be looked through after every task
     return recognizer
 
 

@@ -2,7 +2,7 @@
 
 import { sentence, t } from "./page.js";
 
-const CHUNK = 100; // milliseconds of recording that are sent at a time
+const CHUNK = 40; // milliseconds of recording that are sent at a time
 const WAITS = [0.3, 0.7, 1.5, 3, 5, 8]; // seconds before each attempt to resume; the server waits 30
 const REFUSALS = [1008, 1013]; // codes with which the server closes what it does not take
 const FORMATS = {
