@@ -9,7 +9,7 @@ import { Jumps } from "./jumps.js";
 import { Lanes, zoomButtons } from "./lanes.js";
 import { MomentCard, warnings } from "./moment_card.js";
 import { Overview } from "./overview.js";
-import { announce, byId, confirmed, h, icon, known, sentence, t } from "./page.js";
+import { announce, byId, confirmed, h, icon, iconButton, known, sentence, t } from "./page.js";
 import { Prediction } from "./prediction.js";
 import { UtteranceList } from "./utterance_list.js";
 import { Why } from "./why.js";
@@ -76,6 +76,7 @@ class View {
       if (part) part.prediction = prediction;
     }
     this.index = undefined;
+    byId("jump-told").textContent = t("jump.hint"); // what it told may be so no more
     this.card.update();
     this.list.update();
     this.overview?.update();
@@ -110,7 +111,7 @@ function showPending(isAtWork) {
   byId("pending").replaceChildren(...parts);
 }
 
-/** What became of a correction, above the result. */
+/** What became of a correction, in sight wherever on the page it was made. */
 function tell(text, isProblem = false, isWaiting = false) {
   const notice = byId("notice");
   notice.hidden = !text;
@@ -118,6 +119,7 @@ function tell(text, isProblem = false, isWaiting = false) {
   notice.replaceChildren(
     isProblem ? icon("warn") : "",
     h("div", {}, text, isWaiting ? progressBar(text, null) : ""),
+    iconButton("close", t("dialog.close"), () => tell("")),
   );
   if (text) announce(text, isProblem);
 }
