@@ -175,6 +175,18 @@ class EmotionRecognizer(Recognizer):
         return explain_media(self, media, transcript, settings, progress, **options)
 
 
+def load_named(checkpoint: str | Path, engine: EngineName = "torch") -> EmotionRecognizer:
+    """Load what a command line names: a folder or "embedded", or of the hub "hf://user/name".
+
+    Without "hf://" nothing is looked for on the hub: a mistyped path loads nobody's weights.
+
+    Raises:
+        AvtError: as of `EmotionRecognizer.from_pretrained`.
+    """
+    is_on_hub = str(checkpoint).startswith(HUB)
+    return EmotionRecognizer.from_pretrained(checkpoint if is_on_hub else Path(checkpoint), engine)
+
+
 def _full_name(name_or_path: str | os.PathLike[str], revision: str | None) -> str:
     """The name of a checkpoint that means the same in every folder."""
     name = os.fspath(name_or_path)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from avt_memocmt.api import EmotionRecognizer
+from avt_memocmt.api import EmotionRecognizer, load_named
 from avt_memocmt.batch.inputs import Input
 from avt_memocmt.engines.names import EngineName
 from avt_memocmt.errors import failure_reason
@@ -30,7 +30,7 @@ class Predictor:
 
     Attributes:
         folder: for the results.
-        checkpoint: as of `EmotionRecognizer.from_pretrained`.
+        checkpoint: as of `load_named`.
         engine: as there.
         arguments: of `EmotionRecognizer.predict`, by name; JSON can hold them.
         formats: further files of each input, keys of `FORMATS`.
@@ -95,4 +95,4 @@ class Predictor:
 @lru_cache(maxsize=1)
 def _recognizer(checkpoint: str, engine: EngineName) -> EmotionRecognizer:
     fix_threads()
-    return EmotionRecognizer.from_pretrained(checkpoint, engine)
+    return load_named(checkpoint, engine)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from avt_memocmt.api import EmotionRecognizer
+from avt_memocmt.api import load_named
 from avt_memocmt.bench.case import Case, Goal, Setting, not_measured
 from avt_memocmt.bench.clips import Clip, read_clips, write_film
 from avt_memocmt.bench.embedded import (
@@ -50,7 +50,7 @@ def run_benchmark(
 
     Args:
         paths: films with sound; none = one is made, which shows no face.
-        checkpoint: name or folder, as of `EmotionRecognizer.from_pretrained`.
+        checkpoint: name or folder, as of `load_named`.
         engine: what computes the embedded preset.
         only: the cases wanted, of `CASES`; None = all.
         runs: how often each clip is measured after the cold run.
@@ -62,7 +62,7 @@ def run_benchmark(
     """
     with tempfile.TemporaryDirectory() as folder:
         clips = read_clips(paths or [write_film(Path(folder) / "film-without-a-face.mp4")])
-        recognizer = EmotionRecognizer.from_pretrained(checkpoint, engine)
+        recognizer = load_named(checkpoint, engine)
         loaded = Loaded(recognizer, checkpoint, _setting(engine, checkpoint))
         cases: list[Case] = []
         for name, measure in _MEASURES.items():

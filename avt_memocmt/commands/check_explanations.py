@@ -23,13 +23,13 @@ def check_explanations(
 ) -> None:
     """Test the explanations of a manifest's rows against random ones; writes one table."""
     require_gradients(checkpoint)
-    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.api import load_named
     from avt_memocmt.data.manifest import read_manifest
     from avt_memocmt.evaluation.of_explanations import check_manifest, spread
 
     dialogues = spread(read_manifest(manifest), limit)
     writable_folder(out)
-    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    recognizer = load_named(checkpoint)
     with step_progress(manifest.name, sum(map(len, dialogues))) as advance:
         table = check_manifest(recognizer, dialogues, advance)
     write_atomically(out / JSON_FILE, json.dumps(table.to_json(), indent=1).encode())

@@ -33,7 +33,7 @@ def robustness(
     scheduler: Scheduler = None,
 ) -> None:
     """Measure noise, blur, darkness, occlusion and missing modalities; a stopped run goes on."""
-    from avt_memocmt.api import EmotionRecognizer
+    from avt_memocmt.api import load_named
     from avt_memocmt.cluster.pool import open_pool
     from avt_memocmt.evaluation.provenance import checkpoint_sha256
     from avt_memocmt.files import writable_folder
@@ -45,15 +45,14 @@ def robustness(
 
     require_one_place(workers, scheduler, "--workers")
     answers = writable_folder(experiments / "robustness")
-    recognizer = EmotionRecognizer.from_pretrained(checkpoint)
+    recognizer = load_named(checkpoint)
     trials = make_trials(data, recognizer.config, limit)
     total = sum(len(trial.samples) * len(trial.conditions) for trial in trials)
     sha256 = checkpoint_sha256(checkpoint_folder(checkpoint))
     with step_progress("recognising", total) as advance:
         run = RobustnessRun(recognizer, sha256, answers, advance)
         if workers or scheduler:
-            load = EmotionRecognizer.from_pretrained
-            task = ConditionTask(load, checkpoint, sha256, data, limit, answers)
+            task = ConditionTask(load_named, checkpoint, sha256, data, limit, answers)
             with open_pool(workers or 1, scheduler, [answers, data]) as pool:
                 answer_in(pool, task, trials, advance)
             run = RobustnessRun(recognizer, sha256, answers)

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from local_hub import LocalHub, running_hub
+from media_factory import write_wav
 from tiny_network import save_tiny_network
 from typer.testing import CliRunner
 
@@ -73,6 +75,27 @@ def test_a_mistyped_folder_is_not_looked_for_on_the_hub(hub: LocalHub, network: 
         checkpoint_folder(NAME)
     with pytest.raises(AvtError, match=f"{NAME} is no checkpoint"):
         EmotionRecognizer.from_pretrained(Path(NAME))
+    assert hub.downloads == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "a.mp4"],
+        ["predict", "a.mp4", "--jobs", "1", "--out", "out"],
+        ["bench"],
+        ["robustness", "--data", "."],
+        ["check-explanations", "manifest.csv", "--out", "out"],
+    ],
+    ids=lambda command: " ".join(command[:3]),
+)
+def test_nor_does_a_command(hub: LocalHub, network: Path, command: list[str]) -> None:
+    push_checkpoint(network, NAME)
+    write_wav(Path("a.wav"), np.zeros(16000, np.float32))
+    Path("a.mp4").write_bytes(Path("a.wav").read_bytes())
+    Path("manifest.csv").write_text("path,text,emotion\n,oh no,joy\n")
+    told = CliRunner().invoke(app, [*command, "--checkpoint", NAME])
+    assert f"{NAME} is no checkpoint" in str(told.exception)
     assert hub.downloads == []
 
 

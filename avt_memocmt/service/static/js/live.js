@@ -67,7 +67,7 @@ function showState(state) {
     byId("preview").srcObject = null;
     byId("preview").hidden = true;
     byId("no-picture").hidden = false;
-    byId("no-picture").replaceChildren(icon("camera"), h("p", {}, t("live.over")));
+    byId("no-picture").replaceChildren(icon("camera"), h("p", {}, t("live.off")));
   }
   if (!isOver) return;
   offerDecisions();
