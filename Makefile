@@ -72,8 +72,9 @@ types: .venv/tested
 	$(BIN)/mypy
 
 # A file of tests stays in one process, which has one thread; tests/conftest.py says which files begin.
+# A process that dies ends the run: where it is replaced, pytest-xdist waits for ever (its issue 1323).
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
-	--dist loadfile --no-loadscope-reorder
+	--dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test-files: .venv/tested
 	@$(MAKE) --no-print-directory .venv/footage || echo "Tests that need footage skip."
