@@ -1,4 +1,4 @@
-"""Loads text encoders: BERT, DeBERTa (paper) and the fine-tuned MiniLM (embedded)."""
+"""Loads text encoders: BERT, DeBERTa (paper), the fine-tuned MiniLM (embedded) and MPNet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from avt_memocmt.config import TextConfig
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.hub import hub_identity, load_hub_model, load_hub_tokenizer
 from avt_memocmt.features.minilm import load_minilm
+from avt_memocmt.features.mpnet import ARCHIVE_SHA256, MPNET, load_mpnet, mpnet_tokenizer
 from avt_memocmt.features.text_encoder import POOLER, WORD_EMBEDDINGS, TextEncoder
 from avt_memocmt.features.text_tokenizer import TextTokenizer
 from avt_memocmt.pretrained import file_sha256, packaged_path, packaged_tokenizer
@@ -26,7 +27,8 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
     """Build the text encoder a config names.
 
     Args:
-        config: its `encoder.name` is "minilm-l6" (packaged) or a hub id or folder.
+        config: its `encoder.name` is "minilm-l6" or "mpnet-base" (both in packages), or a hub id or
+            a folder.
         checkpoint: folder with the weights that a config with `fine_tuned` asks for, or None for
             the weights as they come.
 
@@ -38,6 +40,9 @@ def make_text_encoder(config: TextConfig, checkpoint: Path | None = None) -> Tex
     if name == MINILM:
         model = load_minilm()
         identity = {"name": name, "sha256": file_sha256(packaged_path(name))}
+    elif name == MPNET:
+        model = load_mpnet()
+        identity = {"name": name, "sha256": ARCHIVE_SHA256}
     else:
         model = load_hub_model(name, revision)
         identity = hub_identity(name, revision, model.config)
@@ -56,6 +61,8 @@ def load_text_tokenizer(config: TextConfig) -> TextTokenizer:
         AvtError: it cannot be loaded.
     """
     name, revision = config.encoder.name, config.encoder.revision
+    if name == MPNET:
+        return mpnet_tokenizer()
     if name != MINILM:
         return load_hub_tokenizer(name, revision)
     tokenizer = packaged_tokenizer(name)

