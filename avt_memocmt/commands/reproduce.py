@@ -20,9 +20,17 @@ def reproduce(
         typer.Option(
             metavar="FOLDER|URL",
             parser=store_folder,
-            help="Stores with sound and face, from import-pack or extract.",
+            help="Stores with sound and face, from import-pack or extract. If one has words too, "
+            "no text encoder is tuned.",
         ),
     ],
+    encoders_checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Checkpoint whose text encoder made the words of the stores; the shipped one "
+            "unless given."
+        ),
+    ] = None,
     work: Annotated[
         Path, typer.Option(help="Folder for every checkpoint and the text tokens.")
     ] = Path("reproduced/meld"),
@@ -48,6 +56,7 @@ def reproduce(
     from avt_memocmt.cluster.pool import open_pool
     from avt_memocmt.data.feature_store import FeatureStore
     from avt_memocmt.data.index import read_index
+    from avt_memocmt.pretrained import CHECKPOINTS
     from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
     from avt_memocmt.reproduction.run import Reproduction
 
@@ -57,6 +66,7 @@ def reproduce(
         [FeatureStore.open(folder) for folder in features],
         work,
         experiments,
+        encoders_checkpoint or CHECKPOINTS / "embedded",
     )
     jobs = [job.name for job in reproduction.jobs()]
     seen = [work, *features]

@@ -35,6 +35,7 @@ _EMBEDDED_SHAPES = {
     "whisper-tiny.en": TokenShape(384, 5),
     "face-cnn": TokenShape(FaceCNN.DIM),
     "minilm-l6": TokenShape(384),
+    "mpnet-base": TokenShape(768),
 }
 _KINDS: dict[str, type[AvtMemoCmt | TextOnly | AudioTextMemoCmt | LateFusion | Mist | D2gnn]] = {
     "avt-memocmt": AvtMemoCmt,

@@ -46,7 +46,9 @@ class Plan(Section):
     config: dict[str, Any]
     """The configuration that all rows share."""
     text: Row
-    """How the text encoder is fine-tuned, once per seed; also measured as a row of the table."""
+    """How the text encoder is fine-tuned, once per seed; also measured as a row of the table. On
+    stored words, only the decision on them is trained.
+    """
     rows: tuple[Row, ...]
     """The other rows, on the tokens of the text encoder of the same seed."""
 
@@ -63,10 +65,11 @@ class Plan(Section):
                 raise ValueError(f"row {row.name} has more seeds than what it builds on")
         return self
 
-    def settings(self, row: Row, seed: int) -> Config:
-        """The configuration of one run."""
+    def settings(self, row: Row, seed: int, *, stored_words: bool = False) -> Config:
+        """The configuration of one run; no text encoder is trained where the words are stored."""
         raw = deepcopy(self.config)
-        for override in (*row.set, f"training.seed={seed}"):
+        frozen = ["training.text_encoder=frozen"] if stored_words else []
+        for override in (*row.set, *frozen, f"training.seed={seed}"):
             apply_override(raw, override)
         return Config.model_validate(raw)
 

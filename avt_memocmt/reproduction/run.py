@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avt_memocmt.config import Config
 from avt_memocmt.config_file import load_config
 from avt_memocmt.data.descriptor_statistics import value_statistics
 from avt_memocmt.data.feature_store import FeatureStore
@@ -53,9 +54,11 @@ class Reproduction:
     Args:
         plan: from `load_plan`.
         records: the index of the corpus, with the words to encode.
-        stores: features of sound and face of the same utterances.
+        stores: features of sound and face of the same utterances; where they hold words too, no
+            text encoder is tuned, and the seeds are those of the other networks alone.
         work: folder for checkpoints, stores of text tokens and `LOG_FILE`.
         experiments: folder for results.csv, results.md and confusion_matrix.png.
+        encoders: checkpoint whose text encoder made the stored words, if that was tuned.
     """
 
     def __init__(
@@ -65,12 +68,15 @@ class Reproduction:
         stores: Sequence[FeatureStore],
         work: Path,
         experiments: Path,
+        encoders: Path | None = None,
     ) -> None:
         self.plan = plan
         self.records = [record for record in records if record.split in (TRAIN, DEV)]
         self.stores = list(stores)
         self.work = work
         self.experiments = experiments
+        self.encoders = encoders
+        self._has_words = any("text" in store.manifest.modalities for store in stores)
 
     def jobs(self) -> list[Job]:
         """Every run, seed by seed, so that a stopped table has complete seeds."""
@@ -142,7 +148,7 @@ class Reproduction:
 
         def submit(name: str) -> Future[Result]:
             started(name)
-            sent = self if jobs[name].row is self.plan.text else without_words
+            sent = self if self._tunes_text(jobs[name]) else without_words
             return pool.submit(sent.do_alone, jobs[name])
 
         needs = {name: self._needed(job) for name, job in jobs.items()}
@@ -151,18 +157,18 @@ class Reproduction:
 
     def _needed(self, job: Job) -> set[str]:
         """Names of the jobs whose checkpoints or tokens a job reads."""
-        if job.row is self.plan.text:
-            return set()
+        if self._has_words or job.row is self.plan.text:
+            return {job.checkpoint} - {job.name}
         return {Job(self.plan.text, job.seed).name, job.checkpoint} - {job.name}
 
     def _train(self, job: Job, pool: Executor | None) -> None:
         """Make the checkpoint of a job, and the tokens of a text encoder."""
         folder = self.work / job.checkpoint
-        tunes_text = job.row is self.plan.text
+        tunes_text = self._tunes_text(job)
         if job.row.of is None and not (folder / METRICS_FILE).is_file():
-            settings = self.plan.settings(job.row, job.seed)
-            stores, encoders = self.stores, None
-            if not tunes_text:
+            settings = self._settings(job)
+            stores, encoders = self.stores, self.encoders
+            if not (tunes_text or self._has_words):
                 stores = self._stores(job.seed)
                 encoders = self.work / Job(self.plan.text, job.seed).checkpoint
             train_dialogues(settings, stores, folder, name=job.row.name, encoders=encoders)
@@ -189,7 +195,7 @@ class Reproduction:
             load_dialogues(self._stores(job.seed), DEV, config.model.modalities), "past"
         )
         evaluation = evaluate_dialogues(model, config, self._perturbed(job, dialogues))
-        stores = self.stores if job.row is self.plan.text else self._stores(job.seed)
+        stores = self.stores if self._tunes_text(job) else self._stores(job.seed)
         data = data_sha256(evaluation, describe_features(stores))
         provenance = checkpoint_provenance(folder, config, DEV, data)
         return evaluation, replace(provenance, model=job.row.name)
@@ -226,7 +232,19 @@ class Reproduction:
             return add_value_noise(dialogues, row.noise, row.deviation, job.seed, deviations)
         return dialogues
 
+    def _settings(self, job: Job) -> Config:
+        settings = self.plan.settings(job.row, job.seed, stored_words=self._has_words)
+        if not self._has_words or self.encoders is None:
+            return settings
+        made_by = load_config(self.encoders / CONFIG_FILE).text
+        return settings.model_copy(update={"text": made_by})
+
+    def _tunes_text(self, job: Job) -> bool:
+        return job.row is self.plan.text and not self._has_words
+
     def _stores(self, seed: int) -> list[FeatureStore]:
+        if self._has_words:
+            return self.stores
         return [*self.stores, FeatureStore.open(self._words(seed))]
 
     def _words(self, seed: int) -> Path:

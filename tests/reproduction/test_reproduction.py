@@ -10,9 +10,14 @@ import pytest
 import yaml
 from table_factory import make_recipe, small_reproduction
 
+from avt_memocmt.config_file import load_config
+from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.errors import AvtError
+from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
+from avt_memocmt.models.checkpoint import CONFIG_FILE
 from avt_memocmt.reproduction.jobs import done_in_order
 from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
+from avt_memocmt.reproduction.run import Reproduction
 
 
 def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path) -> None:
@@ -52,6 +57,27 @@ def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path)
     for name in ("results.csv", "results.md"):
         again = tmp_path / "stopped" / "experiments" / name
         assert again.read_bytes() == (experiments / name).read_bytes()
+
+
+def test_stored_words_take_the_place_of_a_text_encoder_for_each_seed(tmp_path: Path) -> None:
+    tuned = small_reproduction(tmp_path, "tuned", rows=("Proposed",))
+    with ThreadPoolExecutor(1) as pool:
+        tuned.run(pool=pool)
+    encoders = tmp_path / "tuned" / "text-only-seed0"
+    stores = [*tuned.stores, FeatureStore.open(tmp_path / "tuned" / "text-tokens-seed0")]
+    folder, records = tmp_path / "stored", tuned.records
+    stored = Reproduction(tuned.plan, records, stores, folder, folder / "experiments", encoders)
+    stored.run()
+    assert not list(folder.glob("text-tokens*"))
+    assert load_config(folder / "text-only-seed0" / CONFIG_FILE).training.text_encoder == "frozen"
+    for name in ("text-only-seed0", "proposed-seed0"):
+        kept = folder / name / TEXT_ENCODER_FILE
+        assert kept.read_bytes() == (encoders / TEXT_ENCODER_FILE).read_bytes()
+    # The same tokens, and a row that tunes nothing: the same network.
+    for part in ("proposed-seed0/model.safetensors", "proposed-seed0/config.yaml"):
+        assert (folder / part).read_bytes() == (tmp_path / "tuned" / part).read_bytes()
+    with pytest.raises(AvtError, match="encoders-checkpoint"):
+        Reproduction(tuned.plan, records, stores, tmp_path / "none", folder).run()
 
 
 def test_a_run_begins_when_what_it_builds_on_is_done() -> None:
