@@ -74,6 +74,6 @@ def reproduce(
         open_pool(workers or 1, scheduler, seen) if workers or scheduler else nullcontext() as pool
     ):
         reproduction.run(
-            lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)}: {name}"), pool
+            lambda name: log.print(f"{jobs.index(name) + 1} of {len(jobs)} done: {name}"), pool
         )
     log.print(f"the table is in {experiments / 'results.md'}")

@@ -88,12 +88,12 @@ class Reproduction:
         ]
 
     def run(
-        self, started: Callable[[str], None] = lambda name: None, pool: Executor | None = None
+        self, done: Callable[[str], None] = lambda name: None, pool: Executor | None = None
     ) -> None:
         """Do every job that is not done yet and write the table after each.
 
         Args:
-            started: called with the name of each job.
+            done: called with the name of each job that is done, in their order.
             pool: does jobs side by side, one thread each, so that their number changes nothing;
                 unless given, this process does one after another, with its threads.
 
@@ -103,7 +103,7 @@ class Reproduction:
         writable_folder(self.work)
         writable_folder(self.experiments)
         self._record(self._measured_majority())
-        results = self._one_by_one(started) if pool is None else self._side_by_side(started, pool)
+        results = self._one_by_one() if pool is None else self._side_by_side(pool)
         for job, result in results:
             self._record(result)
             if job.row is self._proposed and job.seed == 0:
@@ -113,6 +113,7 @@ class Reproduction:
             entry = {"step": job.name, "seconds": round(result.seconds, 1)}
             with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
+            done(job.name)
 
     def do(self, job: Job, pool: Executor | None = None) -> Result:
         """Train and measure the row of a job, where what it builds on is done.
@@ -134,20 +135,16 @@ class Reproduction:
         with ThreadPoolExecutor(1) as thread:
             return self.do(job, thread)
 
-    def _one_by_one(self, started: Callable[[str], None]) -> Iterator[tuple[Job, Result]]:
+    def _one_by_one(self) -> Iterator[tuple[Job, Result]]:
         for job in self.jobs():
-            started(job.name)
             yield job, self.do(job)
 
-    def _side_by_side(
-        self, started: Callable[[str], None], pool: Executor
-    ) -> Iterator[tuple[Job, Result]]:
+    def _side_by_side(self, pool: Executor) -> Iterator[tuple[Job, Result]]:
         jobs = {job.name: job for job in self.jobs()}
         without_words = copy(self)
         without_words.records = []
 
         def submit(name: str) -> Future[Result]:
-            started(name)
             sent = self if self._tunes_text(jobs[name]) else without_words
             return pool.submit(sent.do_alone, jobs[name])
 

@@ -12,6 +12,7 @@ from avt_memocmt.config import SegmentationConfig
 from avt_memocmt.media.types import SAMPLE_RATE, AudioChunk
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
 from avt_memocmt.preprocessing.audio_preprocess_vad import (
+    FRAME,
     CausalSegmenter,
     Segment,
     speech_segments,
@@ -105,6 +106,18 @@ def test_short_pause_does_not_split_and_long_one_does():
 
     assert spans(0.4) == 1
     assert spans(1.2) == 2
+
+
+def test_a_pause_is_told_from_the_end_of_loud_sound():
+    noise = np.random.default_rng(0).normal(scale=1e-3, size=SAMPLE_RATE).astype(np.float32)
+    samples = np.concatenate([speech_like(1.5), noise])
+    segmenter, told = CausalSegmenter(CONFIG), {}
+    for chunk in in_chunks(samples, [FRAME] * (len(samples) // FRAME)):
+        segmenter.push(chunk)
+        told[round(chunk.start + FRAME / SAMPLE_RATE, 2)] = segmenter.pending_silence
+    assert told[1.5] == 0
+    for time in (1.56, 1.62, 1.8):
+        assert told[time] == pytest.approx(time - 1.5, abs=0.031)
 
 
 def test_long_utterance_is_closed_at_the_next_short_pause():
