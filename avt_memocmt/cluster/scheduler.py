@@ -53,10 +53,16 @@ def connect(address: str) -> Client:
     """Connect to a scheduler.
 
     Raises:
-        AvtError: none answers.
+        AvtError: none answers, or it asks for certificates that are not configured.
     """
     from distributed import Client
+    from distributed.security import Security
 
+    if address.startswith("tls://") and not Security().get_connection_args("client")["ssl_context"]:
+        raise AvtError(
+            f"{address} asks for TLS, and Dask's configuration names no certificates; set "
+            "distributed.comm.tls in ~/.config/dask/tls.yaml."
+        )
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is one sentence here
     try:
         return Client(address, timeout=ANSWER_WITHIN, set_as_default=False)

@@ -15,7 +15,7 @@ from command_line import run
 
 from avt_memocmt.cluster import pool, scheduler
 from avt_memocmt.cluster.pool import connected
-from avt_memocmt.cluster.scheduler import scheduler_address
+from avt_memocmt.cluster.scheduler import connect, scheduler_address
 from avt_memocmt.errors import AvtError
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ def test_a_wrong_scheduler_file_is_named(tmp_path: Path, text: str | None, why: 
         scheduler_address(str(path))
     assert str(path) in str(error.value)
     assert why in str(error.value)
+
+
+def test_tls_without_certificates_is_one_sentence() -> None:
+    pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    with pytest.raises(AvtError, match="names no certificates"):
+        connect("tls://127.0.0.1:8786")
 
 
 def test_a_scheduler_is_named_by_its_address_or_its_file(tmp_path: Path) -> None:
