@@ -98,7 +98,7 @@ class TextConfig(Section):
     """Which words are encoded, and by what."""
 
     encoder: EncoderConfig
-    """bert-base-uncased, microsoft/deberta-v3-base or the packaged minilm-l6."""
+    """bert-base-uncased, microsoft/deberta-v3-base or a packaged one: minilm-l6, mpnet-base."""
     lowercase: bool = False
     """Lower-case the words before the tokenizer; an uncased tokenizer does so anyway."""
     max_tokens: Annotated[int, Field(ge=8, le=512)] = 96

