@@ -17,6 +17,7 @@ from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
 from avt_memocmt.printable import path_text
 
+SPLITS = ("train", "dev", "test")
 UNLABELLED = -1
 """Emotion or sentiment of an utterance whose label is not known."""
 SENTIMENT_COLUMN = ("sentiment", pa.int8())
