@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from avt_memocmt.emotions import EMOTIONS
@@ -22,6 +22,16 @@ Above0 = Annotated[float, Field(gt=0)]
 AtLeast0 = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _are_names(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(labels)) != len(labels) or not all(labels):
+        raise ValueError(f"labels are names, each once, not {', '.join(labels)}")
+    return labels
+
+
+Labels = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_are_names)]
+"""Names of the classes; a class index means a position in them."""
 
 
 class Section(BaseModel):
@@ -271,8 +281,10 @@ class Config(Section):
 
     preset: Literal["paper", "embedded"]
     """Which encoders: those of the paper, from the hub, or those embedded in packages."""
-    labels: tuple[str, ...] = EMOTIONS
-    """The classes in the order of the logits, written by training; no other order runs."""
+    labels: Labels = EMOTIONS
+    """The classes in the order of the logits, written by training, which takes them from the stored
+    features. A network with others than these seven is measured on features and reads no media.
+    """
     audio: AudioConfig
     visual: VisualConfig
     text: TextConfig
@@ -283,11 +295,3 @@ class Config(Section):
     """
     training: TrainingConfig = TrainingConfig()
     paths: PathsConfig = PathsConfig()
-
-    @model_validator(mode="after")
-    def _labels_are_ours(self) -> Config:
-        if self.labels != EMOTIONS:
-            raise ValueError(
-                f"labels are {', '.join(self.labels)}, but this program's are {', '.join(EMOTIONS)}"
-            )
-        return self

@@ -70,6 +70,28 @@ RAVDESS_CODES: dict[str, str] = {
 }
 """RAVDESS file names carry the emotion as their third field (Livingstone & Russo 2018)."""
 
+IEMOCAP_4: dict[str, str] = {
+    "ang": "anger",
+    "hap": "joy",
+    "exc": "joy",
+    "sad": "sadness",
+    "neu": "neutral",
+}
+"""IEMOCAP's codes in the common task of four classes, in which excited is merged with happy."""
+
+IEMOCAP_6: dict[str, str] = {
+    "hap": "happy",
+    "sad": "sad",
+    "neu": "neutral",
+    "ang": "angry",
+    "exc": "excited",
+    "fru": "frustrated",
+}
+"""IEMOCAP's codes in the common task of six classes, which are labels of their own: excited and
+frustrated are none of the seven."""
+
+IEMOCAP_6_LABELS: tuple[str, ...] = tuple(IEMOCAP_6.values())
+
 FERPLUS_VOTES: tuple[str, ...] = (
     "neutral",
     "joy",
@@ -118,3 +140,12 @@ def sentiment_index(name: str) -> int:
     if key not in _SENTIMENT_SYNONYMS:
         raise AvtError(f"unknown sentiment {name!r}; use one of {', '.join(SENTIMENTS)}.")
     return SENTIMENTS.index(_SENTIMENT_SYNONYMS[key])
+
+
+def sentiment_of_score(score: float) -> int:
+    """Index in `SENTIMENTS` of a sentiment from -3 to 3: its sign, as CMU-MOSEI's makers count it.
+
+    They take a score under 0 for negative and one above 0 for positive (README of CMU-MOSEI in the
+    CMU-MultimodalSDK), which leaves exactly 0 to be neutral.
+    """
+    return SENTIMENTS.index("neutral") + (score > 0) - (score < 0)

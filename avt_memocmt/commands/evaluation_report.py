@@ -104,7 +104,7 @@ def _write_results(evaluation: Evaluation, provenance: Provenance, folder: Path)
 
     record_result(folder, evaluation, provenance)
     title = f"{provenance.model}, {provenance.split}, seed {provenance.seed}, {provenance.context}"
-    draw_confusion(evaluation.counts, folder / CONFUSION_FILE, title)
+    draw_confusion(evaluation.counts, folder / CONFUSION_FILE, title, evaluation.labels)
     log.print(f"wrote {RESULTS_FILE}, {SUMMARY_FILE} and {CONFUSION_FILE} in {folder}")
 
 

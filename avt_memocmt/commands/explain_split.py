@@ -36,7 +36,7 @@ def explain_split(features: Sequence[Path], split: str, checkpoint: str, out: Pa
     from avt_memocmt.evaluation.on_features import checkpoint_dialogues
     from avt_memocmt.explainability.stored_attention import stored_attention
     from avt_memocmt.models.avt_memocmt import AvtMemoCmt
-    from avt_memocmt.models.checkpoint import checkpoint_folder, load_model
+    from avt_memocmt.models.checkpoint import checkpoint_folder, load_model, require_emotions
     from avt_memocmt.report.split_folder import (
         PAGE_FILE,
         TABLE_FILE,
@@ -49,6 +49,7 @@ def explain_split(features: Sequence[Path], split: str, checkpoint: str, out: Pa
     stores = [FeatureStore.open(store) for store in features]
     writable_folder(out)
     model, config = load_model(folder)
+    require_emotions(folder, config)
     heard = _heard(model.modalities, stores, config)
     dialogues = with_baselines(checkpoint_dialogues(folder, config, stores, split, heard), "past")
     with step_progress(f"explaining {split}", 1 + len(model.modalities)) as advance:

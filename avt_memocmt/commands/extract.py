@@ -61,7 +61,7 @@ def extract(
     """Extract the tokens of every clip; a stopped run resumes, clips that fail go to failed.csv."""
     from avt_memocmt.cluster.pool import open_pool
     from avt_memocmt.extraction.clip import default_checkpoint
-    from avt_memocmt.extraction.plan import ExtractionPlan, read_source
+    from avt_memocmt.extraction.plan import ExtractionPlan, read_source, source_labels
     from avt_memocmt.extraction.run import Extraction
     from avt_memocmt.models.checkpoint import CONFIG_FILE, checkpoint_folder
     from avt_memocmt.workers import default_workers
@@ -75,7 +75,8 @@ def extract(
         settings = load_config(folder / CONFIG_FILE, changes)
     else:
         raise AvtError("a checkpoint brings its encoders; leave out --preset and --encoders.")
-    plan = ExtractionPlan.of(read_source(source, split))
+    labels = source_labels(source)
+    plan = ExtractionPlan.of(read_source(source, split, labels), labels)
     extraction = Extraction(plan, settings, folder or default_checkpoint(settings), out)
     began = time.monotonic()
     media = [Path(clip.record.path) for clip in plan.clips if clip.record.path]

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from avt_memocmt.config import Modality, TokenShape
+from avt_memocmt.config import Labels, Modality, TokenShape
 from avt_memocmt.data.index import (
     SENTIMENT_COLUMN,
     UNLABELLED,
@@ -54,7 +54,7 @@ class StoreManifest(BaseModel):
 
     format: int = FORMAT
     package_version: str
-    labels: tuple[str, ...] = EMOTIONS
+    labels: Labels = EMOTIONS
     modalities: dict[Modality, TokenShape]
     extractor: dict[Modality, dict[str, Any]]
     preprocessing: dict[str, Any] = {}
@@ -68,7 +68,7 @@ class FeatureRow:
         key: (split, dialogue_id, utterance_id).
         speaker: or None.
         text: the words, "" where there are none.
-        emotion: index into `EMOTIONS`, or `index.UNLABELLED`.
+        emotion: index into the labels of the manifest, or `index.UNLABELLED`.
         duration: seconds of the utterance.
         tokens: per modality that is present; float16 on disk.
         warnings: what the extraction met ("no_face", "silent_audio", ...).
@@ -117,7 +117,7 @@ class FeatureStore:
         """Open a store for reading.
 
         Raises:
-            AvtError: the folder is no feature store, or one of another version or label order.
+            AvtError: the folder is no feature store, or one of another version.
         """
         path = folder / MANIFEST_FILE
         try:
@@ -133,11 +133,6 @@ class FeatureStore:
             raise AvtError(
                 f"{folder} has the store format {manifest.format}, this version reads {FORMAT}; "
                 "extract the features again."
-            )
-        if manifest.labels != EMOTIONS:
-            raise AvtError(
-                f"{folder} has the labels {', '.join(manifest.labels)}, this program's are "
-                f"{', '.join(EMOTIONS)}; extract the features again."
             )
         return cls(folder, manifest)
 

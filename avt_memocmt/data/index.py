@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.files import write_atomically
 from avt_memocmt.printable import path_text
 
+SPLITS = ("train", "dev", "test")
 UNLABELLED = -1
 """Emotion or sentiment of an utterance whose label is not known."""
 SENTIMENT_COLUMN = ("sentiment", pa.int8())
@@ -42,7 +45,7 @@ class UtteranceRecord:
         utterance_id: order within the dialogue; ids may have gaps.
         speaker: or None.
         text: cleaned words, "" where none are known.
-        emotion: index into `EMOTIONS`, or `UNLABELLED`.
+        emotion: index into the labels of the index, or `UNLABELLED`.
         path: absolute path of the media file, or None where there is none to be read.
         start: seconds into the media where the utterance begins.
         end: seconds where it ends, or None for the end of the media.
@@ -88,8 +91,19 @@ _SCHEMA = pa.schema(
 )
 
 
-def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
+_LABELS = b"labels"
+"""In the metadata of an index whose classes are not `EMOTIONS`: their names, as a JSON list."""
+
+
+def write_index(
+    records: Iterable[UtteranceRecord], path: Path, labels: tuple[str, ...] = EMOTIONS
+) -> None:
     """Write an index as Parquet, whole or not at all.
+
+    Args:
+        records: the utterances.
+        path: of the file.
+        labels: names of the classes that their emotions count.
 
     Raises:
         AvtError: the folder cannot be written, or a path is not Unicode, as an index needs it.
@@ -97,6 +111,8 @@ def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
     rows = [{**asdict(record), "flags": list(record.flags)} for record in records]
     labelled = any(row["sentiment"] != UNLABELLED for row in rows)
     schema = _SCHEMA.append(pa.field(*SENTIMENT_COLUMN)) if labelled else _SCHEMA
+    if labels != EMOTIONS:
+        schema = schema.with_metadata({_LABELS: json.dumps(labels)})
     for path_of_row in {row["path"] for row in rows if row["path"]}:
         if path_text(path_of_row) != path_of_row:
             raise AvtError(
@@ -108,12 +124,37 @@ def write_index(records: Iterable[UtteranceRecord], path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_index(path: Path) -> list[UtteranceRecord]:
-    """Read an index that `write_index` wrote.
+def index_labels(path: Path) -> tuple[str, ...]:
+    """Names of the classes of an index.
 
     Raises:
-        AvtError: the file is missing, damaged, or no index.
+        AvtError: as of `read_index`.
     """
+    try:
+        found = (pq.read_schema(path).metadata or {}).get(_LABELS)
+        return EMOTIONS if found is None else tuple(map(str, json.loads(found)))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise AvtError(
+            f"cannot read the index {path}; make it with avt-memocmt prepare."
+        ) from error
+
+
+def read_index(path: Path, labels: tuple[str, ...] = EMOTIONS) -> list[UtteranceRecord]:
+    """Read an index that `write_index` wrote.
+
+    Args:
+        path: of the file.
+        labels: names of the classes that the caller knows.
+
+    Raises:
+        AvtError: the file is missing, damaged, no index, or has other labels.
+    """
+    own = index_labels(path)
+    if own != labels:
+        raise AvtError(
+            f"{path} has the labels {', '.join(own)}, and this is for {', '.join(labels)} alone; "
+            "extract, train and evaluate-features take other labels."
+        )
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:

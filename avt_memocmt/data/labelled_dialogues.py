@@ -15,7 +15,7 @@ from avt_memocmt.config import Modality
 from avt_memocmt.data.dialogue_batch import TurnFeatures, speaker_changes
 from avt_memocmt.data.feature_store import FeatureRow, FeatureStore
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey
-from avt_memocmt.emotions import NUM_EMOTIONS
+from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.text_encoder import TextInput, contexts
 
@@ -29,11 +29,12 @@ class LabelledDialogue:
         turns: stored tokens (float16) of the modalities asked for, where those of named
             measurements keep NaN where nothing was measured; and the words, with all earlier turns
             that have words as context.
-        emotions: int64 [turns], indices into `EMOTIONS`, or `UNLABELLED`.
-        soft_targets: float32 [turns, 7], the distributions to learn where they are not those of the
-            labels.
+        emotions: int64 [turns], indices into `labels`, or `UNLABELLED`.
+        soft_targets: float32 [turns, classes], the distributions to learn where they are not those
+            of the labels.
         sentiments: int64 [turns], indices into `SENTIMENTS`, or `UNLABELLED`; None where no turn
             has one.
+        labels: names of the classes.
     """
 
     keys: tuple[UtteranceKey, ...]
@@ -41,13 +42,14 @@ class LabelledDialogue:
     emotions: NDArray[np.int64]
     soft_targets: NDArray[np.float32] | None = None
     sentiments: NDArray[np.int64] | None = None
+    labels: tuple[str, ...] = EMOTIONS
 
     @property
     def targets(self) -> NDArray[np.float32]:
-        """float32 [turns, 7], the distributions to learn; zeros at turns without a label."""
+        """float32 [turns, classes], the distributions to learn; zeros at turns without a label."""
         if self.soft_targets is not None:
             return self.soft_targets
-        return one_hot(self.emotions)
+        return one_hot(self.emotions, len(self.labels))
 
     def select(self, positions: Sequence[int]) -> LabelledDialogue:
         """The dialogue with the turns at these positions alone; their words keep their context."""
@@ -59,6 +61,7 @@ class LabelledDialogue:
             self.emotions[kept],
             None if soft is None else soft[kept],
             None if self.sentiments is None else self.sentiments[kept],
+            self.labels,
         )
 
     def only(self, modalities: Collection[str]) -> LabelledDialogue:
@@ -90,9 +93,9 @@ def only_turns(
     return [dialogue for dialogue in kept if dialogue.turns]
 
 
-def one_hot(emotions: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Labels [n] -> float32 [n, 7] with a one at each label; zeros where there is none."""
-    return (emotions[:, None] == np.arange(NUM_EMOTIONS)).astype(np.float32)
+def one_hot(emotions: NDArray[np.int64], classes: int = NUM_EMOTIONS) -> NDArray[np.float32]:
+    """Labels [n] -> float32 [n, classes] with a one at each label; zeros where there is none."""
+    return (emotions[:, None] == np.arange(classes)).astype(np.float32)
 
 
 def load_dialogues(
@@ -111,8 +114,9 @@ def load_dialogues(
 
     Raises:
         AvtError: a modality is in none or several of the stores, a store lacks the split or has
-            none of its utterances, or a shard is damaged.
+            none of its utterances, the stores have different labels, or a shard is damaged.
     """
+    labels = labels_of(stores)
     wanted = _modalities_of_stores(stores, modalities)
     rows = _rows_of_split(stores[0], split, wanted[0])
     for store, names in zip(stores[1:], wanted[1:], strict=True):
@@ -127,10 +131,28 @@ def load_dialogues(
         for key in joined.keys() & rows.keys():
             rows[key].tokens.update(joined[key].tokens)
     by_dialogue = groupby(sorted(rows), key=lambda key: key.dialogue_id)
-    return [dialogue_of_rows([rows[key] for key in keys]) for _, keys in by_dialogue]
+    return [dialogue_of_rows([rows[key] for key in keys], labels) for _, keys in by_dialogue]
 
 
-def dialogue_of_rows(rows: Sequence[FeatureRow]) -> LabelledDialogue:
+def labels_of(stores: Sequence[FeatureStore]) -> tuple[str, ...]:
+    """Names of the classes of some stores.
+
+    Raises:
+        AvtError: they are not the same in all.
+    """
+    first = stores[0].manifest.labels
+    for store in stores[1:]:
+        if store.manifest.labels != first:
+            raise AvtError(
+                f"{stores[0].folder} has the labels {', '.join(first)}, and {store.folder} "
+                f"{', '.join(store.manifest.labels)}; give stores with the same labels."
+            )
+    return first
+
+
+def dialogue_of_rows(
+    rows: Sequence[FeatureRow], labels: tuple[str, ...] = EMOTIONS
+) -> LabelledDialogue:
     """One dialogue from the rows of its turns, in order."""
     changes = speaker_changes([row.speaker for row in rows])
     said = contexts((row.speaker, row.text) for row in rows)
@@ -141,7 +163,8 @@ def dialogue_of_rows(rows: Sequence[FeatureRow]) -> LabelledDialogue:
     emotions = np.array([row.emotion for row in rows], dtype=np.int64)
     sentiments = np.array([row.sentiment for row in rows], dtype=np.int64)
     known = sentiments if (sentiments != UNLABELLED).any() else None
-    return LabelledDialogue(tuple(row.key for row in rows), turns, emotions, sentiments=known)
+    keys = tuple(row.key for row in rows)
+    return LabelledDialogue(keys, turns, emotions, sentiments=known, labels=labels)
 
 
 def sentiments_of(dialogues: Iterable[LabelledDialogue]) -> NDArray[np.int64]:

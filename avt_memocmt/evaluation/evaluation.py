@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avt_memocmt.config import MODALITIES
 from avt_memocmt.data.index import UNLABELLED, UtteranceKey
 from avt_memocmt.data.labelled_dialogues import LabelledDialogue, sentiments_of
-from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.answers import SentimentAnswers, likeliest, with_blank_rows
 from avt_memocmt.evaluation.by_column import figures_by_value
@@ -53,16 +53,17 @@ class Evaluation:
 
     Attributes:
         keys: names of the utterances.
-        truth: int64 [n], indices into `EMOTIONS`.
-        probabilities: float [n, 7]; NaN where the utterance could not be predicted.
+        truth: int64 [n], indices into `labels`.
+        probabilities: float [n, classes]; NaN where the utterance could not be predicted.
         groups: the dialogue of each utterance.
         present: its modalities, joined by "+"; "" where it could not be predicted.
         unlabelled: number of utterances without a label, which served as context alone.
         failures: the utterances that could not be predicted.
-        alone: per modality float [n, 7], the probabilities from that modality alone; NaN where it
-            is absent. Empty for networks without such heads.
+        alone: per modality float [n, classes], the probabilities from that modality alone; NaN
+            where it is absent. Empty for networks without such heads.
         columns: by name of a manifest's column the value of each utterance, "" for none.
         sentiment: where the network has that head, its answers and their truth.
+        labels: names of the classes.
     """
 
     keys: tuple[str, ...]
@@ -75,6 +76,7 @@ class Evaluation:
     alone: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sentiment: SentimentAnswers | None = None
+    labels: tuple[str, ...] = EMOTIONS
 
     @classmethod
     def of(
@@ -87,7 +89,7 @@ class Evaluation:
 
         Args:
             dialogues: from `load_dialogues`, at least one.
-            probabilities: [turns, 7], of all their turns in order.
+            probabilities: [turns, classes], of all their turns in order.
             sentiments: [turns, 3], the same of the sentiment; None from a network without it.
 
         Raises:
@@ -112,6 +114,7 @@ class Evaluation:
             sentiment=None
             if sentiments is None
             else SentimentAnswers(sentiments_of(dialogues)[kept], sentiments[kept]),
+            labels=dialogues[0].labels,
         )
 
     @property
@@ -121,8 +124,8 @@ class Evaluation:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Counts int64 [7, 8] of (truth, prediction); see `metrics.outcome_counts`."""
-        return outcome_counts(self.truth, self.predicted)
+        """Counts int64 of (truth, prediction); see `metrics.outcome_counts`."""
+        return outcome_counts(self.truth, self.predicted, len(self.labels))
 
     @property
     def ece(self) -> float | None:
@@ -159,16 +162,16 @@ class Evaluation:
             "ece": self.ece,
             **self.confidence,
             "intervals_95": bootstrap_intervals(truth, predicted, self.groups),
-            **per_class(truth, predicted),
+            **per_class(truth, predicted, self.labels),
             **({} if self.sentiment is None else {"sentiment": self.sentiment.figures()}),
         }
 
     def report(self) -> dict[str, Any]:
         """The figures and what is behind them, ready for JSON."""
-        counts = self.counts[:, :NUM_EMOTIONS].tolist()
+        counts = self.counts[:, : len(self.labels)].tolist()
         return {
             **self.figures(),
-            "confusion": {"labels": list(EMOTIONS), "counts": counts},
+            "confusion": {"labels": list(self.labels), "counts": counts},
             "subsets": self._subsets(),
             "alone": self._alone(),
             "by": {
@@ -222,6 +225,11 @@ class Evaluation:
 
     def _predicted_by(self, other: Evaluation) -> NDArray[np.int64]:
         """What another checkpoint predicted for these utterances, in their order."""
+        if other.labels != self.labels:
+            raise AvtError(
+                f"one checkpoint tells {', '.join(self.labels)} apart, the other "
+                f"{', '.join(other.labels)}; compare checkpoints with the same labels."
+            )
         places = {key: place for place, key in enumerate(other.keys)}
         lone = set(self.keys).symmetric_difference(places)
         if lone:

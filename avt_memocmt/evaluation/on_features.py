@@ -12,7 +12,7 @@ from torch import nn
 from avt_memocmt.config import Config, TokenShape
 from avt_memocmt.data.baseline_scope import BaselineScope
 from avt_memocmt.data.feature_store import FeatureStore
-from avt_memocmt.data.labelled_dialogues import LabelledDialogue, load_dialogues
+from avt_memocmt.data.labelled_dialogues import LabelledDialogue, labels_of, load_dialogues
 from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.errors import AvtError
 from avt_memocmt.evaluation.evaluation import Evaluation
@@ -47,8 +47,8 @@ def evaluate_stores(
         speaker_baseline: which utterances of its speaker in the split one is judged against.
 
     Raises:
-        AvtError: the checkpoint cannot be loaded or was trained on other features, or the stores
-            lack the split, a modality, every label, or the speakers that are needed.
+        AvtError: the checkpoint cannot be loaded or was trained on other features or labels, or
+            the stores lack the split, a modality, every label, or the speakers that are needed.
     """
     model, config = load_model(folder)
     heard = config.model.modalities if modalities is None else modalities
@@ -139,9 +139,15 @@ def _require_known_features(
     """Check that the stored tokens are like those that the network was trained on.
 
     Raises:
-        AvtError: they have other shapes (the differing keys are named), or were made by other
-            encoders or after other preprocessing.
+        AvtError: they have other shapes (the differing keys are named) or labels, or were made by
+            other encoders or after other preprocessing.
     """
+    labels = labels_of(stores)
+    if labels != config.labels:
+        raise AvtError(
+            f"the checkpoint tells {', '.join(config.labels)} apart, and {stores[0].folder} has "
+            f"the labels {', '.join(labels)}; give the features that it was trained on."
+        )
     shapes = token_shapes(config)
     encoders = read_metrics(folder).get("encoders", {})
     held = [(s, name) for s in stores for name in modalities if name in s.manifest.modalities]

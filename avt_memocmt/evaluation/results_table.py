@@ -23,34 +23,46 @@ _KEY = ("model", "seed", "split", "context", "checkpoint_sha256", "data_sha256")
 """A row with the same key is replaced."""
 _GROUP = ("model", "split", "context", "data_sha256")
 """Rows that differ in nothing but the seed."""
+_RECALL = "recall_"
+_ADVICE = "move it away, or give another folder with --experiments."
 _SENTIMENT = tuple(f"sentiment_{name}" for name in SENTIMENT_SCORES)
 """Figures of networks with that head."""
-_FIGURES = (
-    *MAIN_SCORES,
-    "roc_auc",
-    *_SENTIMENT,
-    "ece",
-    *(f"recall_{name}" for name in EMOTIONS),
-    *(f"f1_{name}" for name in EMOTIONS),
-    *(f"{name}_{side}" for name in MAIN_SCORES for side in ("low", "high")),
-)
 _ADDED = (
     *("macro_precision", "macro_precision_low", "macro_precision_high", "roc_auc"),
     *_SENTIMENT,
 )
 """Figures that tables written by version 0.1.0 lack; such a table is read, and gets their columns
 when it is written again."""
-COLUMNS = (
-    *("model", "seed", "split", "context", "n"),
-    *_FIGURES,
-    *("selection", "code", "checkpoint_sha256", "data_sha256"),
-)
-"""Of results.csv. Figures are shares from 0 to 1; `_low` and `_high` bound the 95 % interval over
-dialogues; a cell is empty where a class does not occur, nothing was predicted, or the network has
-no such head."""
 
 ResultRow = dict[str, str]
 """One row of results.csv as text, by column."""
+
+
+def figure_columns(labels: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+    """The columns of a results.csv with figures, for these classes.
+
+    Figures are shares from 0 to 1; `_low` and `_high` bound the 95 % interval over dialogues; a
+    cell is empty where a class does not occur, nothing was predicted, or the network has no such
+    head.
+    """
+    return (
+        *MAIN_SCORES,
+        "roc_auc",
+        *_SENTIMENT,
+        "ece",
+        *(f"{_RECALL}{name}" for name in labels),
+        *(f"f1_{name}" for name in labels),
+        *(f"{name}_{side}" for name in MAIN_SCORES for side in ("low", "high")),
+    )
+
+
+def columns_of(labels: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+    """All columns of a results.csv for these classes; one file is of one set of classes."""
+    return (
+        *("model", "seed", "split", "context", "n"),
+        *figure_columns(labels),
+        *("selection", "code", "checkpoint_sha256", "data_sha256"),
+    )
 
 
 def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
@@ -62,10 +74,10 @@ def result_row(evaluation: Evaluation, provenance: Provenance) -> ResultRow:
         figures |= {f"{name}_low": low, f"{name}_high": high}
     figures |= {f"sentiment_{name}": x for name, x in figures.pop("sentiment", {}).items()}
     row = {name: str(value) for name, value in {**asdict(provenance), "n": figures["n"]}.items()}
-    for name in _FIGURES:
+    for name in figure_columns(evaluation.labels):
         figure = figures.get(name)
         row[name] = "" if figure is None else f"{figure:.6f}"
-    return {name: row[name] for name in COLUMNS}
+    return {name: row[name] for name in columns_of(evaluation.labels)}
 
 
 def read_results(path: Path) -> list[ResultRow]:
@@ -74,7 +86,6 @@ def read_results(path: Path) -> list[ResultRow]:
     Raises:
         AvtError: the file cannot be read or is not such a table.
     """
-    advice = "move it away, or give another folder with --experiments."
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -85,14 +96,16 @@ def read_results(path: Path) -> list[ResultRow]:
     except OSError as error:
         raise AvtError(f"cannot read {path}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise AvtError(f"{path} is not a CSV file in UTF-8; {advice}") from error
-    if columns != tuple(c for c in COLUMNS if c in columns or c not in _ADDED):
-        odd = next((c for c in (*columns, *COLUMNS) if (c in columns) != (c in COLUMNS)), "order")
-        raise AvtError(f"{path} is another table (column {odd}); {advice}")
+        raise AvtError(f"{path} is not a CSV file in UTF-8; {_ADVICE}") from error
+    labels = _labels_in(columns)
+    known = columns_of(labels)
+    if columns != tuple(c for c in known if c in columns or c not in _ADDED):
+        odd = next((c for c in (*columns, *known) if (c in columns) != (c in known)), "order")
+        raise AvtError(f"{path} is another table (column {odd}); {_ADVICE}")
     for line, row in enumerate(rows, start=2):
-        if not _is_whole(row):
-            raise AvtError(f"{path}, line {line} is damaged; {advice}")
-    return [{name: row.get(name, "") for name in COLUMNS} for row in rows]
+        if not _is_whole(row, figure_columns(labels)):
+            raise AvtError(f"{path}, line {line} is damaged; {_ADVICE}")
+    return [{name: row.get(name, "") for name in known} for row in rows]
 
 
 def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
@@ -102,10 +115,15 @@ def append_result(path: Path, row: ResultRow) -> list[ResultRow]:
         All rows, in the order of the file.
 
     Raises:
-        AvtError: what is there is not such a table (it stays as it is), or cannot be written.
+        AvtError: what is there is not such a table (it stays as it is) or is of other classes, or
+            it cannot be written.
     """
-    rows = {_cells(other, _KEY): other for other in [*read_results(path), row]}
-    write_csv(path, COLUMNS, rows.values())
+    there = read_results(path)
+    if there and there[0].keys() != row.keys():
+        odd = next(name for name in row if name not in there[0])
+        raise AvtError(f"{path} is of other classes (it has no {odd}); {_ADVICE}")
+    rows = {_cells(other, _KEY): other for other in [*there, row]}
+    write_csv(path, tuple(row), rows.values())
     return list(rows.values())
 
 
@@ -155,14 +173,20 @@ def _summary(name: str, members: Sequence[ResultRow]) -> str:
     return with_interval(mean, [float(members[0][f"{name}_{side}"]) for side in ("low", "high")])
 
 
-def _is_whole(row: dict[str, str]) -> bool:
+def _labels_in(columns: Sequence[str]) -> tuple[str, ...]:
+    """The classes whose recall a table has; those of `EMOTIONS` where it has none."""
+    found = (name.removeprefix(_RECALL) for name in columns if name.startswith(_RECALL))
+    return tuple(found) or EMOTIONS
+
+
+def _is_whole(row: dict[str, str], figures: Sequence[str]) -> bool:
     """Whether a row has one cell per column, and numbers where they belong."""
     if None in row or None in row.values():
         return False
     try:
         for name in ("seed", "n"):
             int(row[name])
-        for name in _FIGURES:
+        for name in figures:
             float(row.get(name) or 0)
     except ValueError:
         return False

@@ -14,9 +14,11 @@ from avt_memocmt.data.index import (
     UtteranceKey,
     UtteranceRecord,
     group_dialogues,
+    index_labels,
     read_index,
 )
 from avt_memocmt.data.manifest import read_manifest
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.extraction.clip import ClipSpec
 from avt_memocmt.features.text_encoder import ContextTurn, contexts
@@ -26,7 +28,18 @@ SHARD_SIZE = 64
 """Utterances of one shard, failed ones included."""
 
 
-def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]:
+def source_labels(source: Path) -> tuple[str, ...]:
+    """Names of the classes of an index; of a manifest or folder those of `EMOTIONS`.
+
+    Raises:
+        AvtError: the index cannot be read.
+    """
+    return index_labels(source) if source.suffix.lower() == ".parquet" else EMOTIONS
+
+
+def read_source(
+    source: Path, split: str | None = None, labels: tuple[str, ...] = EMOTIONS
+) -> list[UtteranceRecord]:
     """The utterances of an index (.parquet), a manifest (.csv) or a folder of media.
 
     The rows of a manifest form the split "manifest", with dialogues and turns numbered in order.
@@ -35,14 +48,15 @@ def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]
     Args:
         source: the file or folder.
         split: keep only this split.
+        labels: names of the classes that the caller knows.
 
     Raises:
-        AvtError: the source cannot be read or has no such split.
+        AvtError: the source cannot be read, or has other labels or no such split.
     """
     if source.is_dir():
         records = _folder_records(source)
     elif source.suffix.lower() == ".parquet":
-        records = read_index(source)
+        records = read_index(source, labels)
     elif source.suffix.lower() in (".csv", ".tsv"):
         records = _manifest_records(source)
     else:
@@ -59,12 +73,20 @@ def read_source(source: Path, split: str | None = None) -> list[UtteranceRecord]
 
 @dataclass(frozen=True)
 class ExtractionPlan:
-    """The fixed division of a source into shards of clips, in the order of the source."""
+    """The fixed division of a source into shards of clips, in the order of the source.
+
+    Attributes:
+        shards: the clips.
+        labels: names of the classes that their emotions count.
+    """
 
     shards: tuple[tuple[ClipSpec, ...], ...]
+    labels: tuple[str, ...] = EMOTIONS
 
     @classmethod
-    def of(cls, records: Sequence[UtteranceRecord]) -> ExtractionPlan:
+    def of(
+        cls, records: Sequence[UtteranceRecord], labels: tuple[str, ...] = EMOTIONS
+    ) -> ExtractionPlan:
         """Divide records into shards in their order, each with the turns said before it.
 
         Raises:
@@ -80,7 +102,7 @@ class ExtractionPlan:
             raise AvtError(f"{twice} is there twice; give every utterance an id of its own.")
         clips = [ClipSpec(record, context[record.key]) for record in records]
         first = range(0, len(clips), SHARD_SIZE)
-        return cls(tuple(tuple(clips[i : i + SHARD_SIZE]) for i in first))
+        return cls(tuple(tuple(clips[i : i + SHARD_SIZE]) for i in first), labels)
 
     @property
     def clips(self) -> list[ClipSpec]:

@@ -80,7 +80,9 @@ class Extraction:
         """
         self._require_source()
         extractor = Extractor.of(self.config, self.checkpoint)
-        store = FeatureStore.create(self.folder, pool.submit(extractor.manifest).result())
+        manifest = pool.submit(extractor.manifest).result()
+        manifest = manifest.model_copy(update={"labels": self.plan.labels})
+        store = FeatureStore.create(self.folder, manifest)
         remove_partial_files(self.folder)
         write_atomically(self.folder / SOURCE_FILE, self._source())
         if retry_failed:

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avt_memocmt.emotions import NUM_EMOTIONS
-from avt_memocmt.metrics.scores import outcome_counts, scores_of_counts
+from avt_memocmt.metrics.scores import FAILED, outcome_counts, scores_of_counts, table_size
 
 DRAWS = 1000
 _PERCENTILES = (2.5, 97.5)
-_CELLS = NUM_EMOTIONS * (NUM_EMOTIONS + 1)
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,15 @@ def bootstrap_intervals(
     """95 % percentile intervals of `metrics.scores` over draws of whole groups (dialogues).
 
     Args:
-        truth: indices into `EMOTIONS`, not empty.
+        truth: class indices, not empty.
         predicted: the same, or `metrics.FAILED`.
         groups: the dialogue of each row.
         samples: number of bootstrap replicates.
         seed: of the draws.
     """
-    (drawn,) = _draws([_group_counts(truth, predicted, groups)], samples, seed)
-    return {name: list(_interval(values)) for name, values in _scores(drawn).items()}
+    classes = table_size(truth, predicted)
+    (drawn,) = _draws([_group_counts(truth, predicted, groups, classes)], samples, seed)
+    return {name: list(_interval(values)) for name, values in _scores(drawn, classes).items()}
 
 
 def mean_interval(
@@ -137,10 +136,11 @@ def paired_differences(
 
     Arguments as of `bootstrap_intervals`; `first` and `second` are predictions of the same rows.
     """
-    tables = [_group_counts(truth, predicted, groups) for predicted in (first, second)]
-    drawn_first, drawn_second = map(_scores, _draws(tables, samples, seed))
+    classes = table_size(truth, first, second)
+    tables = [_group_counts(truth, predicted, groups, classes) for predicted in (first, second)]
+    drawn_first, drawn_second = (_scores(drawn, classes) for drawn in _draws(tables, samples, seed))
     whole_first, whole_second = (
-        scores_of_counts(outcome_counts(truth, p)) for p in (first, second)
+        scores_of_counts(outcome_counts(truth, p, classes)) for p in (first, second)
     )
     found = {}
     for name in whole_first:
@@ -154,12 +154,17 @@ def paired_differences(
 
 
 def _group_counts(
-    truth: ArrayLike, predicted: ArrayLike, groups: Sequence[Hashable]
+    truth: ArrayLike, predicted: ArrayLike, groups: Sequence[Hashable], classes: int
 ) -> NDArray[np.float64]:
-    """Counts [groups, 7 * 8], groups in the order of their names; float for a fast product."""
+    """`outcome_counts` of each group, flat, in the order of their names; float for a fast product.
+
+    Returns:
+        [groups, classes * (classes + 1)].
+    """
     _, owner = np.unique([str(group) for group in groups], return_inverse=True)
-    cells = np.asarray(truth) * (NUM_EMOTIONS + 1) + np.asarray(predicted)
-    table = np.zeros((owner.max() + 1, _CELLS))
+    rows, columns = np.asarray(truth), np.asarray(predicted)
+    cells = rows * (classes + 1) + np.where(columns == FAILED, classes, columns)
+    table = np.zeros((owner.max() + 1, classes * (classes + 1)))
     np.add.at(table, (owner, cells), 1.0)
     return table
 
@@ -178,8 +183,8 @@ def _draws(
     return drawn
 
 
-def _scores(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    return scores_of_counts(counts.reshape(-1, NUM_EMOTIONS, NUM_EMOTIONS + 1))
+def _scores(counts: NDArray[np.float64], classes: int) -> dict[str, NDArray[np.float64]]:
+    return scores_of_counts(counts.reshape(-1, classes, classes + 1))
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:

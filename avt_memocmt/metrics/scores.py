@@ -1,4 +1,4 @@
-"""Scores of a classifier over the seven emotions, all computed from one table of counts.
+"""Scores of a classifier, all computed from one table of counts.
 
 scikit-learn, which the tests compare with, knows no failed rows and scores one table at a time; the
 bootstrap scores thousands.
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avt_memocmt.emotions import EMOTIONS, NUM_EMOTIONS
 
-FAILED = NUM_EMOTIONS
+FAILED = -1
 """Predicted "class" of a row that could not be predicted: an error whatever the truth is."""
 
 MAIN_SCORES = ("accuracy", "weighted_f1", "macro_f1", "macro_precision", "uar")
@@ -28,25 +28,35 @@ def scores(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     predicted is 0.
 
     Args:
-        truth: indices into `EMOTIONS`, not empty.
+        truth: class indices, not empty.
         predicted: the same, or `FAILED`.
     """
-    found = scores_of_counts(outcome_counts(truth, predicted))
-    return {name: float(value) for name, value in found.items()}
+    counts = outcome_counts(truth, predicted, table_size(truth, predicted))
+    return {name: float(value) for name, value in scores_of_counts(counts).items()}
 
 
-def outcome_counts(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
-    """Counts [7, 8] of (truth, prediction); the last column counts failed rows."""
-    columns = NUM_EMOTIONS + 1
-    cells = np.asarray(truth, np.int64) * columns + np.asarray(predicted, np.int64)
-    return np.bincount(cells, minlength=NUM_EMOTIONS * columns).reshape(NUM_EMOTIONS, columns)
+def outcome_counts(
+    truth: ArrayLike, predicted: ArrayLike, classes: int = NUM_EMOTIONS
+) -> NDArray[np.int64]:
+    """Counts [classes, classes + 1] of (truth, prediction); the last column counts failed rows."""
+    rows, columns = (np.asarray(part, np.int64) for part in (truth, predicted))
+    cells = rows * (classes + 1) + np.where(columns == FAILED, classes, columns)
+    return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+def table_size(*classes: ArrayLike) -> int:
+    """Classes that a table of counts needs: those that occur, and at least the seven.
+
+    A class that does not occur changes no score.
+    """
+    return max(NUM_EMOTIONS, *(int(np.max(part)) + 1 for part in classes))
 
 
 def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
     """The scores of many tables at once.
 
     Args:
-        counts: [..., 7, 8] as of `outcome_counts`, none of them empty.
+        counts: [..., classes, classes + 1] as of `outcome_counts`, none of them empty.
 
     Returns:
         Per name of `MAIN_SCORES` an array [...].
@@ -64,12 +74,14 @@ def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float6
     }
 
 
-def per_class(truth: ArrayLike, predicted: ArrayLike) -> dict[str, dict[str, float]]:
-    """Under "recall" and "f1" the value of each class that occurs in `truth`."""
-    support, _, *values = _per_class(outcome_counts(truth, predicted))
-    present = np.flatnonzero(support)
+def per_class(
+    truth: ArrayLike, predicted: ArrayLike, labels: Sequence[str] = EMOTIONS
+) -> dict[str, dict[str, float]]:
+    """Under "recall" and "f1" the value of each class that occurs in `truth`, by its label."""
+    support, _, *values = _per_class(outcome_counts(truth, predicted, len(labels)))
+    present = np.flatnonzero(support).tolist()
     return {
-        name: {EMOTIONS[i]: float(found[i]) for i in present}
+        name: {labels[i]: float(found[i]) for i in present}
         for name, found in zip(("recall", "f1"), values, strict=True)
     }
 
@@ -87,10 +99,10 @@ def _hits(counts: NDArray[np.generic]) -> NDArray[np.float64]:
 def _per_class(
     counts: NDArray[np.generic],
 ) -> tuple[NDArray[np.float64], ...]:
-    """Support, precision, recall and F1, each [..., 7]; F1 = 2 hits / (support + predictions)."""
+    """Support, precision, recall and F1 by class; F1 = 2 hits / (support + predictions)."""
     hits = _hits(counts)
     support = counts.sum(axis=-1).astype(np.float64)
-    predictions = counts[..., :NUM_EMOTIONS].sum(axis=-2)
+    predictions = counts[..., : counts.shape[-2]].sum(axis=-2)
     precision = hits / np.maximum(predictions, 1)
     recall = hits / np.maximum(support, 1)
     f1 = 2 * hits / np.maximum(support + predictions, 1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
 from avt_memocmt.data.speaker_baselines import MODALITIES_OF_A_PERSON
-from avt_memocmt.emotions import SENTIMENTS
+from avt_memocmt.emotions import NUM_EMOTIONS, SENTIMENTS
 from avt_memocmt.models.confidence import Novelty, Temperatures
 from avt_memocmt.models.cross_modal_transformer import CrossModalTransformer
 from avt_memocmt.models.heads import (
@@ -37,14 +37,14 @@ class Fused:
 
     Attributes:
         utterances: [batch, dim], one vector each.
-        pooled_logits: [batch, 7], the modalities' own decisions pooled.
+        pooled_logits: [batch, classes], the modalities' own decisions pooled.
         corrected: [batch], 1 where the dialogue corrects that pool, 0 where a lone modality
             decides by itself.
         modality_weights: [batch, 3], share of each modality in that pool, in the order of
             `MODALITIES`: 0 where it is absent; a row with any present sums to 1.
         temperature: [batch], divides the logits of the turn.
-        unimodal_logits: per modality logits [batch, 7] from its own tokens, before fusion, divided
-            by a temperature of their own.
+        unimodal_logits: per modality logits [batch, classes] from its own tokens, before fusion,
+            divided by a temperature of their own.
     """
 
     utterances: Tensor
@@ -55,10 +55,10 @@ class Fused:
     unimodal_logits: dict[str, Tensor]
 
     def logits(self, correction: Tensor) -> Tensor:
-        """The decision on each turn before its temperature, [batch, 7].
+        """The decision on each turn before its temperature, [batch, classes].
 
         Args:
-            correction: [batch, 7], what `AvtMemoCmt.classify` returned for the turn.
+            correction: [batch, classes], what `AvtMemoCmt.classify` returned for the turn.
         """
         return self.pooled_logits + self.corrected[..., None] * correction
 
@@ -87,6 +87,7 @@ class AvtMemoCmt(DialogueNetwork):
         config: modalities, widths, depths and the causal mode. Without cross-modal layers the
             modalities first meet in the pool; without temporal layers a turn is classified by
             itself and by whether its speaker changed.
+        classes: how many there are to tell apart.
 
     Attributes:
         dim: width of an utterance vector.
@@ -95,7 +96,9 @@ class AvtMemoCmt(DialogueNetwork):
 
     in_context = True
 
-    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+    def __init__(
+        self, shapes: dict[str, TokenShape], config: ModelConfig, classes: int = NUM_EMOTIONS
+    ) -> None:
         super().__init__()
         c = config
         self.dim = c.dim
@@ -117,7 +120,9 @@ class AvtMemoCmt(DialogueNetwork):
         self.unimodal_pools = nn.ModuleDict(
             {m: StatisticsPooling(c.dim) for m in heard if m not in self.layer_statistics}
         )
-        self.unimodal_heads = nn.ModuleDict({m: classifier(c.dim, c.dropout) for m in heard})
+        self.unimodal_heads = nn.ModuleDict(
+            {m: classifier(c.dim, c.dropout, classes) for m in heard}
+        )
         self.cross_modal = CrossModalTransformer(heard, c)
         self.pools = nn.ModuleDict({m: StatisticsPooling(c.dim) for m in heard})
         self.baselines = nn.ModuleDict(
@@ -127,9 +132,9 @@ class AvtMemoCmt(DialogueNetwork):
                 if m in MODALITIES_OF_A_PERSON and shapes[m].names is None
             }
         )
-        self.gate = ReliabilityGate(len(heard), c.dim)
+        self.gate = ReliabilityGate(len(heard), c.dim, classes)
         self.temporal = TemporalTransformer(c)
-        self.head = classifier(c.dim, c.dropout)
+        self.head = classifier(c.dim, c.dropout, classes)
         zero_last_layer(self.head)
         self.novelty = nn.ModuleDict(
             {m: Novelty(2 * self.widths[m]) for m in self.layer_statistics}
@@ -231,7 +236,7 @@ class AvtMemoCmt(DialogueNetwork):
         return layers(standard), distance * part.mask.any(dim=1)
 
     def classify(self, utterances: Tensor, turn_mask: Tensor, speaker_change: Tensor) -> Tensor:
-        """Dialogue level: [batch, turns, dim] -> correction [batch, turns, 7] of the pool."""
+        """Dialogue level: [batch, turns, dim] -> correction [batch, turns, classes]."""
         logits: Tensor = self.head(self.temporal(utterances, turn_mask, speaker_change))
         return logits
 

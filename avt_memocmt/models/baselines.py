@@ -29,15 +29,18 @@ class TextOnly(DialogueNetwork):
     Args:
         shapes: of the tokens of each modality, of which the text's is used.
         config: the dropout.
+        classes: how many there are to tell apart.
     """
 
     modalities = needed = ("text",)
 
-    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+    def __init__(
+        self, shapes: dict[str, TokenShape], config: ModelConfig, classes: int = NUM_EMOTIONS
+    ) -> None:
         super().__init__()
         width = shapes["text"].width
         self.absent = nn.Parameter(torch.randn(width) * 0.02)
-        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, NUM_EMOTIONS))
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, classes))
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn."""
@@ -91,11 +94,14 @@ class AudioTextMemoCmt(DialogueNetwork):
     Args:
         shapes: what the tokens of audio and text hold.
         config: width, heads, pooling and dropout.
+        classes: how many there are to tell apart.
     """
 
     modalities = needed = ("audio", "text")
 
-    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+    def __init__(
+        self, shapes: dict[str, TokenShape], config: ModelConfig, classes: int = NUM_EMOTIONS
+    ) -> None:
         super().__init__()
         self.pooling = config.pooling
         self.inputs = nn.ModuleDict({m: raw_tokens(m, shapes[m], config) for m in self.modalities})
@@ -106,7 +112,7 @@ class AudioTextMemoCmt(DialogueNetwork):
             nn.Linear(config.dim, HIDDEN),
             nn.LeakyReLU(),
             nn.Dropout(config.dropout),
-            nn.Linear(HIDDEN, NUM_EMOTIONS),
+            nn.Linear(HIDDEN, classes),
         )
 
     def forward(self, batch: DialogueBatch) -> Prediction:
@@ -136,9 +142,12 @@ class LateFusion(DialogueNetwork):
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
         config: modalities, width and dropout.
+        classes: how many there are to tell apart.
     """
 
-    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+    def __init__(
+        self, shapes: dict[str, TokenShape], config: ModelConfig, classes: int = NUM_EMOTIONS
+    ) -> None:
         super().__init__()
         self.modalities = tuple(m for m in MODALITIES if m in config.modalities)
         dim, dropout = config.dim, config.dropout
@@ -146,7 +155,7 @@ class LateFusion(DialogueNetwork):
             {m: make_projection(m, shapes[m], dim, dropout) for m in self.modalities}
         )
         self.pools = nn.ModuleDict({m: StatisticsPooling(dim) for m in self.modalities})
-        self.heads = nn.ModuleDict({m: classifier(dim, dropout) for m in self.modalities})
+        self.heads = nn.ModuleDict({m: classifier(dim, dropout, classes) for m in self.modalities})
         self.scores = nn.Parameter(torch.zeros(len(self.modalities)))
 
     def forward(self, batch: DialogueBatch) -> Prediction:
@@ -207,17 +216,18 @@ class Majority(DialogueNetwork):
     """Predicts for every turn the shares of the classes in some labels.
 
     Args:
-        emotions: int64 [n], indices into `EMOTIONS`; negative ones are left out.
+        emotions: int64 [n], class indices; negative ones are left out.
+        classes: how many there are to tell apart.
     """
 
     modalities = ()
 
-    def __init__(self, emotions: NDArray[np.int64]) -> None:
+    def __init__(self, emotions: NDArray[np.int64], classes: int = NUM_EMOTIONS) -> None:
         super().__init__()
-        counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS)
+        counts = np.bincount(emotions[emotions >= 0], minlength=classes)
         shares = torch.from_numpy(counts / counts.sum()).float()
         self.logits = nn.Parameter(shares.log(), requires_grad=False)
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """The same logits for every turn."""
-        return Prediction(self.logits.expand(*batch.turn_mask.shape, NUM_EMOTIONS))
+        return Prediction(self.logits.expand(*batch.turn_mask.shape, -1))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from avt_memocmt.config import Config, EncoderConfig, TokenShape
 from avt_memocmt.config_file import load_config, save_config
+from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.face_cnn import FaceCNN
 from avt_memocmt.files import writable_folder, write_atomically
@@ -81,7 +82,7 @@ def build_model(config: Config) -> DialogueNetwork:
             f"model.modalities leaves out {' and '.join(missing)}; add it there, or choose another "
             "model.kind."
         )
-    network = kind(token_shapes(config), config.model)
+    network = kind(token_shapes(config), config.model, len(config.labels))
     if config.training.sentiment_weight:
         if not isinstance(network, AvtMemoCmt):
             raise AvtError(
@@ -121,8 +122,7 @@ def load_model(folder: Path) -> tuple[DialogueNetwork, Config]:
     """Load the network of a checkpoint folder, in evaluation mode.
 
     Raises:
-        AvtError: the weights are missing, damaged, or belong to another configuration, or the
-            checkpoint predicts other labels.
+        AvtError: the weights are missing, damaged, or belong to another configuration.
     """
     path = folder / MODEL_FILE
     try:
@@ -147,10 +147,11 @@ def load_media_model(folder: Path) -> tuple[AvtMemoCmt, Config]:
     """Load a network that can follow media turn by turn: AVT-MemoCMT on tokens of encoders.
 
     Raises:
-        AvtError: the checkpoint holds a baseline, or was trained on named measurements, which no
-            encoder yields; or as in `load_model`.
+        AvtError: the checkpoint holds a baseline, was trained on named measurements, which no
+            encoder yields, or tells other classes apart than `EMOTIONS`; or as in `load_model`.
     """
     model, config = load_model(folder)
+    require_emotions(folder, config)
     named = [m for m, shape in token_shapes(config).items() if shape.names is not None]
     if not isinstance(model, AvtMemoCmt) or named:
         reason = f"reads imported {' and '.join(named)} values" if named else config.model.kind
@@ -159,6 +160,22 @@ def load_media_model(folder: Path) -> tuple[AvtMemoCmt, Config]:
             "evaluate --features, or give another checkpoint."
         )
     return model, config
+
+
+def require_emotions(folder: Path, config: Config) -> None:
+    """Refuse a checkpoint that tells other classes apart than `EMOTIONS`.
+
+    Predictions, pages and exports know these alone.
+
+    Raises:
+        AvtError: it does.
+    """
+    if config.labels != EMOTIONS:
+        raise AvtError(
+            f"{folder} tells {', '.join(config.labels)} apart, and predictions and explanations "
+            f"are of {', '.join(EMOTIONS)} alone; measure it on its features with avt-memocmt "
+            "evaluate --features, or give another checkpoint."
+        )
 
 
 def save_checkpoint(

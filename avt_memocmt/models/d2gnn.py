@@ -79,11 +79,14 @@ class D2gnn(DialogueNetwork):
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
         config: modalities, width, window, past-only or both sides, dropout.
+        classes: how many there are to tell apart.
     """
 
     in_context = True
 
-    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+    def __init__(
+        self, shapes: dict[str, TokenShape], config: ModelConfig, classes: int = NUM_EMOTIONS
+    ) -> None:
         super().__init__()
         self.window, self.causal = config.temporal_window, config.causal
         self.modalities = heard = tuple(m for m in MODALITIES if m in config.modalities)
@@ -91,7 +94,9 @@ class D2gnn(DialogueNetwork):
         self.inputs = nn.ModuleDict({m: raw_tokens(m, shapes[m], config) for m in heard})
         self.encoders = nn.ModuleDict({m: _encoder(dim, dropout) for m in heard})
         self.context = DialogueContext(len(heard) * dim, config)
-        self.decouplings = nn.ModuleDict({v: Decoupling(dim, dropout) for v in (JOINT, *heard)})
+        self.decouplings = nn.ModuleDict(
+            {v: Decoupling(dim, dropout, classes) for v in (JOINT, *heard)}
+        )
         self.distillations = nn.ModuleDict({p: Distillation(heard, dim) for p in _PARTS})
         self.graphs = nn.ModuleDict({p: DialogueGraph(dim) for p in _PARTS})
         self.head = nn.Sequential(
@@ -99,10 +104,10 @@ class D2gnn(DialogueNetwork):
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(dim, dim),
-            nn.Linear(dim, NUM_EMOTIONS),
+            nn.Linear(dim, classes),
         )
         self.features = nn.Linear(2 * dim, PROTOTYPE)
-        self.prototypes = nn.Parameter(torch.randn(NUM_EMOTIONS, PROTOTYPE))
+        self.prototypes = nn.Parameter(torch.randn(classes, PROTOTYPE))
 
     def forward(self, batch: DialogueBatch) -> Prediction:
         """Classify every turn of a batch of dialogues."""

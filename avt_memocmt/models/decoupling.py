@@ -21,7 +21,7 @@ class Decoupled:
     Attributes:
         aware: [..., dim], what tells its emotion.
         agnostic: [..., dim], what does not.
-        logits: [..., 7], the decision on the aware part alone.
+        logits: [..., classes], the decision on the aware part alone.
     """
 
     aware: Tensor
@@ -35,19 +35,20 @@ class Decoupling(nn.Module):
     Args:
         dim: width of the vectors and of each part.
         dropout: inside the aware part, while training.
+        classes: of the decision on it.
     """
 
-    def __init__(self, dim: int, dropout: float) -> None:
+    def __init__(self, dim: int, dropout: float, classes: int = NUM_EMOTIONS) -> None:
         super().__init__()
         self.aware = nn.Sequential(
             nn.Linear(dim, dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim)
         )
         self.agnostic = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
-        self.classify = nn.Linear(dim, NUM_EMOTIONS)
+        self.classify = nn.Linear(dim, classes)
         self.decoder = nn.Sequential(
             nn.Linear(2 * dim, 4 * dim), nn.ReLU(), nn.Linear(4 * dim, dim), nn.LayerNorm(dim)
         )
-        self.bottleneck = InformationBottleneck(dim)
+        self.bottleneck = InformationBottleneck(dim, classes)
 
     def forward(self, vectors: Tensor) -> Decoupled:
         """Divide vectors [..., dim]."""
@@ -60,7 +61,7 @@ class Decoupling(nn.Module):
         Args:
             vectors: [turns, dim].
             parts: what `forward` made of them.
-            targets: float [turns, 7], distributions to learn.
+            targets: float [turns, classes], distributions to learn.
         """
         rebuilt = self.decoder(torch.cat([parts.aware, parts.agnostic], dim=1))
         # The bottleneck shapes the agnostic part; let through, it would empty the vectors as well.
@@ -81,18 +82,19 @@ class InformationBottleneck(nn.Module):
 
     Args:
         dim: width of x and of z.
+        classes: of the label.
     """
 
     KEPT = 10.0
     """The authors' beta."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, classes: int = NUM_EMOTIONS) -> None:
         super().__init__()
-        self.label = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, NUM_EMOTIONS))
+        self.label = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, classes))
         self.critic = nn.Sequential(nn.Linear(2 * dim, dim), nn.ReLU(), nn.Linear(dim, 1))
 
     def forward(self, x: Tensor, z: Tensor, targets: Tensor) -> Tensor:
-        """Scalar loss of x and z, [turns, dim], with labels `targets`, float [turns, 7]."""
+        """Scalar loss of x and z, [turns, dim], with labels `targets`, float [turns, classes]."""
         fitted = {name: weight.detach() for name, weight in self.label.named_parameters()}
         told = label_information(functional_call(self.label, fitted, (z,)), targets)
         fit = _mean(F.cross_entropy(self.label(z.detach()), targets, reduction="none"))
@@ -105,8 +107,8 @@ def label_information(logits: Tensor, targets: Tensor) -> Tensor:
     """The bound vCLUB of I(z;y), in nats, with every pair of turns.
 
     Args:
-        logits: [turns, 7], those of q(y|z).
-        targets: float [turns, 7], distributions of y.
+        logits: [turns, classes], those of q(y|z).
+        targets: float [turns, classes], distributions of y.
     """
     guess = logits.log_softmax(dim=1)
     others = targets.sum(dim=0) / max(1, len(targets))
@@ -161,8 +163,8 @@ def prototype_contrast(features: Tensor, prototypes: Tensor, targets: Tensor) ->
 
     Args:
         features: [turns, width].
-        prototypes: [7, width].
-        targets: float [turns, 7].
+        prototypes: [classes, width].
+        targets: float [turns, classes].
 
     Returns:
         The mean cross entropy over the emotions.

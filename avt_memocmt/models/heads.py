@@ -166,6 +166,7 @@ class ReliabilityGate(nn.Module):
     Args:
         modalities: how many.
         dim: the model's width.
+        classes: of a decision.
     """
 
     HIDDEN = 64
@@ -175,9 +176,10 @@ class ReliabilityGate(nn.Module):
     STEEPNESS = 12.0
     """Power of 1 + novelty, whose medians differ by a factor of 1.5 between those two."""
 
-    def __init__(self, modalities: int, dim: int) -> None:
+    def __init__(self, modalities: int, dim: int, classes: int = NUM_EMOTIONS) -> None:
         super().__init__()
-        width = modalities * (NUM_EMOTIONS + 3) + modalities * (modalities - 1) // 2
+        self.classes = classes
+        width = modalities * (classes + 3) + modalities * (modalities - 1) // 2
         self.hidden = nn.Sequential(nn.Linear(width, self.HIDDEN), nn.GELU())
         self.trust = nn.Linear(self.HIDDEN, modalities)
         nn.init.zeros_(self.trust.weight)
@@ -188,7 +190,7 @@ class ReliabilityGate(nn.Module):
         """Judge the decisions on some utterances.
 
         Args:
-            decisions: [batch, modalities, 7], log probabilities.
+            decisions: [batch, modalities, classes], log probabilities.
             novelty: [batch, modalities], 0 where absent.
             present: bool [batch, modalities].
 
@@ -224,7 +226,7 @@ class ReliabilityGate(nn.Module):
         for modality, unit in enumerate(units):
             # So far above 0, GELU is the identity.
             first.weight[unit] = 0.0
-            first.weight[unit, count * (NUM_EMOTIONS + 1) + modality] = 1.0
+            first.weight[unit, count * (self.classes + 1) + modality] = 1.0
             first.bias[unit] = linear
             slope = at_new[modality] - at_known[modality]
             self.trust.weight[modality, unit] = slope

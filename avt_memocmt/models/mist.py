@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from avt_memocmt.config import MODALITIES, ModelConfig, TokenShape
 from avt_memocmt.data.dialogue_batch import DialogueBatch, ModalityBatch
+from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.models.baselines import raw_tokens
 from avt_memocmt.models.heads import among_present, classifier, in_columns
 from avt_memocmt.models.prediction import DialogueNetwork, Prediction
@@ -25,19 +26,26 @@ class Branch(nn.Module):
         modality: whose tokens it reads.
         shape: what they hold.
         config: width and dropout.
+        classes: of its decision.
     """
 
-    def __init__(self, modality: str, shape: TokenShape, config: ModelConfig) -> None:
+    def __init__(
+        self,
+        modality: str,
+        shape: TokenShape,
+        config: ModelConfig,
+        classes: int = NUM_EMOTIONS,
+    ) -> None:
         super().__init__()
         self.inputs = raw_tokens(modality, shape, config)
-        self.head = classifier(config.dim, config.dropout)
+        self.head = classifier(config.dim, config.dropout, classes)
 
     def forward(self, part: ModalityBatch) -> tuple[Tensor, Tensor]:
         """Decide on some turns, `part` with [turns, tokens, ...] tensors.
 
         Returns:
-            Logits [turns, 7], and bool [turns], whether there was anything to decide on; elsewhere
-            the logits are those of a learned vector.
+            Logits [turns, classes], and bool [turns], whether there was anything to decide on;
+            elsewhere the logits are those of a learned vector.
         """
         tokens, mask = self.inputs(part.values, part.spans, part.mask)
         vector, present = self.pool(tokens[:, 1:], mask[:, 1:])
@@ -56,8 +64,14 @@ class SpeechBranch(Branch):
 
     KERNEL, STRIDE = 5, 2
 
-    def __init__(self, modality: str, shape: TokenShape, config: ModelConfig) -> None:
-        super().__init__(modality, shape, config)
+    def __init__(
+        self,
+        modality: str,
+        shape: TokenShape,
+        config: ModelConfig,
+        classes: int = NUM_EMOTIONS,
+    ) -> None:
+        super().__init__(modality, shape, config, classes)
         kernel, self.stride = (self.KERNEL, self.STRIDE) if shape.names is None else (1, 1)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(config.dim, config.dim, kernel, padding=kernel // 2) for _ in range(2)
@@ -82,8 +96,14 @@ class MotionBranch(Branch):
 
     KERNEL = 3
 
-    def __init__(self, modality: str, shape: TokenShape, config: ModelConfig) -> None:
-        super().__init__(modality, shape, config)
+    def __init__(
+        self,
+        modality: str,
+        shape: TokenShape,
+        config: ModelConfig,
+        classes: int = NUM_EMOTIONS,
+    ) -> None:
+        super().__init__(modality, shape, config, classes)
         self.convolution = nn.Conv1d(config.dim, config.dim, self.KERNEL, padding=self.KERNEL // 2)
 
     def pool(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,15 +133,18 @@ class Mist(DialogueNetwork):
     Args:
         shapes: what the tokens of each modality hold, by the names in `config.modalities`.
         config: modalities, width and dropout.
+        classes: how many there are to tell apart.
     """
 
-    def __init__(self, shapes: dict[str, TokenShape], config: ModelConfig) -> None:
+    def __init__(
+        self, shapes: dict[str, TokenShape], config: ModelConfig, classes: int = NUM_EMOTIONS
+    ) -> None:
         super().__init__()
         self.modalities = tuple(m for m in MODALITIES if m in config.modalities)
         kinds = {"audio": SpeechBranch, "visual": Branch, "text": Branch}
-        branches = {m: kinds[m](m, shapes[m], config) for m in self.modalities}
+        branches = {m: kinds[m](m, shapes[m], config, classes) for m in self.modalities}
         if "visual" in self.modalities and shapes["visual"].names is None:
-            branches[MOTION] = MotionBranch("visual", shapes["visual"], config)
+            branches[MOTION] = MotionBranch("visual", shapes["visual"], config, classes)
         self.branches = nn.ModuleDict(branches)
         self.scores = nn.Parameter(torch.zeros(len(branches)))
 
@@ -149,10 +172,10 @@ def weighted_mean(scores: Tensor, decisions: Tensor) -> Tensor:
 
     Args:
         scores: [turns, branches]; their softmax is the weights.
-        decisions: [turns, branches, 7], log probabilities.
+        decisions: [turns, branches, classes], log probabilities.
 
     Returns:
-        [turns, 7].
+        [turns, classes].
     """
     return (scores.log_softmax(dim=1)[:, :, None] + decisions).logsumexp(dim=1)
 

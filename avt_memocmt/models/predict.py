@@ -34,8 +34,8 @@ def predict_dialogues(
         most_tokens: of one batch, padding included; the answer does not depend on it.
 
     Returns:
-        Logits [turns, 7] on the CPU in single precision, over the turns of all dialogues in the
-        order given; and, of a network that has them, the modality weights [turns, 3] and the
+        Logits [turns, classes] on the CPU in single precision, over the turns of all dialogues in
+        the order given; and, of a network that has them, the modality weights [turns, 3] and the
         sentiment's logits [turns, 3].
     """
     device = next(network.parameters()).device
@@ -74,7 +74,8 @@ def count_outcomes(
     network: nn.Module, dialogues: Sequence[LabelledDialogue], token_dims: dict[str, int]
 ) -> NDArray[np.int64]:
     """`metrics.outcome_counts` of the same."""
-    return outcome_counts(*_answers(network, dialogues, token_dims))
+    truth, guesses = _answers(network, dialogues, token_dims)
+    return outcome_counts(truth, guesses, len(dialogues[0].labels))
 
 
 def _answers(

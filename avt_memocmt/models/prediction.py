@@ -15,12 +15,12 @@ class Prediction:
     """A network's answer to a batch of dialogues.
 
     Attributes:
-        logits: [batch, turns, 7] in the order of `EMOTIONS`.
+        logits: [batch, turns, classes] in the order of the configured labels.
         modality_weights: [batch, turns, 3], share of each modality in the decision, in the order of
             `MODALITIES`: 0 where it is absent; a row with any present sums to 1. None from a
             network that does not weigh modalities.
-        unimodal_logits: per modality [batch, turns, 7], logits from its own tokens alone; empty
-            from a network without such heads.
+        unimodal_logits: per modality [batch, turns, classes], logits from its own tokens alone;
+            empty from a network without such heads.
         sentiment_logits: [batch, turns, 3] in the order of `SENTIMENTS`; None from a network
             without that head.
         losses: scalars by name that a network adds to the loss of its decisions, of a batch with

@@ -109,7 +109,9 @@ class Reproduction:
             if job.row is self._proposed and job.seed == 0:
                 title = f"{job.row.name}, {DEV}, seed {job.seed}"
                 counts = result.evaluation.counts
-                draw_confusion(counts, self.experiments / CONFUSION_FILE, title)
+                draw_confusion(
+                    counts, self.experiments / CONFUSION_FILE, title, result.evaluation.labels
+                )
             entry = {"step": job.name, "seconds": round(result.seconds, 1)}
             with (self.work / LOG_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
@@ -203,7 +205,8 @@ class Reproduction:
     def _measured_majority(self) -> Result:
         config = self.plan.settings(self.plan.text, 0)
         train, dev = (load_dialogues(self.stores, split, ()) for split in (TRAIN, DEV))
-        model = Majority(np.concatenate([dialogue.emotions for dialogue in train])).eval()
+        emotions = np.concatenate([dialogue.emotions for dialogue in train])
+        model = Majority(emotions, len(train[0].labels)).eval()
         evaluation = evaluate_dialogues(model, config, dev)
         provenance = Provenance(
             model="Majority",

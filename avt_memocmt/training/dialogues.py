@@ -19,13 +19,13 @@ from avt_memocmt.data.dialogue_batch import NO_WORDS, collate
 from avt_memocmt.data.feature_store import MANIFEST_FILE, FeatureStore
 from avt_memocmt.data.labelled_dialogues import (
     LabelledDialogue,
+    labels_of,
     load_dialogues,
     sentiments_of,
     similar_length_batches,
 )
 from avt_memocmt.data.set_baselines import with_baselines
 from avt_memocmt.data.speaker_baselines import utterance_statistics
-from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.features.extract_visual_features import FACE_CNN, FACE_CNN_FILE
@@ -53,7 +53,8 @@ class DialogueTraining:
     """One training of a network: its data, its batches, its encoder.
 
     Args:
-        config: everything that shapes the run; `config.features` says what the stores hold.
+        config: everything that shapes the run; `config.features` and `config.labels` say what the
+            stores hold.
         train: dialogues to learn from.
         dev: dialogues that choose the epoch.
     """
@@ -94,7 +95,8 @@ class DialogueTraining:
             encoder = trainable_text_encoder(config.text, config.training)
             self.model = WithTextEncoder(self.network, encoder)
         self._emotions = np.concatenate([dialogue.emotions for dialogue in train])
-        self._weights = class_weights(self._emotions, config.training.class_balance)
+        balance = config.training.class_balance
+        self._weights = class_weights(self._emotions, balance, len(config.labels))
 
     def run(self, folder: Path) -> dict[str, float]:
         """Train into `folder`, resuming what is there; returns the dev scores of the best epoch."""
@@ -158,7 +160,7 @@ def fit_dialogues(
         validation: dialogues that choose the epoch.
         dims: width of a token of each modality that the network reads.
         criterion: the one of `metrics.scores` by which they choose it.
-        weights: float [7], of the classes in the loss; None = all alike.
+        weights: float [classes], in the loss; None = all alike.
 
     Returns:
         The validation scores of the best epoch.
@@ -180,9 +182,9 @@ def fit_dialogues(
         return total
 
     def judge(model: nn.Module) -> Validation:
-        counts = count_outcomes(model, validation, dims)
+        counts, labels = count_outcomes(model, validation, dims), validation[0].labels
         found = {name: float(score) for name, score in scores_of_counts(counts).items()}
-        return Validation(found, counts[:, :NUM_EMOTIONS].tolist())
+        return Validation(found, counts[:, : len(labels)].tolist(), labels)
 
     return trainer.run(batches, loss, judge, criterion)
 
@@ -198,7 +200,7 @@ def train_dialogues(
     """Train a network on the train split of the stores, selected on their dev split.
 
     Args:
-        config: the settings; its `features` are set from the stores.
+        config: the settings; its `features` and `labels` are set from the stores.
         stores: joined by utterance.
         folder: receives the checkpoint, and under `training/` what a stopped run resumes from.
         name: of the model in tables of results.
@@ -241,10 +243,10 @@ def train_dialogues(
 
 
 def with_features(config: Config, stores: Sequence[FeatureStore], heard: Sequence[str]) -> Config:
-    """The config with the shapes of the stored tokens that the network hears.
+    """The config with the labels of the stores and the shapes of the tokens that are heard.
 
     Raises:
-        AvtError: no store has a modality that the network needs.
+        AvtError: no store has a modality that the network needs, or their labels differ.
     """
     shapes = {m: shape for store in stores for m, shape in store.manifest.modalities.items()}
     missing = [m for m in heard if m not in shapes]
@@ -254,7 +256,8 @@ def with_features(config: Config, stores: Sequence[FeatureStore], heard: Sequenc
             f"{folders} holds no {' and no '.join(missing)} features; extract them, or leave them "
             "out with --set model.modalities=[...]."
         )
-    return config.model_copy(update={"features": {m: shapes[m] for m in heard}})  # type: ignore[index]
+    features = {m: shapes[m] for m in heard}  # type: ignore[index]
+    return config.model_copy(update={"features": features, "labels": labels_of(stores)})
 
 
 def hide_modalities(

@@ -18,19 +18,22 @@ from avt_memocmt.emotions import NUM_EMOTIONS
 from avt_memocmt.models.prediction import Prediction
 
 
-def class_weights(emotions: NDArray[np.int64], exponent: float) -> Tensor:
+def class_weights(
+    emotions: NDArray[np.int64], exponent: float, classes: int = NUM_EMOTIONS
+) -> Tensor:
     """Weight of each class: (its frequency)^-exponent, scaled so that the mean over turns is 1.
 
     Derived from the labels at hand, never from a printed list: MELD's own is in another order.
 
     Args:
-        emotions: indices into `EMOTIONS`; negative ones are left out.
+        emotions: class indices; negative ones are left out.
         exponent: 0 = all weights 1; 1 = every class has the same share in the loss.
+        classes: how many there are.
 
     Returns:
-        float32 [7]; 1 for a class that does not occur.
+        float32 [classes]; 1 for a class that does not occur.
     """
-    counts, shares = _class_shares(emotions)
+    counts, shares = _class_shares(emotions, classes)
     weights = shares**-exponent
     mean = float((weights * counts).sum() / counts.sum())
     return torch.from_numpy(np.where(counts > 0, weights / mean, 1.0)).float()
@@ -43,12 +46,12 @@ def correct_prior(head: nn.Sequential, emotions: NDArray[np.int64], strength: fl
     A class that does not occur in the labels keeps its logit.
 
     Args:
-        head: a classifier that ends in a linear layer of seven outputs.
+        head: a classifier that ends in a linear layer with an output for each class.
         emotions: labels of the train split; negative ones are left out.
         strength: 0 = none, 1 = all.
     """
-    _, shares = _class_shares(emotions)
     last = cast(nn.Linear, head[-1])
+    _, shares = _class_shares(emotions, last.out_features)
     with torch.no_grad():
         last.bias.sub_(strength * torch.from_numpy(np.log(shares)).to(last.bias))
 
@@ -65,10 +68,10 @@ def dialogue_loss(
     Args:
         prediction: of the network.
         batch: what it was given; a modality's own decision counts where it is present.
-        targets: float [turns, 7], the distributions to learn of the batch's real turns; a turn
-            with zeros does not count.
+        targets: float [turns, classes], the distributions to learn of the batch's real turns; a
+            turn with zeros does not count.
         config: label smoothing and the weights of what is added.
-        weights: float [7], of the classes; None = all alike.
+        weights: float [classes]; None = all alike.
     """
 
     def cross_entropy(logits: Tensor, counts: Tensor) -> Tensor:
@@ -105,7 +108,7 @@ def sentiment_loss(prediction: Prediction, batch: DialogueBatch, sentiments: Ten
 
 
 def targets_of(dialogues: Sequence[LabelledDialogue]) -> Tensor:
-    """float32 [turns, 7], the distributions to learn of all turns in order."""
+    """float32 [turns, classes], the distributions to learn of all turns in order."""
     return torch.from_numpy(np.concatenate([dialogue.targets for dialogue in dialogues]))
 
 
@@ -115,10 +118,10 @@ def soft_cross_entropy(
     """Mean cross entropy against distributions; with weights, the mean weighted by the targets'.
 
     Args:
-        logits: [n, 7].
-        targets: float [n, 7].
+        logits: [n, classes].
+        targets: float [n, classes].
         label_smoothing: share of a target that is spread over all classes.
-        weights: float [7], of the classes; None = all alike.
+        weights: float [classes]; None = all alike.
     """
     total = F.cross_entropy(
         logits.float(), targets, weights, reduction="sum", label_smoothing=label_smoothing
@@ -126,7 +129,9 @@ def soft_cross_entropy(
     return total / (len(targets) if weights is None else (targets @ weights).sum())
 
 
-def _class_shares(emotions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How often each class occurs, [7], and its share of the labels, 1 where it does not occur."""
-    counts = np.bincount(emotions[emotions >= 0], minlength=NUM_EMOTIONS).astype(np.float64)
+def _class_shares(
+    emotions: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often each class occurs, and its share of the labels, 1 where it does not occur."""
+    counts = np.bincount(emotions[emotions >= 0], minlength=classes).astype(np.float64)
     return counts, np.where(counts > 0, counts, counts.sum()) / counts.sum()

@@ -41,12 +41,14 @@ class Validation:
 
     Attributes:
         scores: by name.
-        confusion: how many utterances of each emotion (rows) were given each (columns), in the
-            order of `EMOTIONS`, [7][7]; None of what is no such classifier.
+        confusion: how many utterances of each class (rows) were given each (columns), in the order
+            of `labels`; None of what is no such classifier.
+        labels: names of the classes.
     """
 
     scores: dict[str, float]
     confusion: list[list[int]] | None = None
+    labels: tuple[str, ...] = EMOTIONS
 
 
 def cosine_with_warmup(step: int, total: int, warmup: float = 0.1) -> float:
@@ -215,7 +217,7 @@ class Trainer:
                 self.best = result[criterion] if criterion else math.inf
                 self.best_epoch = self.epoch
             if writer is not None:
-                self._write(entry, found.confusion, judged if better else None, writer)
+                self._write(entry, found, judged if better else None, writer)
                 self._save()
         self.accelerator.wait_for_everyone()
         self.model.load_state_dict(load_file(self.folder / BEST_FILE))
@@ -262,17 +264,18 @@ class Trainer:
     def _write(
         self,
         entry: dict[str, Any],
-        confusion: list[list[int]] | None,
+        found: Validation,
         better: nn.Module | None,
         writer: SummaryWriter,
     ) -> None:
         _log.info(json.dumps(entry))
+        confusion, labels = found.confusion, found.labels
         line = entry if confusion is None else {**entry, "confusion": confusion}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if confusion is not None:
-            rows = [(name, *map(str, row)) for name, row in zip(EMOTIONS, confusion, strict=True)]
-            writer.add_text("confusion", markdown(("true", *EMOTIONS), rows), self.epoch)
+            rows = [(name, *map(str, row)) for name, row in zip(labels, confusion, strict=True)]
+            writer.add_text("confusion", markdown(("true", *labels), rows), self.epoch)
         for name, value in entry.items():
             if name != "epoch":
                 writer.add_scalar(name, value, self.epoch)

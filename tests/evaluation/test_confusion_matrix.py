@@ -64,6 +64,11 @@ def test_failed_rows_have_a_column_of_their_own(tmp_path: Path, texts: list[list
     assert f"UAR {scores(TRUTH, guess)['uar']:.3f}" in title[0]
 
 
+def test_other_classes_have_their_own_names(tmp_path: Path, texts: list[list[str]]) -> None:
+    draw_confusion(outcome_counts([0, 1], [1, 1], 2), tmp_path / "c.png", "x", ("no", "yes"))
+    assert texts[1] == ["no", "yes", "no", "yes", "0", "1", "0", "1"]
+
+
 def test_the_same_counts_give_the_same_bytes(tmp_path: Path) -> None:
     counts = outcome_counts(TRUTH, GUESS)
     draw_confusion(counts, tmp_path / "a.png", "x")

@@ -26,14 +26,15 @@ from avt_memocmt.evaluation.provenance import (
     data_sha256,
 )
 from avt_memocmt.evaluation.results_table import (
-    COLUMNS,
     append_result,
+    columns_of,
     markdown_table,
     read_results,
     result_row,
 )
 from avt_memocmt.models.checkpoint import checkpoint_folder
 
+COLUMNS = columns_of()
 ROW = Provenance(
     model="Text-only",
     seed=0,

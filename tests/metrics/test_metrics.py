@@ -89,6 +89,16 @@ def test_a_failed_row_is_an_error() -> None:
     assert scores([1, 2], [FAILED, FAILED]) == dict.fromkeys(scores([1], [1]), 0.0)
 
 
+def test_classes_may_be_more_than_the_seven() -> None:
+    truth, guess = [8, 8, 0], [8, FAILED, 0]
+    assert scores(truth, guess)["uar"] == 0.75
+    assert per_class(truth, guess, tuple("abcdefghi"))["recall"] == {"a": 1.0, "i": 0.5}
+    assert outcome_counts(truth, guess, 9)[8].tolist() == [0] * 8 + [1, 1]
+    assert bootstrap_intervals(truth, guess, "xxx", samples=3)["uar"] == [0.75, 0.75]
+    gain = paired_differences(truth, truth, guess, "xxx", samples=3)["uar"]
+    assert (gain.difference, gain.interval_95) == (0.25, (0.25, 0.25))
+
+
 @pytest.mark.parametrize("classes", [range(7), (0, 4, 6)])
 def test_the_area_under_the_curve_agrees_with_scikit_learn(classes) -> None:
     generator = np.random.default_rng(3)

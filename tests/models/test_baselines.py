@@ -290,14 +290,34 @@ def test_a_saved_checkpoint_loads_to_the_same_decisions(kind: str, tmp_path: Pat
         assert fact in card
 
 
-def test_a_checkpoint_for_other_labels_is_refused(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, make_network("text-only"), make_config("text-only"), METRICS)
+def test_a_checkpoint_for_other_labels_reads_no_media(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, make_network("avt-memocmt"), make_config("avt-memocmt"), METRICS)
     path = tmp_path / "config.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["labels"] = settings["labels"][::-1]
     path.write_text(yaml.safe_dump(settings))
-    with pytest.raises(AvtError, match=r"labels are anger, disgust.*this program's are neutral"):
+    assert load_model(tmp_path)[1].labels[0] == "anger"
+    with pytest.raises(AvtError, match=r"tells anger, disgust.*apart.*evaluate --features"):
+        load_media_model(tmp_path)
+
+
+@pytest.mark.parametrize("labels", [[], ["joy"], ["joy", "joy"], ["joy", ""]])
+def test_labels_are_names_each_once(tmp_path: Path, labels: list[str]) -> None:
+    save_checkpoint(tmp_path, make_network("text-only"), make_config("text-only"), METRICS)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "labels": labels}))
+    with pytest.raises(AvtError, match="labels"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_network_has_an_output_for_each_label(kind: str) -> None:
+    config = make_config(kind).model_copy(update={"labels": tuple("abcd")})
+    network = build_model(config).eval()
+    batch = collate([make_dialogue(3, 1)], DIMS)
+    answer = network(batch.with_targets(torch.eye(4)[[0, 3, 1]]))
+    assert answer.logits.shape == (1, 3, 4)
+    assert all(own.shape == (1, 3, 4) for own in answer.unimodal_logits.values())
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avt_memocmt.data.meld.faults import ONE_FRAME, Fault, FaultKind, clip_fault
+from avt_memocmt.data.faults import Fault, FaultKind, clip_fault
+from avt_memocmt.data.meld.faults import ONE_FRAME
 from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.reader import MediaReader

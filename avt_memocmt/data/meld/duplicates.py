@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, groupby, takewhile
 
-from avt_memocmt.data.meld.faults import Fault, FaultKind, clip_fault
+from avt_memocmt.data.faults import Fault, FaultKind, clip_fault
 from avt_memocmt.data.meld.table import MeldRow
 from avt_memocmt.emotions import EMOTIONS
 

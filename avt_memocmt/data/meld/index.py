@@ -6,46 +6,16 @@ Conversations", ACL 2019.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
+from avt_memocmt.data.corpus_index import CorpusIndex, report_order
+from avt_memocmt.data.faults import Fault, FaultKind, clip_fault, flags_by_clip
 from avt_memocmt.data.index import UtteranceRecord
 from avt_memocmt.data.meld.clips import Progress, clip_faults, probe_clips
 from avt_memocmt.data.meld.duplicates import duplicate_faults
-from avt_memocmt.data.meld.faults import (
-    ONE_FRAME,
-    Fault,
-    FaultKind,
-    clip_fault,
-    flags_by_clip,
-    transcript_faults,
-)
-from avt_memocmt.data.meld.layout import SPLITS, SplitFiles, find_splits
+from avt_memocmt.data.meld.faults import ONE_FRAME, transcript_faults
+from avt_memocmt.data.meld.layout import SplitFiles, find_splits
 from avt_memocmt.data.meld.table import MeldRow, read_meld_table
-
-
-@dataclass(frozen=True)
-class MeldIndex:
-    """What a MELD folder holds.
-
-    Attributes:
-        records: every annotated utterance, by split (train, dev, test), dialogue and utterance.
-        faults: by kind, split and name; every clip, file and split that has one.
-        dropped: training utterances left out because they leak.
-    """
-
-    records: list[UtteranceRecord]
-    faults: list[Fault]
-    dropped: int = 0
-
-    def without_leaks(self) -> MeldIndex:
-        """Return this index without the training utterances that are also in another split."""
-        leak = FaultKind.LEAK.value
-        kept = [r for r in self.records if r.split != "train" or leak not in r.flags]
-        return MeldIndex(kept, self.faults, len(self.records) - len(kept))
 
 
 def index_meld(
@@ -55,7 +25,7 @@ def index_meld(
     prefer_final_videos: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
-) -> MeldIndex:
+) -> CorpusIndex:
     """Read the tables of a MELD folder in any layout and check every annotated clip.
 
     A record without a usable clip keeps its words, has no path, and ends after the seconds that
@@ -87,7 +57,7 @@ def index_meld(
             del paths[row.key]
     flags = flags_by_clip(faults)
     records = [_record(row, paths.get(row.key), flags.get(str(row.key), ())) for row in rows]
-    return MeldIndex(records, sorted(faults, key=_report_order))
+    return CorpusIndex(records, sorted(faults, key=report_order))
 
 
 def meld_records(meld: Path, split: str | None = None) -> list[UtteranceRecord]:
@@ -122,58 +92,3 @@ def _record(row: MeldRow, path: Path | None, flags: tuple[str, ...]) -> Utteranc
         flags=flags,
         sentiment=row.sentiment,
     )
-
-
-def _report_order(fault: Fault) -> tuple[int, int, str]:
-    """By kind, split and name, numbers in names by value."""
-    name = re.sub(r"\d+", lambda digits: digits[0].zfill(9), fault.name)
-    return list(FaultKind).index(fault.kind), SPLITS.index(fault.split), name
-
-
-def summarise(index: MeldIndex) -> tuple[list[str], dict[str, list[int]]]:
-    """The splits, and per line of the summary ("utterances", "missing", ...) a count for each."""
-    splits = list(dict.fromkeys(record.split for record in index.records))
-    groups = [[record for record in index.records if record.split == name] for name in splits]
-    counts = {
-        "utterances": [len(group) for group in groups],
-        "dialogues": [len({record.dialogue_id for record in group}) for group in groups],
-        "usable clips": [sum(record.path is not None for record in group) for group in groups],
-    }
-    for kind, faults in groupby(index.faults, lambda fault: fault.kind):
-        of_kind = [fault.split for fault in faults]
-        counts[kind.value] = [of_kind.count(name) for name in splits]
-    return splits, counts
-
-
-def fault_report(index: MeldIndex, folder: Path) -> str:
-    """Markdown: counts first, then each kind of fault with every clip by name.
-
-    Args:
-        index: what was read.
-        folder: the MELD folder, for the title.
-    """
-    splits, counts = summarise(index)
-    lines = [f"# Faults of {folder}", "", *_table(splits, counts), ""]
-    if index.dropped:
-        lines += [f"Dropped from train because they leak: {index.dropped} utterances.", ""]
-    for kind, faults in groupby(index.faults, lambda fault: fault.kind):
-        lines += _section(kind, list(faults))
-    return "\n".join(lines)
-
-
-def _table(splits: list[str], counts: dict[str, list[int]]) -> Iterator[str]:
-    meanings = {kind.value: kind.meaning for kind in FaultKind}
-    yield f"| | {' | '.join(splits)} | meaning |"
-    yield f"|---|{'---:|' * len(splits)}---|"
-    for name, numbers in counts.items():
-        yield f"| {name} | {' | '.join(map(str, numbers))} | {meanings.get(name, '')} |"
-
-
-def _section(kind: FaultKind, faults: list[Fault]) -> Iterator[str]:
-    yield f"## {kind} ({len(faults)})"
-    yield ""
-    yield f"{kind.meaning[0].upper()}{kind.meaning[1:]}."
-    yield ""
-    for fault in faults:
-        yield f"- {fault.where}{': ' if fault.detail else ''}{fault.detail}"
-    yield ""

@@ -14,11 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avt_memocmt.data.index import UtteranceKey
-from avt_memocmt.data.meld.faults import Fault, FaultKind
+from avt_memocmt.data.faults import Fault, FaultKind
+from avt_memocmt.data.index import SPLITS, UtteranceKey
 from avt_memocmt.errors import AvtError
-
-SPLITS = ("train", "dev", "test")
 
 MIN_CLIP_BYTES = 1000
 """A smaller file is no clip; macOS leaves such files beside the real ones."""
