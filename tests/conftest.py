@@ -11,6 +11,7 @@ from command_line import shipped
 from footage import Spoken
 from model_factory import make_model
 from PIL import Image
+from silence import LIMIT, SilenceWatch, end_run
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -38,6 +39,12 @@ DEAREST = (
     "speakers/test_diarizer.py",
 )
 """Files that take more than about ten seconds of processor time."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the processes of pytest-xdist from the one that started them."""
+    if config.getoption("dist", "no") != "no":
+        config.pluginmanager.register(SilenceWatch(LIMIT, end_run))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
