@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -250,7 +250,10 @@ def _still(generator: np.random.Generator, stem: bytes, material: Material) -> M
         exif[0x0112] = orientation
     path = Path(os.fsdecode(stem + b"." + suffix.encode()))
     buffer = io.BytesIO()
-    image.save(buffer, name, **({} if name in ("BMP", "GIF") else {"exif": exif.tobytes()}))
+    options: dict[str, Any] = {} if name in ("BMP", "GIF") else {"exif": exif.tobytes()}
+    if name == "AVIF":
+        options["speed"] = 10  # of the slower ones a large picture takes a second
+    image.save(buffer, name, **options)
     path.write_bytes(buffer.getvalue())
     return MadeInput(path, f"{suffix} {mode} {size}, EXIF {orientation}", 0.0, "either", False)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import footage
 import pytest
+import typer.main
 from command_line import shipped
 from footage import Spoken
 from model_factory import make_model
 from PIL import Image
+from silence import LIMIT, SilenceWatch, end_run
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.models.avt_memocmt import AvtMemoCmt
@@ -20,15 +24,16 @@ from avt_memocmt.models.avt_memocmt import AvtMemoCmt
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 DEAREST = (
-    "service/test_page_studio.py",
     "engines/test_onnx_engine.py",
+    "service/test_page_studio.py",
     "service/test_running_service.py",
-    "service/test_service_crash.py",
     "test_made_inputs.py",
+    "recipe/test_recipe.py",
+    "cluster/test_on_cluster.py",
+    "service/test_service_crash.py",
     "extraction/test_extraction_run.py",
     "commands/test_research_commands.py",
     "reproduction/test_reproduction.py",
-    "recipe/test_recipe.py",
     "explainability/test_explain.py",
     "inference/test_stream.py",
     "bench/test_bench.py",
@@ -40,10 +45,24 @@ DEAREST = (
 """Files that take more than about ten seconds of processor time."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the processes of pytest-xdist from the one that started them."""
+    if config.getoption("dist", "no") != "no":
+        config.pluginmanager.register(SilenceWatch(LIMIT, end_run))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the dearest files begin, so that no process works alone at the end."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(DEAREST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_read_once() -> Iterator[None]:
+    """Typer reads the signatures of all commands each time that one is run, which takes 70 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ class RunningService:
         """End it as a power cut does; its children see it and end."""
         children = self.children()
         self.process.kill()
-        self.process.wait()
+        self.process.wait(30)
         psutil.wait_procs(children, 20)
         self.log.close()
 

@@ -66,7 +66,10 @@ def slurm_cluster(folder: Path, jobs: int) -> Iterator[SlurmCluster]:
         yield cluster
     finally:
         process.terminate()
-        process.wait(60)
-        for job in cluster.jobs():
-            with suppress(ProcessLookupError):
-                os.killpg(job, signal.SIGKILL)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+            for job in cluster.jobs():
+                with suppress(ProcessLookupError):
+                    os.killpg(job, signal.SIGKILL)

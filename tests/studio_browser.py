@@ -18,6 +18,7 @@ import av
 import numpy as np
 import pytest
 from media_factory import write_media, write_wav
+from time_limit import killed_after
 
 from avt_memocmt.media.types import SAMPLE_RATE
 from avt_memocmt.preprocessing.audio_preprocess import load_audio
@@ -62,11 +63,12 @@ def running_studio(data: Path) -> Iterator[Studio]:
     )
     assert process.stdout is not None
     studio = Studio("", data, process)
-    for line in process.stdout:
-        studio.output.append(line)
-        if found := re.search(r"http://[\d.]+:\d+", line):
-            studio.url, studio.ready = found[0], time.monotonic()
-            break
+    with killed_after(process):
+        for line in process.stdout:
+            studio.output.append(line)
+            if found := re.search(r"http://[\d.]+:\d+", line):
+                studio.url, studio.ready = found[0], time.monotonic()
+                break
     assert studio.url, "".join(studio.output)
     # What it writes from now on is read, so that it never waits for a reader.
     threading.Thread(target=studio.output.extend, args=(process.stdout,), daemon=True).start()

@@ -124,7 +124,7 @@ def test_a_killed_batch_goes_on_and_leaves_no_process(media: Path, out: Path) ->
     workers = [int(pid) for pid in listed.stdout.split()]
     assert len(workers) >= 3  # the batch and two at work
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(60)
     while not all(is_gone(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -132,14 +132,16 @@ def test_a_killed_batch_goes_on_and_leaves_no_process(media: Path, out: Path) ->
         ledger.write('{"name": "y.wav", "media"')  # killed in the middle of a line
     (out / "log.txt").unlink()
     write(media, y="ok", z="ok")
-    assert subprocess.run([*command, "--resume"]).returncode == 0
+    assert subprocess.run([*command, "--resume"], timeout=300).returncode == 0
     assert sorted(tried(out)) == ["y.wav", "z.wav"]
     assert len(table(out / "summary.csv")) == 4
 
 
 def test_ctrl_c_ends_what_runs_and_keeps_what_is_done(media: Path, out: Path) -> None:
     def interrupt(prediction: dict[str, Any]) -> None:
+        deadline = time.monotonic() + 60
         while "z.wav" not in tried(out):
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         raise KeyboardInterrupt
 

@@ -163,14 +163,14 @@ def test_a_worker_works_where_the_command_was_started_and_must_see_its_folders(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with connected(slurm.scheduler, [Path("results")]) as cluster:
-        assert cluster.submit(os.getcwd).result() == str(tmp_path)
-        assert cluster.submit(torch.get_num_threads).result() == 1
+        assert cluster.submit(os.getcwd).result(120) == str(tmp_path)
+        assert cluster.submit(torch.get_num_threads).result(120) == 1
 
     def ask_one_with_another_folder() -> None:
         with connected(slurm.scheduler, [Path("results")]) as cluster:
             (probe,) = Path("results").iterdir()
             probe.unlink()  # as on a machine that has another folder of this name
-            cluster.submit(os.getcwd).result()
+            cluster.submit(os.getcwd).result(120)
 
     unseen = r"the worker tcp://\S+ does not see \S+/results/\.shared-\S+, which this machine"
     with pytest.raises(AvtError, match=unseen):
@@ -185,4 +185,4 @@ def test_a_worker_of_another_version_is_refused(
         pytest.raises(AvtError, match=r"has version \S+ of avt-memocmt, and this is 0\.0\.1"),
         connected(slurm.scheduler) as cluster,
     ):
-        cluster.submit(os.getcwd).result()
+        cluster.submit(os.getcwd).result(120)

@@ -16,6 +16,7 @@ import pytest
 from command_line import run
 from full_disk import full_disk
 from media_factory import speech_like, write_wav
+from time_limit import killed_after
 
 from avt_memocmt.cli import main
 from avt_memocmt.commands.console import log_failure, prepare_output, print_json, print_lines
@@ -165,7 +166,8 @@ def test_ctrl_c_keeps_what_was_predicted(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        with killed_after(process):
+            process.stdout.readline()
         process.send_signal(signal.SIGINT)
         stderr = process.communicate(timeout=120)[1]
     assert process.returncode == 130

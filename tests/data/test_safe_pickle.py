@@ -165,7 +165,7 @@ def test_the_child_process_imports_the_standard_library_alone() -> None:
         "assert not {'numpy', 'torch', 'avt_memocmt'} & set(sys.modules)"
     )
     command = [sys.executable, "-I", "-c", code]
-    subprocess.run(command, input=pickle.dumps([1]), check=True, capture_output=True)
+    subprocess.run(command, input=pickle.dumps([1]), check=True, capture_output=True, timeout=60)
 
 
 HUGE = struct.pack("<Q", 1 << 40)

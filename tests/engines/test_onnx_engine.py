@@ -49,7 +49,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command writes; in a process of its own, where coverage does not double its time."""
     folder = tmp_path_factory.mktemp("exported")
     command = [sys.executable, "-m", "avt_memocmt", "export", "--out", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=800)
     return folder
 
 
@@ -263,7 +263,7 @@ def test_graphs_load_and_predict_without_heavy_imports(exported: Path, tmp_path:
         "print([m for m in ('transformers', 'torch._dynamo', 'sympy') if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, str(exported), str(tmp_path / "a.wav")]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert found.stdout.strip() == "[]"
 
 

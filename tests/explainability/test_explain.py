@@ -269,6 +269,6 @@ def test_predicting_imports_nothing_heavy_and_nothing_of_explanations(tmp_path: 
         "'matplotlib', 'avt_memocmt.explainability.explanation') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.splitlines()[-1] == "[]"

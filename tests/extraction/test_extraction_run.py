@@ -159,12 +159,12 @@ def test_a_worker_that_is_killed_is_one_sentence(
         job.run(workers=1, progress=kill)
 
 
-def start_command(index: Path, tiny: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
-    """The command in a process group of its own."""
+def start_command(index: Path, tiny: Path, out: Path) -> subprocess.Popen[bytes]:
+    """The command with one worker, in a process group of its own."""
     code = (
         "from pathlib import Path; from avt_memocmt.commands.extract import extract;"
         f"extract(Path({str(index)!r}), Path({str(out)!r}), modalities='audio,text',"
-        f"workers={workers}, config=Path({str(PAPER)!r}), encoders=Path({str(tiny)!r}))"
+        f"workers=1, config=Path({str(PAPER)!r}), encoders=Path({str(tiny)!r}))"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL
@@ -190,15 +190,19 @@ def test_kills_at_random_moments_and_more_workers_give_the_same_store(
     write_index(records, index)
     for kill in (os.killpg, os.kill):
         (out / "source.json").unlink(missing_ok=True)  # every run writes it when it gets to work
-        process = start_command(index, tiny, out, workers=1)
+        process = start_command(index, tiny, out)
+        deadline = time.monotonic() + 240
         while not (out / "source.json").is_file():
             assert process.poll() is None, "the command ended before it got to work"
-            time.sleep(0.01)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         time.sleep(random.uniform(0.0, 1.5))
         kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(60)
         wait_for_group(process.pid)  # also of the command alone: its workers end with it
-    assert start_command(index, tiny, out, workers=2).wait() == 1
+    with pytest.raises(typer.Exit) as stop:
+        extract(index, out, modalities="audio,text", workers=2, config=PAPER, encoders=tiny)
+    assert stop.value.exit_code == 1
     assert contents(out) == contents(finished)
 
 

@@ -18,6 +18,7 @@ from footage import Spoken
 from media_factory import speech_like, write_wav
 from media_server import serve, transport_stream
 from numpy.typing import NDArray
+from time_limit import killed_after
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.errors import AvtError
@@ -339,10 +340,11 @@ def test_an_interrupt_ends_the_stream_with_everything_written(two_sentences: Pat
     command = [sys.executable, "-m", "avt_memocmt", "stream", str(long), "--out", str(out)]
     process = subprocess.Popen([*command, "--no-transcribe"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    first = json.loads(process.stdout.readline())
-    assert first["event"] == "provisional"
-    process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
+    with killed_after(process):
+        first = json.loads(process.stdout.readline())
+        assert first["event"] == "provisional"
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
     assert process.wait(timeout=60) == 0
     lines = [first, *(json.loads(line) for line in rest.splitlines())]
     assert lines[-1]["event"] == "final"

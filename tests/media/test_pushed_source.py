@@ -34,7 +34,8 @@ def test_what_is_pushed_is_what_a_file_of_it_holds(pieces: list[bytes], tmp_path
     writer = threading.Thread(target=lambda: [feed.write(piece) for piece in pieces] + [feed.end()])
     writer.start()
     source, found = events_of(feed)
-    writer.join()
+    writer.join(60)
+    assert not writer.is_alive()
     assert (source.has_audio, source.has_video) == (True, True)
     path = tmp_path / "whole.webm"
     path.write_bytes(b"".join(pieces))

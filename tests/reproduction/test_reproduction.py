@@ -53,7 +53,8 @@ def test_every_row_is_measured_and_a_stopped_table_ends_the_same(tmp_path: Path)
 
     with pytest.raises(StoppedError):
         small_reproduction(tmp_path, "stopped").run(stop_at)
-    small_reproduction(tmp_path, "stopped").run()
+    with ThreadPoolExecutor(1) as pool:
+        small_reproduction(tmp_path, "stopped").run(pool=pool)
     for name in ("results.csv", "results.md"):
         again = tmp_path / "stopped" / "experiments" / name
         assert again.read_bytes() == (experiments / name).read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 
@@ -34,7 +33,7 @@ def act(pipe: Pipe) -> None:
             pipe.send({"done": asked["do"]})
 
 
-def answer(child: Child, seconds: float = math.inf) -> Message:
+def answer(child: Child, seconds: float = 120) -> Message:
     while (found := child.receive(time.monotonic() + seconds)) is None:
         pass
     return found

@@ -379,9 +379,9 @@ def test_a_live_session_comes_back_after_its_connection_was_lost(
     http.get("/live")  # the page lets a process load ahead, unless one does already
     time.sleep(1)
     ahead = {child.pid for child in service.children()}
-    session, told = asyncio.run(first())
+    session, told = asyncio.run(asyncio.wait_for(first(), 400))
     assert {child.pid for child in service.children()} == ahead
-    *more, last = asyncio.run(second(session, told[-1]["sequence"] - 1))
+    *more, last = asyncio.run(asyncio.wait_for(second(session, told[-1]["sequence"] - 1), 400))
     assert last == {"type": "end"}
     decisions = [message for message in more if message["type"] == "decision"]
     assert decisions[0] == told[-1]  # the one that it says it lacks
@@ -406,8 +406,8 @@ def test_a_live_session_says_what_is_wrong(service: RunningService) -> None:
     async def say(message: object) -> tuple[dict[str, object], int]:
         async with websockets.connect(url, proxy=None) as socket:
             await socket.send(json.dumps(message))
-            told = json.loads(await socket.recv())
-            await socket.wait_closed()
+            told = json.loads(await asyncio.wait_for(socket.recv(), 60))
+            await asyncio.wait_for(socket.wait_closed(), 60)
             return told, socket.close_code or 0
 
     told, code = asyncio.run(say({"type": "start", "mime": "video/webm", "session": "x" * 32}))
@@ -439,7 +439,9 @@ def test_the_guard_holds(tmp_path: Path, service: RunningService) -> None:
     (tmp_path / "sitecustomize.py").write_text((guard / "sitecustomize.py").read_text())
     script = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
     environment = {"PYTHONPATH": str(tmp_path), "SOCKET_GUARD": str(tmp_path)}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, timeout=60
+    )
     assert b"PermissionError" in ended.stderr
     assert "192.0.2.1" in (tmp_path / "attempts").read_text()
 

@@ -35,7 +35,7 @@ def postgresql() -> Iterator[str]:
 
     def run(name: str, *arguments: str) -> None:
         command = [str(programs[name]), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **user)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=120, **user)
 
     cluster = folder / "cluster"
     run("initdb", "-D", str(cluster), "-U", "avt", "--auth=trust", "--no-sync", "-E", "UTF8")
