@@ -204,6 +204,12 @@ def _check_that_film_and_timeline_follow_each_other(page: Any, found: Any) -> No
     drawn = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
     assert page.locator("#boxes").evaluate(f"canvas => ({drawn})(canvas).data.some(Boolean)")
     film.evaluate("film => film.pause()")
+    size = page.viewport_size
+    page.set_viewport_size({"width": 375, "height": 800})
+    stage, boxes = (f"document.getElementById('{name}')" for name in ("stage", "boxes"))
+    # They stay on the faces.
+    _wait_until(page, f"{stage}.clientHeight === {boxes}.clientHeight")
+    page.set_viewport_size(size)
     page.get_by_role("button", name="Play").wait_for()
 
 
