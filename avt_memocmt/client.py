@@ -55,7 +55,7 @@ class Job:
         state: queued, in_progress, completed, failed or cancelled.
         created: moment, ISO 8601 in UTC; so are `started` and `finished`.
         progress: share that is done, 0 to 1; None before it is known.
-        seconds_left: an estimate.
+        seconds_left: an estimate, which never rises; None before it can be told.
         error: why it failed, or why corrections could not be applied.
         duration: seconds of the media.
         kind: video, audio or image.
@@ -201,6 +201,10 @@ class Client:
         """Correct names, words and speakers; see docs/service.md."""
         given = {"names": dict(names or {}), "utterances": utterances or []}
         return self._job("POST", f"/v1/jobs/{job_id}/corrections", json=given)
+
+    def restore(self, job_id: str) -> Job:
+        """Take back every correction: all is as it was recognised."""
+        return self._job("DELETE", f"/v1/jobs/{job_id}/corrections")
 
     def cancel(self, job_id: str) -> Job:
         """Stop what is done on a job."""

@@ -30,6 +30,7 @@ from studio_browser import running_chromium, running_studio
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.service.database import open_database
 from avt_memocmt.service.job_files import FACES, FRAMES, PREDICTION, JobFiles
+from avt_memocmt.service.models import Kind
 from avt_memocmt.service.settings import ServiceSettings
 from avt_memocmt.service.store import Finding, JobStore, new_job
 
@@ -98,7 +99,7 @@ def make_hour(data: Path, film: Path) -> str:
     job = new_job("an hour.mp4", {}, media="media.mp4", kind="video", duration=HOUR, has_audio=True)
     files.keep_upload(upload, job)
     store.add(job, 1)
-    claimed = store.claim()
+    claimed = store.claim(Kind)
     assert claimed is not None
     task, job = claimed
     result = files.result(job, task.revision)

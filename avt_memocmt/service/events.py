@@ -30,9 +30,19 @@ class Events:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._spread, (name, data))
 
-    def publish_explanation(self, job_id: str, task: Task) -> None:
-        """Tell every reader of the state of an explanation."""
-        data = {"job": job_id, "utterance": task.utterance, "state": str(task.state)}
+    def publish_explanation(self, task: Task, progress: float | None = None) -> None:
+        """Tell every reader of the state of an explanation.
+
+        Args:
+            task: that makes it.
+            progress: share of the film that was read for it; None before that is known.
+        """
+        data = {
+            "job": task.job_id,
+            "utterance": task.utterance,
+            "state": str(task.state),
+            "progress": progress,
+        }
         self.publish("explanation", data)
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ from avt_memocmt.service.models import Job
 PREDICTION, FRAMES = "prediction.json", "frames.json"
 FACES, EXPORTS, EXPLANATIONS = "faces", "exports", "explanations"
 EXPLANATION = "explanation.json"
+RECOGNISED = 0
+"""Revision of the result before any correction."""
 
 
 class JobFiles:
@@ -109,15 +111,15 @@ class JobFiles:
         return path
 
     def remove_older_results(self, job: Job) -> None:
-        """Remove all results but the readable one."""
-        for path in self.result(job).parent.iterdir():
-            if path.name != str(job.result):
-                shutil.rmtree(path, ignore_errors=True)
+        """Remove all results but the readable one and what was recognised.
 
-    def remove_partial(self, job: Job) -> None:
-        """Remove what a worker left unfinished."""
-        for path in self.folder(job).glob(".*.part"):
-            shutil.rmtree(path, ignore_errors=True)
+        An export is of one revision of the job, so that none of an older one is asked for again.
+        """
+        kept = (self.result(job), self.result(job, RECOGNISED))
+        for path in self.result(job).parent.iterdir():
+            if path not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(self.result(job, RECOGNISED) / EXPORTS, ignore_errors=True)
 
     def remove(self, job_id: str) -> None:
         """Remove all that belongs to a job."""

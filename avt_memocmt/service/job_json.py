@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from avt_memocmt.service.models import Job, State
 
 if TYPE_CHECKING:
-    from avt_memocmt.service.supervisor import Running
+    from avt_memocmt.service.running import Running
 
 
 def job_json(job: Job, running: Running | None = None) -> dict[str, Any]:

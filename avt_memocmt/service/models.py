@@ -45,7 +45,7 @@ class Job(Base):
         transcript: name of the transcript in the job's folder.
         revision: how often it was corrected.
         result: revision of the result that can be read; None before there is one.
-        names: of people, by the id of a speaker, as corrected.
+        names: of people, by the id of a speaker, as corrected; None is no name.
         emotions: share of the time of each.
     """
 
@@ -68,7 +68,7 @@ class Job(Base):
     options: Mapped[dict[str, Any]] = mapped_column(JSON)
     revision: Mapped[int] = mapped_column(default=0)
     result: Mapped[int | None] = mapped_column(default=None)
-    names: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    names: Mapped[dict[str, str | None]] = mapped_column(JSON, default=dict)
     emotions: Mapped[dict[str, float] | None] = mapped_column(JSON, default=None)
 
 

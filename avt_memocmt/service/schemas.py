@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
@@ -13,6 +14,7 @@ MOST_TEXT = 10_000
 """Characters of the words of one utterance."""
 MOST_UTTERANCES = 100_000
 
+Index = Annotated[int, Path(ge=0, lt=MOST_UTTERANCES, description="Of an utterance, from 0.")]
 StateName = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 
 _JOB: JsonDict = {
@@ -37,7 +39,8 @@ class JobAnswer(BaseModel):
     """A job. Moments are ISO 8601 in UTC, durations seconds.
 
     `emotions` are shares of the time of all utterances; `seconds_left` is an estimate by the rate
-    so far; `error` is one sentence, also where corrections could not be applied.
+    so far, null until that is steady, and it never rises; `error` is one sentence, also where
+    corrections could not be applied.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
@@ -123,11 +126,29 @@ class ExplanationRequest(BaseModel):
     utterance: int = Field(ge=0, lt=MOST_UTTERANCES)
 
 
+_EXPLANATION: JsonDict = {
+    "state": "in_progress",
+    "before": 0,
+    "progress": 0.4,
+    "error": None,
+    "explanation": None,
+}
+
+
 class ExplanationAnswer(BaseModel):
-    """How far an explanation is; `explanation` is that of `avt-memocmt explain` with `sentences`
-    and the names of `figures` beside it."""
+    """How far an explanation is.
+
+    `before` is how many others, of whatever job, are made before it while it is queued; `progress`
+    the share of the film that was read again for it, null before that is known, and 1 while its
+    figures are drawn; `explanation` is that of `avt-memocmt explain` with `sentences` and the names
+    of `figures` beside it.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXPLANATION]})
 
     state: StateName
+    before: int
+    progress: float | None
     error: str | None
     explanation: dict[str, Any] | None
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, case, func, select, true, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from avt_memocmt.service.database import forget_deleted
+from avt_memocmt.service.job_files import RECOGNISED
 from avt_memocmt.service.models import Job, Kind, State, Task
 
 Result = TypeVar("Result")
@@ -105,13 +106,14 @@ class JobStore:
         found = self._in_transaction(lambda session: session.execute(query).all())
         return {state: 0 for state in State} | {state: count for state, count in found}
 
-    def claim(self) -> tuple[Task, Job] | None:
-        """The next task, which is in progress with this; None where nothing waits.
+    def claim(self, kinds: Iterable[Kind]) -> tuple[Task, Job] | None:
+        """The next task of these kinds, which is in progress with this; None where none waits.
 
-        Explanations and exports come first, because somebody waits for them before the page.
+        Exports come before predictions, because somebody waits for them before the page.
         """
         first = case((Task.kind == Kind.PREDICT, 1), else_=0)
-        query = select(Task).where(Task.state == State.QUEUED).order_by(first, Task.id).limit(1)
+        waiting = Task.state == State.QUEUED, Task.kind.in_(list(kinds))
+        query = select(Task).where(*waiting).order_by(first, Task.id).limit(1)
 
         def work(session: Session) -> tuple[Task, Job] | None:
             task = session.scalars(query.with_for_update(skip_locked=True)).first()
@@ -207,6 +209,17 @@ class JobStore:
 
         return self._in_transaction(work)
 
+    def cancel_task(self, task: Task) -> Task:
+        """Nothing more is done on a task; one that is finished stays as it is."""
+
+        def work(session: Session) -> Task:
+            known = session.get(Task, task.id) or task
+            if known.state in _OPEN:
+                known.state = State.CANCELLED
+            return known
+
+        return self._in_transaction(work)
+
     def delete(self, job_id: str) -> None:
         """Forget a job, in the files of the database too."""
 
@@ -220,8 +233,8 @@ class JobStore:
         self._in_transaction(work)
         forget_deleted(self._engine)
 
-    def rename_speakers(self, job_id: str, names: dict[str, str]) -> Job | None:
-        """Give speakers other names; that is a revision of the same result."""
+    def rename_speakers(self, job_id: str, names: dict[str, str | None]) -> Job | None:
+        """Give speakers other names, or none; that is a revision of the same result."""
 
         def work(session: Session) -> Job | None:
             job = _job(session, job_id)
@@ -253,12 +266,42 @@ class JobStore:
 
         return self._in_transaction(work)
 
+    def pending_cues(self, job_id: str) -> list[dict[str, Any]] | None:
+        """Corrected utterances that are not decided on yet; None where there are none."""
+        query = (
+            select(Task.cues)
+            .where(Task.job_id == job_id, Task.kind == Kind.PREDICT, Task.state.in_(_OPEN))
+            .order_by(Task.id.desc())
+        )
+        return self._in_transaction(lambda session: session.scalars(query).first())
+
+    def restore(
+        self, job_id: str, names: dict[str, str | None], emotions: dict[str, float]
+    ) -> Job | None:
+        """Make what was recognised the readable result again.
+
+        Args:
+            job_id: of a job on which nothing is done.
+            names: of speakers, by their ids, that stay corrected.
+            emotions: share of the time of each in what was recognised.
+        """
+
+        def work(session: Session) -> Job | None:
+            job = _job(session, job_id)
+            if job is not None:
+                job.result, job.names, job.emotions = RECOGNISED, names, emotions
+                job.error = None
+                job.revision += 1
+            return job
+
+        return self._in_transaction(work)
+
     def ask(
         self, job: Job, kind: Kind, *, utterance: int | None = None, name: str | None = None
     ) -> Task:
         """The task that explains an utterance of the readable result, or exports it.
 
-        It is made where there is none, or it failed.
+        It is made where there is none, or it failed or was cancelled.
         """
 
         def work(session: Session) -> Task:
@@ -284,6 +327,15 @@ class JobStore:
     ) -> Task | None:
         """The same task; None where nobody asked for it."""
         return self._in_transaction(lambda session: _asked(session, job, kind, utterance, name))
+
+    def explanations_before(self, task: Task) -> int:
+        """How many explanations are made before this one, of whatever job."""
+        query = (
+            select(func.count())
+            .select_from(Task)
+            .where(Task.kind == Kind.EXPLAIN, Task.state.in_(_OPEN), Task.id < task.id)
+        )
+        return self._in_transaction(lambda session: session.scalar(query)) or 0
 
     def _in_transaction(self, work: Callable[[Session], Result]) -> Result:
         with self._session.begin() as session:

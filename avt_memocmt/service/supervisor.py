@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 
 from avt_memocmt.errors import AvtError
 from avt_memocmt.service.child import Child, ChildEndedError, Message
@@ -15,6 +16,7 @@ from avt_memocmt.service.job_files import PREDICTION, JobFiles
 from avt_memocmt.service.job_json import job_json, read_json
 from avt_memocmt.service.metrics import ServiceMetrics
 from avt_memocmt.service.models import Job, Kind, Task
+from avt_memocmt.service.running import Running
 from avt_memocmt.service.settings import ServiceSettings
 from avt_memocmt.service.store import Finding, JobStore
 from avt_memocmt.service.worker import run_worker
@@ -23,43 +25,18 @@ _log = logging.getLogger(__name__)
 
 LEAST_TIME, TIMES_DURATION = 300.0, 20.0
 """Seconds that any job may take, and how many more for each second of its media."""
+EXPLAINS, WORKS = (Kind.EXPLAIN,), (Kind.PREDICT, Kind.EXPORT)
+"""What the process for explanations does, and what the workers do."""
+SPARE = 120.0
+"""Seconds for which the process for explanations waits for another one."""
 _IDLE = 5.0  # seconds between two looks into the queue, where nobody says that there is work
-
-
-@dataclass
-class Running:
-    """A task that a worker is at.
-
-    Attributes:
-        progress: share that is done, 0 to 1; None before it is known.
-        since: when the task was given to the worker, by `time.monotonic`.
-        stop: set to end it.
-    """
-
-    task: Task
-    job: Job
-    progress: float | None = None
-    since: float = field(default_factory=time.monotonic)
-    stop: threading.Event = field(default_factory=threading.Event)
-    _first: tuple[float, float] | None = None
-
-    def advance(self, progress: float) -> None:
-        """Take what the worker says of its progress."""
-        self.progress = progress
-        if self._first is None:  # before it, the worker may have been loading its networks
-            self._first = time.monotonic(), progress
-
-    @property
-    def seconds_left(self) -> float | None:
-        """By the rate since the first progress; None before there is one."""
-        if self._first is None or self.progress is None or self.progress <= self._first[1]:
-            return None
-        seconds, done = time.monotonic() - self._first[0], self.progress - self._first[1]
-        return seconds * (1 - self.progress) / done
 
 
 class Supervisor:
     """One thread and one worker process for each job that is worked on at a time.
+
+    Explanations have a process of their own, which lives while they are asked for: somebody waits
+    for them before the page, and neither they nor jobs wait for each other.
 
     Args:
         settings: of the service.
@@ -86,10 +63,14 @@ class Supervisor:
         self._workers = [
             Child(run_worker, (threads,), settings.max_memory) for _ in range(settings.workers)
         ]
+        self._explainer = Child(run_worker, (threads,), settings.max_memory)
         self._threads = [
             threading.Thread(target=self._work, args=(worker,), name="worker", daemon=True)
             for worker in self._workers
         ]
+        self._threads.append(
+            threading.Thread(target=self._work_at_explanations, name="explainer", daemon=True)
+        )
 
     def start(self) -> None:
         """Start the workers; what an earlier service was at waits again."""
@@ -107,7 +88,7 @@ class Supervisor:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        for worker in self._workers:
+        for worker in (*self._workers, self._explainer):
             worker.stop()
         self._store.put_back_interrupted()
 
@@ -121,10 +102,22 @@ class Supervisor:
         found = [r for r in self._now() if r.job.id == job_id and r.task.kind == Kind.PREDICT]
         return found[0] if found else None
 
+    def running_task(self, task: Task) -> Running | None:
+        """A task that is under way."""
+        with self._changed:
+            return self._running.get(task.id)
+
     def stop_job(self, job_id: str) -> None:
         """End what is done on a job, and wait until it has ended."""
+        self._stop(lambda running: running.job.id == job_id)
+
+    def stop_task(self, task: Task) -> None:
+        """End what is done on a task, and wait until it has ended."""
+        self._stop(lambda running: running.task.id == task.id)
+
+    def _stop(self, is_meant: Callable[[Running], bool]) -> None:
         with self._changed:
-            while found := [r for r in self._running.values() if r.job.id == job_id]:
+            while found := [r for r in self._running.values() if is_meant(r)]:
                 for running in found:
                     running.stop.set()
                 self._changed.wait()
@@ -140,32 +133,46 @@ class Supervisor:
     def _work(self, worker: Child) -> None:
         worker.start()
         while not self._stopping:
-            try:
-                is_idle = not self._work_once(worker)
-            except Exception:  # such as a database that is away: this thread must not end
-                _log.exception("the queue cannot be worked on; trying again")
-                is_idle = True
-            if is_idle:
-                with self._changed:
-                    if not self._stopping:
-                        self._changed.wait(_IDLE)
+            if not self._work_once(worker, WORKS):
+                self._wait()
 
-    def _work_once(self, worker: Child) -> bool:
+    def _work_at_explanations(self) -> None:
+        used = time.monotonic()
+        while not self._stopping:
+            if self._work_once(self._explainer, EXPLAINS):
+                used = time.monotonic()
+                continue
+            if time.monotonic() - used > SPARE:
+                self._explainer.stop()
+            self._wait()
+
+    def _wait(self) -> None:
+        with self._changed:
+            if not self._stopping:
+                self._changed.wait(_IDLE)
+
+    def _work_once(self, worker: Child, kinds: Collection[Kind]) -> bool:
         """Do the next task; False where nothing waits."""
-        claimed = self._store.claim()
-        if claimed is None:
+        try:
+            claimed = self._store.claim(kinds)
+            if claimed is not None:
+                self._work_on(worker, Running(*claimed))
+            return claimed is not None
+        except Exception:  # such as a database that is away: this thread must not end
+            _log.exception("the queue cannot be worked on; trying again")
             return False
-        running = Running(*claimed)
+
+    def _work_on(self, worker: Child, running: Running) -> None:
         with self._changed:
             self._running[running.task.id] = running
         try:
             self._do(worker, running)
         finally:
-            self._files.remove_partial(running.job)
+            if running.folder is not None:
+                shutil.rmtree(running.folder, ignore_errors=True)
             with self._changed:
                 del self._running[running.task.id]
                 self._changed.notify_all()
-        return True
 
     def _do(self, worker: Child, running: Running) -> None:
         task = running.task
@@ -191,7 +198,7 @@ class Supervisor:
             AvtError: it cannot be done.
         """
         task = running.task
-        answer = self._answer(worker, self._message(task, running.job), running)
+        answer = self._answer(worker, self._message(running), running)
         if answer is None:
             return None  # whoever stopped it says what becomes of it
         if task.kind != Kind.PREDICT:
@@ -203,22 +210,25 @@ class Supervisor:
             self._metrics.count(finding.duration, time.monotonic() - running.since)
         return found
 
-    def _message(self, task: Task, job: Job) -> Message:
+    def _message(self, running: Running) -> Message:
         """What a worker is told; see `worker`.
 
         Raises:
             AvtError: the media is gone.
         """
+        task, job = running.task, running.job
+        media = self._files.media(job)
+        running.folder = self._files.partial(job)
         transcript = self._files.transcript(job)
         message: Message = {
             "kind": task.kind,
             "name": job.name,
-            "media": str(self._files.media(job)),
+            "media": str(media),
             "has_audio": job.has_audio,
             "transcript": None if transcript is None else str(transcript),
             "cues": task.cues,
             "options": job.options,
-            "folder": str(self._files.partial(job)),
+            "folder": str(running.folder),
             "result": str(self._files.result(job, task.revision)),
         }
         if task.kind == Kind.EXPLAIN:
@@ -257,11 +267,11 @@ class Supervisor:
                 return said["done"]
             if "failed" in said:
                 raise AvtError(said["failed"])
-            running.advance(float(said["progress"]))
+            running.advance(said)
             self._tell(running, running.job)
 
     def _tell(self, running: Running, job: Job) -> None:
         if running.task.kind == Kind.EXPLAIN:
-            self._events.publish_explanation(job.id, running.task)
+            self._events.publish_explanation(running.task, running.progress)
         elif running.task.kind == Kind.PREDICT:
             self._events.publish("job", job_json(job, running))

@@ -102,8 +102,13 @@ def _explain(recognizer: EmotionRecognizer, task: Message, pipe: Pipe) -> Messag
 
     words, options = words_and_options(task)
     explanation = recognizer.explain(
-        task["media"], words, utterances=[task["utterance"]], **options
+        task["media"],
+        words,
+        utterances=[task["utterance"]],
+        progress=_meter(task, words, options, pipe),
+        **options,
     )
+    pipe.send({"progress": 1.0, "is_even": False})  # the figures follow
     folder = Path(task["folder"])
     write_explanation(explanation, Path(task["media"]), task["name"], task["expected"], folder)
     put_in_place(folder, Path(task["result"]))
@@ -202,7 +207,10 @@ def _write_json(path: Path, content: object) -> None:
 def _meter(
     task: Message, words: list[Cue] | None, options: PredictOptions, pipe: Pipe
 ) -> Callable[[float, float | None], None]:
-    """What `predict` calls with the seconds read; tells the service the share that is done."""
+    """What `predict` calls with the seconds read; tells the service the share that is done.
+
+    Listening for speakers goes at a rate of its own, so that it says nothing of the time left.
+    """
     from avt_memocmt.inference.speaker_settings import speaker_settings
 
     who = speaker_settings(options.get("speakers", "auto"))
@@ -220,7 +228,8 @@ def _meter(
         said = time.monotonic()
         begun = costs[min(reading, len(costs) - 1)]
         done = sum(costs[:reading]) + begun * min(1.0, seconds / total)
-        pipe.send({"progress": min(0.99, done / sum(costs))})
+        is_even = reading > 0 or not hears
+        pipe.send({"progress": min(0.99, done / sum(costs)), "is_even": is_even})
 
     return advance
 

@@ -86,6 +86,7 @@ def test_from_a_dropped_film_to_its_deletion(context: Any, studio: Studio, film:
     _correct_a_name(page, second)
     _correct_words(page)
     _ask_why(page)
+    _restore_what_was_recognised(page, found)
     _export_everything(page)
     _compare(context, job)
 
@@ -203,6 +204,12 @@ def _check_that_film_and_timeline_follow_each_other(page: Any, found: Any) -> No
     drawn = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
     assert page.locator("#boxes").evaluate(f"canvas => ({drawn})(canvas).data.some(Boolean)")
     film.evaluate("film => film.pause()")
+    size = page.viewport_size
+    page.set_viewport_size({"width": 375, "height": 800})
+    stage, boxes = (f"document.getElementById('{name}')" for name in ("stage", "boxes"))
+    # They stay on the faces.
+    _wait_until(page, f"{stage}.clientHeight === {boxes}.clientHeight")
+    page.set_viewport_size(size)
     page.get_by_role("button", name="Play").wait_for()
 
 
@@ -240,14 +247,54 @@ def _correct_words(page: Any) -> None:
 
 
 def _ask_why(page: Any) -> None:
-    page.get_by_role("button", name="Why?").click()
     dialog = page.get_by_role("dialog")
+    why = page.get_by_role("button", name="Why?")
+    why.click()
+    dialog.get_by_role("progressbar", name="Progress of the explanation").wait_for()
+    assert "is being prepared" in dialog.get_by_role("status").inner_text()
+    dialog.get_by_role("button", name="Stop the explanation").click()
+    dialog.wait_for(state="hidden")
+    why.click()  # it is made anew, and left
+    page.keyboard.press("Escape")
+    page.locator("#utterance-1").click()
+    why.click()
+    page.get_by_text("1 other explanation is made before this one.").wait_for()
+    _check_accessibility(page)
+    page.keyboard.press("Escape")
+    page.locator("#utterance-0").click()
+    why.click()
     dialog.locator(".figure img").first.wait_for()
     assert "The network finds" in dialog.inner_text()
     _wait_until(page, "document.querySelector('.figure img').naturalWidth > 0")
     _check_accessibility(page)
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
+
+
+def _restore_what_was_recognised(page: Any, found: Any) -> None:
+    words = found["utterances"][0]["text"]
+    page.get_by_text("Words or names of this result were corrected.").wait_for()
+    page.locator("#utterance-0").click()
+    page.get_by_role("button", name="Correct the words").press("Enter")
+    assert words in page.get_by_text("Recognised:").inner_text()
+    _check_accessibility(page)
+    page.get_by_role("button", name="Restore what was recognised").press("Enter")
+    page.locator("#moment .quote").filter(has_text=words).wait_for()
+    page.get_by_role("button", name="Anna, change the name").click()
+    page.keyboard.press("Delete")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="S1, change the name").wait_for()
+    page.locator("#corrected").wait_for(state="hidden")
+
+    page.get_by_role("button", name="S1, change the name").click()
+    page.keyboard.type("Anna")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Restore all that was recognised").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    page.get_by_role("button", name="S1, change the name").wait_for()
+    page.locator("#corrected").wait_for(state="hidden")
+    job = page.url.rsplit("/", 1)[1]
+    assert page.request.get(f"/v1/jobs/{job}/prediction").json() == found
 
 
 def _export_everything(page: Any) -> None:

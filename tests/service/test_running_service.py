@@ -23,6 +23,7 @@ from media_factory import speech_like, write_wav
 from PIL import Image
 from recorder import record
 from running_service import RunningService, detail, wait_for
+from studio_browser import join_clips
 
 from avt_memocmt import EmotionRecognizer
 from avt_memocmt.client import Client, Job, ServiceError
@@ -302,7 +303,49 @@ def test_a_name_is_corrected_at_once_and_words_are_decided_anew(
     ):
         answer = http.post(f"/v1/jobs/{job.id}/corrections", json=wrong)
         assert answer.status_code == 422
+    for wrong in ("names/S2", "utterances/99"):  # S2 was nobody who was recognised
+        assert http.delete(f"/v1/jobs/{job.id}/corrections/{wrong}").status_code == 422
 
+    restored = client.restore(job.id)
+    assert (restored.state, restored.revision) == ("completed", 3)
+    assert restored.emotions == job.emotions
+    assert to_json(client.prediction(job.id)) == before
+    client.delete(job.id)
+
+
+def test_one_correction_is_taken_back_and_the_others_stay(
+    client: Client, http: httpx.Client, talking_clips: list[Spoken], tmp_path: Path
+) -> None:
+    film = join_clips(tmp_path / "two.mp4", [clip.path for clip in talking_clips[:2]])
+    captions = tmp_path / "two.srt"
+    captions.write_text(
+        "1\n00:00:00,500 --> 00:00:02,500\nAnna: Good morning.\n\n"
+        "2\n00:00:03,500 --> 00:00:05,500\nBen: So it is.\n"
+    )
+    job = client.wait(client.submit(film, captions).id)
+    before = to_json(client.prediction(job.id))
+    anna, ben = (spoken["speaker"] for spoken in before["utterances"])
+    # The second one comes before the first one is decided on, and both hold.
+    client.correct(job.id, utterances=[{"index": 0, "text": "I hate this!"}])
+    client.correct(job.id, names={ben: "Bob"}, utterances=[{"index": 1, "text": "So do I!"}])
+    client.wait(job.id)
+    both = to_json(client.prediction(job.id))
+    assert [spoken["text"] for spoken in both["utterances"]] == ["I hate this!", "So do I!"]
+    assert http.get(f"/v1/jobs/{job.id}/recognised").json() == before
+
+    address = f"/v1/jobs/{job.id}/corrections"
+    answer = http.delete(f"{address}/utterances/0")
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    client.wait(job.id)
+    one = to_json(client.prediction(job.id))
+    assert [spoken["text"] for spoken in one["utterances"]] == ["Good morning.", "So do I!"]
+    assert http.delete(f"{address}/utterances/1").json()["state"] == "completed"  # at once
+    found = to_json(client.prediction(job.id))
+    assert found["utterances"] == before["utterances"]
+    assert {who["id"]: who["name"] for who in found["speakers"]}[ben] == "Bob"
+    assert http.delete(f"{address}/names/{ben}").status_code == 200
+    assert to_json(client.prediction(job.id)) == before
+    assert anna != ben
     client.delete(job.id)
 
 
@@ -333,6 +376,30 @@ def test_the_decision_that_is_shown_is_explained(
         picture = http.get(f"{address}/0/{figure}")
         assert min(Image.open(io.BytesIO(picture.content)).size) > 10
     assert http.get(f"{address}/0/..%2Fexplanation.json").status_code == 404
+    client.delete(job.id)
+
+
+def test_an_explanation_does_not_wait_for_the_jobs_and_can_be_stopped(
+    service: RunningService, http: httpx.Client, small_face: Path, films: Path
+) -> None:
+    client = service.client
+    job = client.wait(client.submit(small_face).id)
+    sound = np.tile(speech_like(10.0, level=0.2), 180)
+    recording = write_wav(films / "open/half an hour.wav", sound)
+    long = client.submit_path(recording, transcribe=False, speakers="off")
+    service.wait_for_state(long.id, "in_progress")
+    address = f"/v1/jobs/{job.id}/explanations"
+
+    assert http.post(address, json={"utterance": 0}).json()["state"] == "queued"
+    wait_for(lambda: http.get(f"{address}/0").json()["state"] == "in_progress")
+    stopped = http.post(f"{address}/0/cancel").json()
+    assert (stopped["state"], stopped["explanation"]) == ("cancelled", None)
+    asked = http.post(address, json={"utterance": 0}).json()
+    assert (asked["state"], asked["before"], asked["progress"]) == ("queued", 0, None)
+    wait_for(lambda: http.get(f"{address}/0").json()["state"] == "completed")
+    assert http.post(f"{address}/0/cancel").json()["explanation"]["sentences"]  # it stays
+    assert client.job(long.id).state == "in_progress"
+    client.delete(long.id)
     client.delete(job.id)
 
 

@@ -83,9 +83,9 @@ def known(store: JobStore, job: Job) -> Job:
 def test_a_job_goes_through_its_states(store: JobStore) -> None:
     job = put_in(store)
     assert store.waiting() == 1
-    task, claimed = store.claim() or pytest.fail("nothing waits")
+    task, claimed = store.claim(Kind) or pytest.fail("nothing waits")
     assert (claimed.id, claimed.state, task.kind) == (job.id, State.IN_PROGRESS, Kind.PREDICT)
-    assert store.claim() is None
+    assert store.claim(Kind) is None
     done = store.complete(task, FOUND)
     assert done is not None
     assert (done.state, done.result, done.duration, done.emotions) == (
@@ -102,44 +102,44 @@ def test_a_job_goes_through_its_states(store: JobStore) -> None:
 def test_the_queue_is_bounded_and_in_order(store: JobStore) -> None:
     jobs = [put_in(store, str(number), most=3) for number in range(3)]
     assert not store.add(new_job("late", {}), 3)
-    assert [store.claim()[1].id for _ in jobs] == [job.id for job in jobs]  # type: ignore[index]
+    assert [store.claim(Kind)[1].id for _ in jobs] == [job.id for job in jobs]  # type: ignore[index]
 
 
 def test_no_two_workers_get_the_same_task(store: JobStore) -> None:
     ids = {put_in(store, str(number)).id for number in range(20)}
     with ThreadPoolExecutor(8) as pool:
-        claimed = [found for found in pool.map(lambda _: store.claim(), range(40)) if found]
+        claimed = [found for found in pool.map(lambda _: store.claim(Kind), range(40)) if found]
     assert sorted(job.id for _, job in claimed) == sorted(ids)
 
 
 def test_what_was_interrupted_waits_again(store: JobStore) -> None:
     job = put_in(store)
-    assert store.claim()
+    assert store.claim(Kind)
     store.put_back_interrupted()
     assert known(store, job).state == State.QUEUED
-    assert store.claim()
+    assert store.claim(Kind)
 
 
 def test_a_task_may_cost_one_worker(store: JobStore) -> None:
     job = put_in(store)
     for state in (State.QUEUED, State.FAILED):
-        task, _ = store.claim() or pytest.fail("nothing waits")
+        task, _ = store.claim(Kind) or pytest.fail("nothing waits")
         found = store.put_back(task, "the file ended the worker twice.")
         assert found is not None
         assert found.state == state
     assert known(store, job).error == "the file ended the worker twice."
-    assert store.claim() is None
+    assert store.claim(Kind) is None
 
 
 def test_a_correction_that_fails_keeps_the_result(store: JobStore) -> None:
     job = put_in(store)
-    task, _ = store.claim() or pytest.fail("nothing waits")
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
     store.complete(task, FOUND)
     cues = [{"start": 0.0, "end": 1.0, "text": "Hi.", "speaker": None}]
     corrected = store.correct(job.id, cues, 10)
     assert corrected is not None
     assert (corrected.revision, corrected.result, corrected.state) == (1, 0, State.QUEUED)
-    task, _ = store.claim() or pytest.fail("nothing waits")
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
     assert (task.cues, task.revision) == (cues, 1)
     failed = store.fail(task, "why")
     assert failed is not None
@@ -148,24 +148,70 @@ def test_a_correction_that_fails_keeps_the_result(store: JobStore) -> None:
 
 def test_an_explanation_is_of_the_readable_result_and_comes_first(store: JobStore) -> None:
     job = put_in(store)
-    task, _ = store.claim() or pytest.fail("nothing waits")
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
     store.complete(task, FOUND)
     cues = [{"start": 0.0, "end": 1.0, "text": "Hi.", "speaker": None}]
     store.correct(job.id, cues, 10)
-    task, _ = store.claim() or pytest.fail("nothing waits")
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
     store.complete(task, FOUND)
     put_in(store, "another")
     asked = store.ask(known(store, job), Kind.EXPLAIN, utterance=0)
     assert store.ask(known(store, job), Kind.EXPLAIN, utterance=0).id == asked.id
     assert store.asked(known(store, job), Kind.EXPLAIN, utterance=1) is None
-    first, _ = store.claim() or pytest.fail("nothing waits")
+    first, _ = store.claim(Kind) or pytest.fail("nothing waits")
     assert (first.id, first.cues, first.revision) == (asked.id, cues, 1)
     assert known(store, job).state == State.COMPLETED
 
 
+def test_explanations_are_claimed_apart_from_jobs_and_cancelled_one_by_one(store: JobStore) -> None:
+    job = put_in(store)
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
+    store.complete(task, FOUND)
+    put_in(store, "another")
+    first, second = (store.ask(known(store, job), Kind.EXPLAIN, utterance=i) for i in range(2))
+    assert [store.explanations_before(task) for task in (first, second)] == [0, 1]
+    predict, _ = store.claim((Kind.PREDICT, Kind.EXPORT)) or pytest.fail("no job waits")
+    assert predict.kind == Kind.PREDICT
+    claimed, _ = store.claim((Kind.EXPLAIN,)) or pytest.fail("no explanation waits")
+    assert claimed.id == first.id
+    assert store.explanations_before(second) == 1  # it is being made
+    assert store.cancel_task(first).state == State.CANCELLED
+    assert store.complete(claimed) is None
+    assert store.explanations_before(second) == 0
+    claimed, _ = store.claim((Kind.EXPLAIN,)) or pytest.fail("no explanation waits")
+    store.complete(claimed)
+    assert store.cancel_task(second).state == State.COMPLETED
+    again = store.ask(known(store, job), Kind.EXPLAIN, utterance=0)
+    assert (again.state, again.id == first.id) == (State.QUEUED, False)
+
+
+def test_what_was_recognised_is_restored(store: JobStore) -> None:
+    job = put_in(store)
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
+    store.complete(task, FOUND)
+    explained = store.ask(known(store, job), Kind.EXPLAIN, utterance=0)
+    store.claim(Kind)
+    store.complete(explained)
+    cues = [{"start": 0.0, "end": 1.0, "text": "Hi.", "speaker": None}]
+    store.correct(job.id, cues, 10)
+    assert store.pending_cues(job.id) == cues
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
+    store.complete(task, Finding(3.0, {"anger": 1.0}))
+    assert store.pending_cues(job.id) is None
+    store.rename_speakers(job.id, {"S1": "Anna"})
+    restored = store.restore(job.id, {}, {"joy": 1.0})
+    assert restored is not None
+    assert (restored.result, restored.names, restored.emotions) == (0, {}, {"joy": 1.0})
+    assert restored.revision == 3
+    # What was asked of it is there again, and more is asked on the words that were recognised.
+    asked = store.ask(known(store, job), Kind.EXPLAIN, utterance=0)
+    assert (asked.id, asked.state, asked.cues) == (explained.id, State.COMPLETED, None)
+    assert store.ask(known(store, job), Kind.EXPLAIN, utterance=1).cues is None
+
+
 def test_cancelled_and_deleted_work_changes_nothing_more(store: JobStore) -> None:
     job = put_in(store)
-    task, _ = store.claim() or pytest.fail("nothing waits")
+    task, _ = store.claim(Kind) or pytest.fail("nothing waits")
     cancelled = store.cancel(job.id)
     assert cancelled is not None
     assert cancelled.state == State.CANCELLED

@@ -70,7 +70,7 @@ export function upload(file, transcript, options, onProgress, cancel) {
 }
 
 /**
- * Hear of jobs as they change. `handlers`: job(Job), deleted(id), explanation({job, utterance, state}),
+ * Hear of jobs as they change. `handlers`: job(Job), deleted(id), explanation({job, utterance, state, progress}),
  * and again(), which is called when a lost connection is back: what happened meanwhile was not heard.
  * A page that is not looked at lets its connection go, because browsers open only six to a server.
  */

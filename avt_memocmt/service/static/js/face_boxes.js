@@ -16,10 +16,11 @@ export class FaceBoxes {
     this.canvas = canvas;
     this.prediction = prediction;
     this.isOn = true;
+    const stage = canvas.parentElement; // whose size the canvas takes only when it is drawn anew
     new ResizeObserver(() => {
-      [this.width, this.height] = [canvas.clientWidth, canvas.clientHeight];
+      [this.width, this.height] = [stage.clientWidth, stage.clientHeight];
       this.show(this.time ?? 0);
-    }).observe(canvas);
+    }).observe(stage);
   }
 
   /** Take `GET .../frames`: rows of time, left, top, width, height, face, whether it speaks. */

@@ -55,10 +55,9 @@ export class JobRow {
   }
 
   #stateText() {
-    const { state, progress, seconds_left: left } = this.job;
+    const { state, progress } = this.job;
     if (state !== "in_progress" || progress === null) return t(`state.${state}`);
-    const share = percent(progress);
-    return left === null ? t("job.at", { share }) : t("job.left", { share, left: lasting(left) });
+    return progressText(this.job);
   }
 
   #button() {
@@ -68,6 +67,12 @@ export class JobRow {
       ? iconButton("close", t("job.cancel", { name: job.name }), () => actions.cancel(job))
       : iconButton("bin", t("job.delete", { name: job.name }), () => actions.remove(job));
   }
+}
+
+/** How far a job is whose progress is known, and how long it still takes where that is known. */
+export function progressText({ progress, seconds_left: left }) {
+  const share = percent(progress);
+  return left === null ? t("job.at", { share }) : t("job.left", { share, left: lasting(left) });
 }
 
 /** A bar of a share, 0 to 1, or of unknown length where it is null. */

@@ -15,7 +15,7 @@ const NARROW = 12; // pixels; where most bars are narrower, their height says wh
 const NEAR = 4; // pixels by which a click may miss
 
 export class Lanes {
-  /** `rename(speaker, name)` saves a name; `onWindow(from, to)` hears of each move. */
+  /** `rename(speaker, name)` saves a name, "" the recognised one; `onWindow(from, to)` hears of each move. */
   constructor(root, jobId, prediction, film, { rename, onWindow }) {
     Object.assign(this, { jobId, prediction, film, rename, onWindow });
     this.from = 0;
@@ -186,7 +186,7 @@ export class Lanes {
   }
 
   #editName(button, lane, name) {
-    const field = h("input", { type: "text", value: name, "aria-label": t("lane.new_name", { name }), maxlength: "80", class: "who" });
+    const field = h("input", { type: "text", value: name, "aria-label": t("lane.new_name", { name }), placeholder: t("lane.recognised"), title: t("lane.empty"), maxlength: "80", class: "who" });
     let isDone = false;
     const finish = async (isKept) => {
       if (isDone) return;
@@ -194,7 +194,7 @@ export class Lanes {
       const typed = field.value.trim();
       field.replaceWith(button);
       button.focus();
-      if (isKept && typed && typed !== name) await this.rename(lane.id, typed);
+      if (isKept && typed !== name) await this.rename(lane.id, typed);
     };
     field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;

@@ -6,9 +6,12 @@ import { clock, emotionName, percent, swatch, warningText } from "./wording.js";
 const MODALITIES = ["audio", "visual", "text"];
 
 export class MomentCard {
-  /** `correct(index, text, speaker)` decides again; `explain(index)` shows why. */
-  constructor(root, prediction, { correct, explain }) {
-    Object.assign(this, { root, prediction, correct, explain });
+  /**
+   * `correct(index, text, speaker)` decides again, `restore(index)` on what was recognised, which
+   * `recognised(index)` is where it is no more shown; `explain(index)` shows why.
+   */
+  constructor(root, prediction, actions) {
+    Object.assign(this, { root, prediction, ...actions });
     this.isEdited = false;
   }
 
@@ -79,6 +82,7 @@ export class MomentCard {
       prediction.speakers.length
         ? h("div", { class: "field" }, h("label", { for: "edited-speaker" }, t("edit.speaker")), speaker)
         : "",
+      this.#first(close),
       h("p", { class: "soft small" }, t("edit.hint")),
       h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, t("edit.save")), h("button", { type: "button", onclick: close }, t("dialog.cancel"))),
     );
@@ -92,6 +96,24 @@ export class MomentCard {
     });
     this.root.replaceChildren(form);
     text.focus();
+  }
+
+  /** What was recognised, and the button that restores it. */
+  #first(close) {
+    const { index } = this;
+    const first = this.recognised(index);
+    if (!first) return "";
+    const restore = () => {
+      close();
+      this.restore(index);
+    };
+    const told = [this.prediction.name(first.speaker), first.text || t("list.no_words")].filter(Boolean).join(": ");
+    return h(
+      "div",
+      { class: "recognised" },
+      h("p", { class: "soft small", id: "recognised" }, t("edit.recognised", { words: told })),
+      h("button", { type: "button", "aria-describedby": "recognised", onclick: restore }, t("edit.restore")),
+    );
   }
 }
 

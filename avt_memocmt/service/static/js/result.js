@@ -1,10 +1,11 @@
 // The page of one result: the film beside its timeline, each following the other.
 
 import { call, exported, jobPath, listen } from "./api.js";
+import { Corrections } from "./corrections.js";
 import { prepareExports } from "./exports.js";
 import { FaceBoxes } from "./face_boxes.js";
 import { Film } from "./film.js";
-import { progressBar } from "./job_row.js";
+import { progressBar, progressText } from "./job_row.js";
 import { Jumps } from "./jumps.js";
 import { Lanes, zoomButtons } from "./lanes.js";
 import { MomentCard, warnings } from "./moment_card.js";
@@ -13,9 +14,10 @@ import { announce, byId, confirmed, h, icon, iconButton, known, sentence, t } fr
 import { Prediction } from "./prediction.js";
 import { UtteranceList } from "./utterance_list.js";
 import { Why } from "./why.js";
-import { clock, emotionName, lasting, percent, when } from "./wording.js";
+import { clock, emotionName, percent, when } from "./wording.js";
 
 const path = jobPath(known.job);
+const corrections = new Corrections(path, byId("corrected"), restoreAll);
 let job = null;
 let view = null; // what shows the prediction, once there is one
 let corrected = null; // what is awaited: the time of the corrected utterance, all of them as they were
@@ -29,6 +31,8 @@ class View {
     this.why = new Why(known.job, prediction);
     this.card = new MomentCard(byId("moment"), prediction, {
       correct: saveWords,
+      restore: restoreWords,
+      recognised: (at) => corrections.of(at),
       explain: (index) => this.why.open(index),
     });
     const choose = (index) => this.choose(index);
@@ -82,6 +86,7 @@ class View {
     this.overview?.update();
     this.lanes?.update();
     this.follow();
+    this.why.renew();
   }
 }
 
@@ -104,8 +109,8 @@ function showPending(isAtWork) {
   if (isAtWork) {
     const share = job.state === "in_progress" ? job.progress : null;
     parts.push(progressBar(t("job.progress", { name: job.name }), share));
-    const left = job.seconds_left === null ? "" : t("job.left", { share: percent(share ?? 0), left: lasting(job.seconds_left) });
-    parts.push(h("p", { class: "soft" }, left || t("result.pending")));
+    if (share !== null) parts.push(h("p", { class: "soft" }, progressText(job)));
+    parts.push(h("p", { class: "soft" }, t("result.pending")));
   }
   if (job.error) parts.push(h("p", {}, sentence(job.error)));
   byId("pending").replaceChildren(...parts);
@@ -127,6 +132,7 @@ function tell(text, isProblem = false, isWaiting = false) {
 /** Read the prediction and show it. */
 async function loadPrediction() {
   const prediction = new Prediction(await call("GET", `${path}/prediction`));
+  corrections.update(job, prediction);
   if (view) return view.replace(prediction);
   byId("result").hidden = byId("to-exports").hidden = false;
   byId("pending").hidden = true;
@@ -181,26 +187,56 @@ async function playOverlay(film, button) {
   }
 }
 
+/** Give a speaker another name; "" gives the one back that was recognised. */
 async function saveName(speaker, name) {
   try {
-    job = await call("POST", `${path}/corrections`, { names: { [speaker]: name } });
+    if (name) job = await call("POST", `${path}/corrections`, { names: { [speaker]: name } });
+    else job = await call("DELETE", `${path}/corrections/names/${encodeURIComponent(speaker)}`);
     await loadPrediction();
-    tell(t("edit.named", { name }));
+    tell(t("edit.named", { name: view.prediction.name(speaker) }));
   } catch (refusal) {
     tell(refusal.message, true);
   }
 }
 
 async function saveWords(index, text, speaker) {
+  const changed = { utterances: [{ index, text, speaker }] };
+  await decideAnew(index, { text, speaker, text_source: "given" }, () => call("POST", `${path}/corrections`, changed));
+}
+
+async function restoreWords(index) {
+  const { text, speaker, text_source } = corrections.of(index);
+  const restored = () => call("DELETE", `${path}/corrections/utterances/${index}`);
+  await decideAnew(index, { text, speaker, text_source }, restored);
+}
+
+/** Let an utterance be decided on anew: its words are shown at once, the decision when it is made. */
+async function decideAnew(index, said, asked) {
   const { utterances } = view.prediction;
   corrected = { start: utterances[index].start, utterances };
   try {
-    job = await call("POST", `${path}/corrections`, { utterances: [{ index, text, speaker }] });
-    Object.assign(utterances[index], { text, speaker, text_source: "given" });
-    view.replace(view.prediction); // the words at once, the decision when it is made
+    job = await asked();
+    if (job.state === "completed") {
+      await loadPrediction();
+      return tellDecision();
+    }
+    Object.assign(utterances[index], said);
+    view.replace(view.prediction);
     showJob();
   } catch (refusal) {
     corrected = null;
+    tell(refusal.message, true);
+  }
+}
+
+async function restoreAll() {
+  if (!(await confirmed(t("restore.title"), [t("restore.what")], t("restore.yes")))) return;
+  try {
+    job = await call("DELETE", `${path}/corrections`);
+    await loadPrediction();
+    showJob();
+    tell(t("restore.done"));
+  } catch (refusal) {
     tell(refusal.message, true);
   }
 }
