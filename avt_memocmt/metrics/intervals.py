@@ -7,7 +7,7 @@ the drawn dialogues' tables of counts. No library does this: `scipy.stats.bootst
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from avt_memocmt.metrics.scores import outcome_counts, scores_of_counts
 DRAWS = 1000
 _PERCENTILES = (2.5, 97.5)
 _CELLS = NUM_EMOTIONS * (NUM_EMOTIONS + 1)
+ScoreTables = Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]]
+"""Tables of counts [..., 7, 8] -> by name the scores [...]."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def bootstrap_intervals(
         seed: of the draws.
     """
     (drawn,) = _draws([_group_counts(truth, predicted, groups)], samples, seed)
-    return {name: list(_interval(values)) for name, values in _scores(drawn).items()}
+    found = scores_of_counts(_tables(drawn))
+    return {name: list(_interval(values)) for name, values in found.items()}
 
 
 def mean_interval(
@@ -132,24 +135,32 @@ def paired_differences(
     groups: Sequence[Hashable],
     samples: int = DRAWS,
     seed: int = 0,
+    score: ScoreTables = scores_of_counts,
 ) -> dict[str, Difference]:
     """Each score of `first` minus that of `second`, both on the same draws of dialogues.
 
-    Arguments as of `bootstrap_intervals`; `first` and `second` are predictions of the same rows.
+    Args:
+        truth, groups, samples, seed: as of `bootstrap_intervals`.
+        first: predictions of these rows, [n], or those of several runs, [runs, n], whose scores are
+            averaged.
+        second: the same, of as many runs or of others.
+        score: what is computed of the tables of counts.
     """
-    tables = [_group_counts(truth, predicted, groups) for predicted in (first, second)]
-    drawn_first, drawn_second = map(_scores, _draws(tables, samples, seed))
-    whole_first, whole_second = (
-        scores_of_counts(outcome_counts(truth, p)) for p in (first, second)
-    )
+    runs = [np.atleast_2d(np.asarray(predicted)) for predicted in (first, second)]
+    rows = np.concatenate(runs)
+    tables = [_group_counts(truth, row, groups) for row in rows]
+    in_draws = [score(_tables(sums)) for sums in _draws(tables, samples, seed)]
+    in_all = [score(outcome_counts(truth, row).astype(np.float64)) for row in rows]
+
+    def gain(scored: Sequence[dict[str, NDArray[np.float64]]], name: str) -> NDArray[np.float64]:
+        values = np.stack([one[name] for one in scored])
+        return values[: len(runs[0])].mean(axis=0) - values[len(runs[0]) :].mean(axis=0)
+
     found = {}
-    for name in whole_first:
-        gains = drawn_first[name] - drawn_second[name]
-        found[name] = Difference(
-            float(whole_first[name] - whole_second[name]),
-            _interval(gains),
-            float((gains <= 0).mean()),
-        )
+    for name in in_all[0]:
+        gains = gain(in_draws, name)
+        share = float((gains <= 0).mean())
+        found[name] = Difference(float(gain(in_all, name)), _interval(gains), share)
     return found
 
 
@@ -178,8 +189,9 @@ def _draws(
     return drawn
 
 
-def _scores(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    return scores_of_counts(counts.reshape(-1, NUM_EMOTIONS, NUM_EMOTIONS + 1))
+def _tables(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums [samples, 7 * 8] -> tables of counts [samples, 7, 8]."""
+    return sums.reshape(-1, NUM_EMOTIONS, NUM_EMOTIONS + 1)
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
