@@ -33,6 +33,8 @@ from avt_memocmt.wording import SCORE_NAMES, markdown, with_interval
 
 SCORES = ("accuracy", "weighted_f1", "uar")
 MISSED_BY_CHANCE = 0.05
+ROUNDING = 1e-9
+"""Differences of means of equal scores may be so far from 0."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def compare(
 def misses_zero(gain: Difference) -> bool:
     """Whether 0 lies outside the interval of a difference."""
     low, high = gain.interval_95
-    return low > 0 or high < 0
+    return low > ROUNDING or high < -ROUNDING
 
 
 def cell(gain: Difference) -> str:

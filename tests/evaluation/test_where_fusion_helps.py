@@ -43,9 +43,10 @@ def test_a_gain_is_averaged_over_the_seeds_and_measured_on_its_turns_alone() -> 
 
 
 def test_an_interval_misses_0_on_either_side() -> None:
-    gains = [Difference(0.0, bounds, 0.5) for bounds in ((-1.0, 1.0), (0.1, 0.2), (-0.2, -0.1))]
-    assert [misses_zero(gain) for gain in gains] == [False, True, True]
-    assert chance_note(gains * 20).startswith("40 of 60 intervals miss 0; by chance alone about 3 ")
+    bounds = ((-1.0, 1.0), (0.1, 0.2), (-0.2, -0.1), (1e-17, 1e-17))
+    gains = [Difference(0.0, each, 0.5) for each in bounds]
+    assert [misses_zero(gain) for gain in gains] == [False, True, True, False]
+    assert chance_note(gains * 20).startswith("40 of 80 intervals miss 0; by chance alone about 4 ")
 
 
 def test_the_checkpoints_of_two_networks_are_compared(
