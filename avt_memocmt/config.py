@@ -229,10 +229,6 @@ class TrainingConfig(Section):
     """Share of the log class frequencies subtracted from the logits after training (Menon et al.
     2021).
     """
-    logit_adjustment: Fraction = 0.0
-    """Share of the log class frequencies added to the logits in the loss alone (Menon et al. 2021),
-    so that rare emotions are named more often: a higher UAR for a lower accuracy.
-    """
     label_smoothing: Probability = 0.05
     """Label smoothing of the loss."""
     weight_average: Probability = 0.0

@@ -40,7 +40,6 @@ from avt_memocmt.training.losses import (
     class_weights,
     correct_prior,
     dialogue_loss,
-    log_shares,
     sentiment_loss,
     targets_of,
 )
@@ -96,8 +95,6 @@ class DialogueTraining:
             self.model = WithTextEncoder(self.network, encoder)
         self._emotions = np.concatenate([dialogue.emotions for dialogue in train])
         self._weights = class_weights(self._emotions, config.training.class_balance)
-        share = config.training.logit_adjustment
-        self._adjustment = (share * log_shares(self._emotions)).float() if share else None
 
     def run(self, folder: Path) -> dict[str, float]:
         """Train into `folder`, resuming what is there; returns the dev scores of the best epoch."""
@@ -112,7 +109,6 @@ class DialogueTraining:
             self.dev,
             self.dims,
             weights=self._weights,
-            adjustment=self._adjustment,
             encoder=self.model.encoder if isinstance(self.model, WithTextEncoder) else None,
             accelerator=self.accelerator,
         )
@@ -150,7 +146,6 @@ def fit_dialogues(
     criterion: str = "weighted_f1",
     *,
     weights: Tensor | None = None,
-    adjustment: Tensor | None = None,
     encoder: nn.Module | None = None,
     accelerator: Accelerator | None = None,
 ) -> dict[str, float]:
@@ -164,20 +159,19 @@ def fit_dialogues(
         dims: width of a token of each modality that the network reads.
         criterion: the one of `metrics.scores` by which they choose it.
         weights: float [7], of the classes in the loss; None = all alike.
-        adjustment: as of `dialogue_loss`.
 
     Returns:
         The validation scores of the best epoch.
     """
     trainer = Trainer(network, folder, settings, steps, accelerator, encoder)
     device = trainer.device
-    weights, adjustment = (None if x is None else x.to(device) for x in (weights, adjustment))
+    weights = None if weights is None else weights.to(device)
 
     def loss(model: nn.Module, dialogues: Sequence[LabelledDialogue]) -> Tensor:
         batch = collate([dialogue.turns for dialogue in dialogues], dims).to(device)
         targets = targets_of(dialogues).to(device)
         prediction = model(batch.with_targets(targets))
-        total = dialogue_loss(prediction, batch, targets, settings, weights, adjustment)
+        total = dialogue_loss(prediction, batch, targets, settings, weights)
         if settings.sentiment_weight:
             sentiments = torch.from_numpy(sentiments_of(dialogues)).to(device)
             total = total + settings.sentiment_weight * sentiment_loss(

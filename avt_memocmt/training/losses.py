@@ -47,19 +47,10 @@ def correct_prior(head: nn.Sequential, emotions: NDArray[np.int64], strength: fl
         emotions: labels of the train split; negative ones are left out.
         strength: 0 = none, 1 = all.
     """
+    _, shares = _class_shares(emotions)
     last = cast(nn.Linear, head[-1])
     with torch.no_grad():
-        last.bias.sub_((strength * log_shares(emotions)).to(last.bias))
-
-
-def log_shares(emotions: NDArray[np.int64]) -> Tensor:
-    """float64 [7]: the log share of each class in the labels; 0 of one that does not occur.
-
-    Args:
-        emotions: indices into `EMOTIONS`; negative ones are left out.
-    """
-    _, shares = _class_shares(emotions)
-    return torch.from_numpy(np.log(shares))
+        last.bias.sub_(strength * torch.from_numpy(np.log(shares)).to(last.bias))
 
 
 def dialogue_loss(
@@ -68,7 +59,6 @@ def dialogue_loss(
     targets: Tensor,
     config: TrainingConfig,
     weights: Tensor | None = None,
-    adjustment: Tensor | None = None,
 ) -> Tensor:
     """Cross entropy of the decision, of each modality's own decision, and the network's own losses.
 
@@ -79,16 +69,11 @@ def dialogue_loss(
             with zeros does not count.
         config: label smoothing and the weights of what is added.
         weights: float [7], of the classes; None = all alike.
-        adjustment: float [7], added to the logits of every decision here and nowhere else, so that
-            the network need not learn it: with `log_shares` the logit-adjusted loss of Menon et al.
-            2021, equation 10.
     """
 
     def cross_entropy(logits: Tensor, counts: Tensor) -> Tensor:
         if not bool(counts.any()):
             return logits.sum() * 0.0
-        if adjustment is not None:
-            logits = logits + adjustment
         return soft_cross_entropy(logits[counts], targets[counts], config.label_smoothing, weights)
 
     labelled = targets.sum(dim=1) > 0

@@ -165,15 +165,6 @@ def test_the_measured_network_is_the_corrected_one(tmp_path: Path) -> None:
     assert {n for n in ours if not torch.equal(ours[n], theirs[n])} == {"head.2.bias"}
 
 
-def test_a_network_is_trained_by_the_adjusted_loss(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store")
-    for name, share in (("plain", 0.0), ("adjusted", 1.0)):
-        config = make_config(logit_adjustment=share, epochs=1)
-        train_dialogues(config, [store], tmp_path / name, name=name)
-    ours, theirs = weights(tmp_path / "plain"), weights(tmp_path / "adjusted")
-    assert not torch.equal(ours["head.2.bias"], theirs["head.2.bias"])
-
-
 @pytest.mark.parametrize("kind", ["mist", "d2gnn"])
 def test_a_compared_network_learns_and_measures_as_it_was_selected(
     kind: str, tmp_path: Path

@@ -17,7 +17,6 @@ from avt_memocmt.training.losses import (
     class_weights,
     correct_prior,
     dialogue_loss,
-    log_shares,
     soft_cross_entropy,
 )
 
@@ -78,37 +77,6 @@ def test_an_own_decision_counts_where_its_modality_is_present() -> None:
     assert float(dialogue_loss(prediction, batch, targets, PLAIN, ONES)) == pytest.approx(
         1.5 * math.log(7), abs=1e-5
     )
-
-
-def test_an_adjusted_loss_is_least_where_the_logits_leave_the_frequencies_out() -> None:
-    # Labels that nothing tells apart: the best decision is their frequency, which the adjustment
-    # already says, so that the logits themselves must be equal; of each modality too.
-    emotions = np.array([0] * 6 + [4] * 3 + [6])
-    targets = torch.from_numpy(one_hot(emotions))
-    adjustment = log_shares(emotions).float()
-    batch = batch_with_audio(torch.ones(1, 10, dtype=torch.bool))
-
-    def loss(logits: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        each = [part.expand(1, 10, 7) for part in (logits, own)]
-        prediction = Prediction(each[0], torch.zeros(1, 10, 3), {"audio": each[1]})
-        return dialogue_loss(prediction, batch, targets, PLAIN, adjustment=adjustment)
-
-    shares = torch.tensor([0.6, 0.3, 0.1])
-    entropy = float(-(shares * shares.log()).sum())
-    absent = torch.tensor([0.0, -1e4, -1e4, -1e4, 0.0, -1e4, 0.0])  # 0 is their log share
-    both = [absent.clone().requires_grad_() for _ in range(2)]
-    found = loss(*both)
-    assert found.item() == pytest.approx(1.5 * entropy, abs=1e-5)
-    found.backward()
-    for part in both:
-        assert part.grad is not None
-        assert part.grad.abs().max() < 1e-6
-
-
-def test_log_shares_leave_out_what_is_not_labelled() -> None:
-    found = log_shares(np.array([0, 0, 0, 4, -1, -1]))
-    assert found[[0, 4]].exp().tolist() == pytest.approx([0.75, 0.25])
-    assert found[[1, 2, 3, 5, 6]].tolist() == [0] * 5
 
 
 def test_a_batch_without_any_label_has_a_zero_loss_with_a_gradient() -> None:
