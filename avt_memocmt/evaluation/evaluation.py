@@ -210,9 +210,7 @@ class Evaluation:
         Raises:
             AvtError: they were measured on different utterances or labels.
         """
-        return paired_differences(
-            self.truth, self.predicted, self._predicted_by(other), self.groups
-        )
+        return paired_differences(self.truth, self.predicted, self.predicted_by(other), self.groups)
 
     def agreement(self, other: Evaluation) -> float:
         """Share of the utterances for which both checkpoints name the same emotion.
@@ -220,11 +218,15 @@ class Evaluation:
         Raises:
             AvtError: as in `differences`.
         """
-        same = self.predicted == self._predicted_by(other)
+        same = self.predicted == self.predicted_by(other)
         return float(np.mean(same & (self.predicted != FAILED)))
 
-    def _predicted_by(self, other: Evaluation) -> NDArray[np.int64]:
-        """What another checkpoint predicted for these utterances, in their order."""
+    def predicted_by(self, other: Evaluation) -> NDArray[np.int64]:
+        """What another checkpoint predicted for these utterances, int64 [n], in their order.
+
+        Raises:
+            AvtError: as in `differences`.
+        """
         if other.labels != self.labels:
             raise AvtError(
                 f"one checkpoint tells {', '.join(self.labels)} apart, the other "

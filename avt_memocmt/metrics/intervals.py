@@ -7,7 +7,7 @@ the drawn dialogues' tables of counts. No library does this: `scipy.stats.bootst
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from avt_memocmt.metrics.scores import FAILED, outcome_counts, scores_of_counts,
 
 DRAWS = 1000
 _PERCENTILES = (2.5, 97.5)
+ScoreTables = Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]]
+"""Tables of counts [..., n, n + 1] -> by name the scores [...]."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def bootstrap_intervals(
     """
     classes = table_size(truth, predicted)
     (drawn,) = _draws([_group_counts(truth, predicted, groups, classes)], samples, seed)
-    return {name: list(_interval(values)) for name, values in _scores(drawn, classes).items()}
+    found = scores_of_counts(_tables(drawn, classes))
+    return {name: list(_interval(values)) for name, values in found.items()}
 
 
 def mean_interval(
@@ -131,25 +134,33 @@ def paired_differences(
     groups: Sequence[Hashable],
     samples: int = DRAWS,
     seed: int = 0,
+    score: ScoreTables = scores_of_counts,
 ) -> dict[str, Difference]:
     """Each score of `first` minus that of `second`, both on the same draws of dialogues.
 
-    Arguments as of `bootstrap_intervals`; `first` and `second` are predictions of the same rows.
+    Args:
+        truth, groups, samples, seed: as of `bootstrap_intervals`.
+        first: predictions of these rows, [n], or those of several runs, [runs, n], whose scores are
+            averaged.
+        second: the same, of as many runs or of others.
+        score: what is computed of the tables of counts.
     """
-    classes = table_size(truth, first, second)
-    tables = [_group_counts(truth, predicted, groups, classes) for predicted in (first, second)]
-    drawn_first, drawn_second = (_scores(drawn, classes) for drawn in _draws(tables, samples, seed))
-    whole_first, whole_second = (
-        scores_of_counts(outcome_counts(truth, p, classes)) for p in (first, second)
-    )
+    runs = [np.atleast_2d(np.asarray(predicted)) for predicted in (first, second)]
+    rows = np.concatenate(runs)
+    classes = table_size(truth, *rows)
+    tables = [_group_counts(truth, row, groups, classes) for row in rows]
+    in_draws = [score(_tables(sums, classes)) for sums in _draws(tables, samples, seed)]
+    in_all = [score(outcome_counts(truth, row, classes).astype(np.float64)) for row in rows]
+
+    def gain(scored: Sequence[dict[str, NDArray[np.float64]]], name: str) -> NDArray[np.float64]:
+        values = np.stack([one[name] for one in scored])
+        return values[: len(runs[0])].mean(axis=0) - values[len(runs[0]) :].mean(axis=0)
+
     found = {}
-    for name in whole_first:
-        gains = drawn_first[name] - drawn_second[name]
-        found[name] = Difference(
-            float(whole_first[name] - whole_second[name]),
-            _interval(gains),
-            float((gains <= 0).mean()),
-        )
+    for name in in_all[0]:
+        gains = gain(in_draws, name)
+        share = float((gains <= 0).mean())
+        found[name] = Difference(float(gain(in_all, name)), _interval(gains), share)
     return found
 
 
@@ -183,8 +194,9 @@ def _draws(
     return drawn
 
 
-def _scores(counts: NDArray[np.float64], classes: int) -> dict[str, NDArray[np.float64]]:
-    return scores_of_counts(counts.reshape(-1, classes, classes + 1))
+def _tables(sums: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """Sums [samples, n (n + 1)] -> tables of counts [samples, n, n + 1]."""
+    return sums.reshape(-1, classes, classes + 1)
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -86,6 +86,23 @@ def per_class(
     }
 
 
+def class_scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
+    """Recall and F1 of each emotion in many tables at once; 0 where a table lacks it.
+
+    Args:
+        counts: [..., 7, 8] as of `outcome_counts`.
+
+    Returns:
+        An array [...] under "recall of joy", "f1 of joy" and so on.
+    """
+    _, _, recall, f1 = _per_class(counts)
+    return {
+        f"{name} of {emotion}": values[..., place]
+        for name, values in (("recall", recall), ("f1", f1))
+        for place, emotion in enumerate(EMOTIONS)
+    }
+
+
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation (n - 1), which a single value does not have."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None

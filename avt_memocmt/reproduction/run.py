@@ -251,8 +251,7 @@ class Reproduction:
         return self.work / f"text-tokens-seed{seed}"
 
     @property
-    def _proposed(self) -> Row:
+    def _proposed(self) -> Row | None:
         """The row whose confusion matrix is drawn: the first of the proposed network."""
-        return next(
-            row for row in self.plan.rows if self.plan.settings(row, 0).model.kind == "avt-memocmt"
-        )
+        kinds = ((row, self.plan.settings(row, 0).model.kind) for row in self.plan.rows)
+        return next((row for row, kind in kinds if kind == "avt-memocmt"), None)

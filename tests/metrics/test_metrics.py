@@ -25,6 +25,7 @@ from avt_memocmt.metrics.intervals import (
 from avt_memocmt.metrics.roc_auc import macro_roc_auc
 from avt_memocmt.metrics.scores import (
     FAILED,
+    class_scores_of_counts,
     mean_and_deviation,
     outcome_counts,
     per_class,
@@ -178,6 +179,29 @@ def test_paired_differences_equal_the_slow_form() -> None:
         assert difference.share_not_better == (gains <= 0).mean()
         whole = scores(truth, first)[name] - scores(truth, second)[name]
         assert difference.difference == pytest.approx(whole)
+
+
+def test_the_scores_of_several_runs_are_averaged() -> None:
+    truth, first, second, groups = dialogues()
+    runs = np.stack([first, noisy(truth, 0.3, 6)])
+    found = paired_differences(truth, runs, second, groups, samples=60, seed=7)["uar"]
+    slow = list(slow_draws(truth, [*runs, second], groups, 60, 7))
+    gains = [(a["uar"] + b["uar"]) / 2 - c["uar"] for a, b, c in slow]
+    assert found.interval_95 == pytest.approx(np.percentile(gains, [2.5, 97.5]), abs=1e-12)
+    whole = [scores(truth, guess)["uar"] for guess in (*runs, second)]
+    assert found.difference == pytest.approx((whole[0] + whole[1]) / 2 - whole[2])
+
+
+def test_differences_of_one_class() -> None:
+    truth, first, second, groups = dialogues()
+    found = paired_differences(truth, first, second, groups, score=class_scores_of_counts)
+    ours, theirs = per_class(truth, first), per_class(truth, second)
+    expected = {
+        f"{score} of {emotion}": ours[score][emotion] - theirs[score][emotion]
+        for score in ("recall", "f1")
+        for emotion in EMOTIONS
+    }
+    assert {name: gain.difference for name, gain in found.items()} == pytest.approx(expected)
 
 
 def test_the_pairing_removes_what_both_have_in_common() -> None:

@@ -81,6 +81,12 @@ def test_stored_words_take_the_place_of_a_text_encoder_for_each_seed(tmp_path: P
         Reproduction(tuned.plan, records, stores, tmp_path / "none", folder).run()
 
 
+def test_a_table_without_the_proposed_network_has_no_picture(tmp_path: Path) -> None:
+    small_reproduction(tmp_path, "few", rows=("Late fusion",)).run()
+    written = {path.name for path in (tmp_path / "few" / "experiments").iterdir()}
+    assert written == {"results.csv", "results.md"}
+
+
 def test_a_run_begins_when_what_it_builds_on_is_done() -> None:
     submitted: list[str] = []
     futures: dict[str, Future[str]] = {}
