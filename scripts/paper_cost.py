@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,8 +78,10 @@ def measure(what: str, work: Path, steps: int, device: str) -> dict[str, float]:
         several = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
         launch = [*several, str(way.processes)] if way.processes > 1 else []
         script = str(ROOT / "scripts" / "paper_measure.py")
-        command = [sys.executable, *launch, script, what, str(work), str(steps), str(result)]
-        run(command, environment_of(way, device, work))
+        with tempfile.TemporaryDirectory(dir=work) as empty:
+            command = [sys.executable, *launch, script, what, str(work), str(steps), empty]
+            run(command, environment_of(way, device, work))
+            os.replace(Path(empty) / "cost.json", result)
     figures: dict[str, float] = json.loads(result.read_text())
     return figures
 

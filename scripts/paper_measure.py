@@ -1,8 +1,9 @@
 """Measures one thing for `paper_cost`, as a process of its own so that its memory is its own.
 
-    python scripts/paper_measure.py WHAT WORK STEPS RESULT.json
+    python scripts/paper_measure.py WHAT WORK STEPS EMPTY
 
-WHAT is "extraction" or the name of a way to train; WORK is the folder that `paper_cost` has filled.
+WHAT is "extraction" or the name of a way to train; WORK is the folder that `paper_cost` has filled;
+EMPTY receives the figures in cost.json. All processes of one training share it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -105,27 +105,33 @@ def settings_of(work: Path, changes: Sequence[str] = ()) -> Config:
     return resolve_config(ROOT / "config.yaml", encoders=work / "encoders", overrides=[*changes])
 
 
-def measure_extraction(work: Path) -> ExtractionCost:
-    """Extract all clips again, after one clip that loads everything."""
+def measure_extraction(work: Path, empty: Path) -> ExtractionCost:
+    """Extract all clips again into an empty folder, after one clip that loads everything."""
     plan = ExtractionPlan.of(meld_records(work / "MELD"))
     warm = ExtractionPlan((tuple(plan.clips[:1]),))
     config, workers = settings_of(work), default_workers()
-    with tempfile.TemporaryDirectory() as folder, worker_pool(workers) as pool:
-        Extraction(warm, config, None, Path(folder) / "warm").run_in(pool)
+    with worker_pool(workers) as pool:
+        Extraction(warm, config, None, empty / "warm").run_in(pool)
         began = time.perf_counter()
-        failures = Extraction(plan, config, None, Path(folder) / "all").run_in(pool)
+        failures = Extraction(plan, config, None, empty / "all").run_in(pool)
         seconds = time.perf_counter() - began
         memory = pool.submit(peak_memory).result()
-        shards = FeatureStore.open(Path(folder) / "all").shards()
-        stored = sum(path.stat().st_size for path in shards)
+    stored = sum(path.stat().st_size for path in FeatureStore.open(empty / "all").shards())
     if failures:
         raise SystemExit(f"{failures[0].path}: {failures[0].reason}")
     count = len(plan.clips)
     return ExtractionCost(seconds / count, stored / count, memory, workers, count)
 
 
-def measure_training(work: Path, way: Way, steps: int) -> TrainingCost:
-    """Train for `WARM_UP` and then `steps` steps, in this process of those that were started."""
+def measure_training(work: Path, empty: Path, way: Way, steps: int) -> TrainingCost:
+    """Train for `WARM_UP` and then `steps` steps, in this process of those that were started.
+
+    Args:
+        work: filled by `paper_cost`.
+        empty: a folder, the same for all processes.
+        way: names the settings; what else it says is done by who starts the processes.
+        steps: of all processes together, as those of `TrainingCost`.
+    """
     store = FeatureStore.open(work / "features")
     config = settings_of(work, way.settings)
     tuned = config.training.text_encoder == "fine-tuned"
@@ -137,18 +143,17 @@ def measure_training(work: Path, way: Way, steps: int) -> TrainingCost:
     dev = long_dialogues(rows, lengths[:: 9 * max(1, 100 // steps)], "dev")
     training = DialogueTraining(config, long_dialogues(rows, lengths, "train"), dev)
     batches = TimedBatches(training, steps, tuned)
-    with tempfile.TemporaryDirectory() as folder:
-        fit_dialogues(
-            training.model,
-            Path(folder),
-            config.training.model_copy(update={"epochs": 1}),
-            len(batches.rows),
-            batches,
-            training.dev[:1],
-            training.dims,
-            encoder=getattr(training.model, "encoder", None),
-            accelerator=training.accelerator,
-        )
+    fit_dialogues(
+        training.model,
+        empty / "training",
+        config.training.model_copy(update={"epochs": 1}),
+        len(batches.rows),
+        batches,
+        training.dev[:1],
+        training.dims,
+        encoder=getattr(training.model, "encoder", None),
+        accelerator=training.accelerator,
+    )
     began = time.perf_counter()
     predict_dialogues(training.model.eval(), training.dev, training.dims)
     validated = time.perf_counter() - began
@@ -218,14 +223,14 @@ def main() -> None:
     """Write the figures of one thing."""
     if len(sys.argv) != 5:
         raise SystemExit(__doc__)
-    what, work, steps, result = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    what, work, steps, empty = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     cost: ExtractionCost | TrainingCost
     if what == "extraction":
-        cost = measure_extraction(work)
+        cost = measure_extraction(work, empty)
     else:
-        cost = measure_training(work, WAYS[what], steps)
+        cost = measure_training(work, empty, WAYS[what], steps)
     if os.environ.get("RANK", "0") == "0":
-        result.write_text(json.dumps(asdict(cost)))
+        (empty / "cost.json").write_text(json.dumps(asdict(cost)))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def test_steps_are_measured(tmp_path: Path) -> None:
     store = FeatureStore.create(tmp_path / "features", manifest)
     generator = np.random.default_rng(0)
     store.write_shard(0, [make_row(number, generator) for number in range(3)])
-    cost = measure_training(tmp_path, WAYS["BERT fine-tuned"], steps=2)
+    cost = measure_training(tmp_path, tmp_path / "empty", WAYS["BERT fine-tuned"], steps=2)
     turns = cost.utterances * cost.step * 2
     assert turns == pytest.approx(round(turns), abs=1e-6)
     # No batch has more than 64 turns, and one of short turns has nearly as many.
