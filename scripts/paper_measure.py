@@ -54,9 +54,9 @@ class Way:
 WAYS = {
     "fp32": Way(),
     "bf16 autocast": Way(("training.precision=bf16",)),
-    "torch.compile": Way(is_compiled=True),
     "two processes": Way(processes=2),
     "BERT fine-tuned": Way(("training.text_encoder=fine-tuned",)),
+    "torch.compile": Way(is_compiled=True),
 }
 
 
