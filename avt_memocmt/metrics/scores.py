@@ -49,7 +49,7 @@ def table_size(*classes: ArrayLike) -> int:
 
     A class that does not occur changes no score.
     """
-    return max(NUM_EMOTIONS, *(int(np.max(part)) + 1 for part in classes))
+    return max(NUM_EMOTIONS, *(int(np.asarray(part).max()) + 1 for part in classes))
 
 
 def scores_of_counts(counts: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
