@@ -116,10 +116,14 @@ def _task(classes: int | None, test_session: int | None) -> dict[str, int | None
     Raises:
         AvtError: one is missing, or is none that IEMOCAP has.
     """
+    from avt_memocmt.data.dialogue_corpora.iemocap import SESSIONS
+
     if classes not in (4, 6):
         raise AvtError("--classes of IEMOCAP is 4 or 6.")
-    if test_session not in range(1, 6):
-        raise AvtError("--test-session of IEMOCAP is a number from 1 to 5.")
+    if test_session not in SESSIONS:
+        raise AvtError(
+            f"--test-session of IEMOCAP is a number from {SESSIONS[0]} to {SESSIONS[-1]}."
+        )
     return {"classes": classes, "test_session": test_session}
 
 

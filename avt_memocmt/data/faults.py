@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -94,11 +94,14 @@ def clip_fault(kind: FaultKind, key: UtteranceKey, detail: str = "") -> Fault:
     return Fault(kind, key.split, str(key).removeprefix(f"{key.split} "), detail)
 
 
+def flags_of(kinds: Collection[FaultKind]) -> tuple[str, ...]:
+    """The flags that a record with these faults carries, in the order of `FaultKind`."""
+    return tuple(kind.value for kind in FaultKind if kind in kinds)
+
+
 def flags_by_clip(faults: Iterable[Fault]) -> dict[str, tuple[str, ...]]:
-    """Names of the faults of each clip ("train dia125_utt3"), in the order of `FaultKind`."""
+    """Names of the faults of each clip ("train dia125_utt3"), as of `flags_of`."""
     found: dict[str, set[FaultKind]] = {}
     for fault in faults:
         found.setdefault(fault.where, set()).add(fault.kind)
-    return {
-        where: tuple(k.value for k in FaultKind if k in kinds) for where, kinds in found.items()
-    }
+    return {where: flags_of(kinds) for where, kinds in found.items()}

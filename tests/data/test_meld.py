@@ -9,10 +9,11 @@ from command_line import run
 from meld_factory import FAULTS, LAYOUTS, Row, faulty_meld, small_meld, write_clip, write_table
 
 from avt_memocmt.commands.prepare import prepare
+from avt_memocmt.data.clip_probe import ClipProbe, probe_clips
 from avt_memocmt.data.corpora import meld_dialogues
 from avt_memocmt.data.faults import FaultKind
 from avt_memocmt.data.index import UtteranceRecord, read_index
-from avt_memocmt.data.meld.clips import ClipProbe, clip_faults, probe_clips
+from avt_memocmt.data.meld.clips import clip_faults
 from avt_memocmt.data.meld.index import index_meld, meld_records
 from avt_memocmt.data.meld.table import read_meld_table
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from avt_memocmt.data.clip_probe import Progress
 from avt_memocmt.data.corpus_index import CorpusIndex
 from avt_memocmt.data.dialogue_corpora.cmu_folds import read_folds
 from avt_memocmt.data.dialogue_corpora.found import (
@@ -18,7 +19,6 @@ from avt_memocmt.data.dialogue_corpora.found import (
 )
 from avt_memocmt.data.faults import Fault, FaultKind
 from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
-from avt_memocmt.data.meld.clips import Progress
 from avt_memocmt.emotions import SENTIMENTS, sentiment_of_score
 from avt_memocmt.errors import AvtError
 from avt_memocmt.preprocessing.text_file import read_text_file

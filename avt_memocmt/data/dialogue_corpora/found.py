@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from avt_memocmt.data.clip_probe import Progress, probe_clips
 from avt_memocmt.data.corpus_index import CorpusIndex, report_order
-from avt_memocmt.data.faults import Fault, FaultKind
+from avt_memocmt.data.faults import Fault, FaultKind, flags_of
 from avt_memocmt.data.index import SPLITS, UtteranceRecord
-from avt_memocmt.data.meld.clips import Progress, probe_clips
 from avt_memocmt.emotions import EMOTIONS
 from avt_memocmt.errors import AvtError
 
@@ -62,8 +62,7 @@ def build_index(
         if record.path is None or refusals[record.path] is not None:
             end = None if record.end is None else record.end - record.start
             record = replace(record, path=None, start=0.0, end=end)
-        flags = {fault.kind for fault in own}
-        records.append(replace(record, flags=tuple(k.value for k in FaultKind if k in flags)))
+        records.append(replace(record, flags=flags_of({fault.kind for fault in own})))
         # Where a split has no media at all, one fault says so.
         is_bare = record.split in bare
         faults += [fault for fault in own if fault.kind != FaultKind.MISSING or not is_bare]

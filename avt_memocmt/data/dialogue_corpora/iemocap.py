@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from avt_memocmt.data.clip_probe import Progress
 from avt_memocmt.data.corpus_index import CorpusIndex
 from avt_memocmt.data.dialogue_corpora.found import (
     FoundUtterance,
@@ -16,7 +17,6 @@ from avt_memocmt.data.dialogue_corpora.found import (
 )
 from avt_memocmt.data.faults import FaultKind
 from avt_memocmt.data.index import UNLABELLED, UtteranceRecord
-from avt_memocmt.data.meld.clips import Progress
 from avt_memocmt.emotions import EMOTIONS, IEMOCAP_4, IEMOCAP_6, IEMOCAP_6_LABELS
 from avt_memocmt.preprocessing.text_file import read_text_file
 from avt_memocmt.preprocessing.text_preprocess import clean_text

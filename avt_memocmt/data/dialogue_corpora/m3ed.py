@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from avt_memocmt.data.clip_probe import Progress
 from avt_memocmt.data.corpus_index import CorpusIndex
 from avt_memocmt.data.dialogue_corpora.found import FoundUtterance, build_index, require_folders
 from avt_memocmt.data.faults import Fault, FaultKind
 from avt_memocmt.data.index import SPLITS, UNLABELLED, UtteranceRecord
-from avt_memocmt.data.meld.clips import Progress
 from avt_memocmt.emotions import emotion_index
 from avt_memocmt.errors import AvtError
 from avt_memocmt.media.discovery import MEDIA_SUFFIXES

@@ -1,18 +1,13 @@
-"""Whether MELD's clips can be used: each is opened and its first sound and picture decoded."""
+"""What is wrong with MELD's clips, by their beginnings and the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
+from avt_memocmt.data.clip_probe import ClipProbe
 from avt_memocmt.data.faults import Fault, FaultKind, clip_fault
 from avt_memocmt.data.meld.faults import ONE_FRAME
 from avt_memocmt.data.meld.table import MeldRow
-from avt_memocmt.errors import AvtError
-from avt_memocmt.media.reader import MediaReader
-from avt_memocmt.media.types import AudioChunk, VideoFrame
-from avt_memocmt.workers import worker_pool
 
 TOO_SHORT = 0.3
 """Seconds; about 220 clips of the release are shorter."""
@@ -23,64 +18,6 @@ TOO_LONG = 30.0
 MISMATCH_SECONDS = 1.0
 MISMATCH_SHARE = 0.5
 """A clip and its row disagree if they differ by more than both; the share is of the longer."""
-
-_CHUNK = 32  # clips handed to a worker at once
-_PICTURE_SIDE = 64  # pixels; the picture itself is not used
-
-Progress = Callable[[int, int], None]
-"""Called with the clips done and all clips."""
-
-
-@dataclass(frozen=True)
-class ClipProbe:
-    """What the start of a clip shows.
-
-    Attributes:
-        duration: seconds that its header states, or None.
-        has_sound: whether sound in it can be decoded.
-        has_pictures: whether a picture in it can be decoded.
-        refusal: why it cannot be decoded at all, or None.
-    """
-
-    duration: float | None = None
-    has_sound: bool = False
-    has_pictures: bool = False
-    refusal: str | None = None
-
-
-def probe_clip(path: Path) -> ClipProbe:
-    """Open a clip and decode up to its first sound and first picture.
-
-    A clip counts as undecodable if its container cannot be opened or nothing in it decodes. Damage
-    further in is not looked for: reading 13,000 clips to their end takes hours, and `extract` finds
-    it anyway.
-    """
-    try:
-        with MediaReader(path, max_side=_PICTURE_SIDE) as reader:
-            kinds = set[type]()
-            for event in reader.events():
-                kinds.add(type(event))
-                if len(kinds) == 2:
-                    break
-            return ClipProbe(reader.info.duration, AudioChunk in kinds, VideoFrame in kinds)
-    except AvtError as error:
-        return ClipProbe(refusal=str(error).removeprefix(f"{path} "))
-
-
-def probe_clips(
-    paths: Sequence[Path], workers: int = 1, progress: Progress | None = None
-) -> list[ClipProbe]:
-    """Probe clips in a process pool; small jobs and `workers=1` run in this process.
-
-    Raises:
-        AvtError: a worker died, as by a lack of memory.
-    """
-    probes: list[ClipProbe] = []
-    for probe in _probes(paths, min(workers, len(paths) // _CHUNK)):
-        probes.append(probe)
-        if progress is not None:
-            progress(len(probes), len(paths))
-    return probes
 
 
 def clip_faults(row: MeldRow, probe: ClipProbe) -> Iterator[Fault]:
@@ -103,11 +40,3 @@ def clip_faults(row: MeldRow, probe: ClipProbe) -> Iterator[Fault]:
     if row.duration >= ONE_FRAME and abs(row.duration - probe.duration) > tolerance:
         detail = f"clip {probe.duration:.2f} s, table {row.duration:.2f} s"
         yield clip_fault(FaultKind.DURATION_MISMATCH, row.key, detail)
-
-
-def _probes(paths: Sequence[Path], workers: int) -> Iterator[ClipProbe]:
-    if workers <= 1:
-        yield from map(probe_clip, paths)
-        return
-    with worker_pool(workers, run_networks=False) as pool:
-        yield from pool.map(probe_clip, paths, chunksize=_CHUNK)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from avt_memocmt.data.clip_probe import Progress, probe_clips
 from avt_memocmt.data.corpus_index import CorpusIndex, report_order
 from avt_memocmt.data.faults import Fault, FaultKind, clip_fault, flags_by_clip
 from avt_memocmt.data.index import UtteranceRecord
-from avt_memocmt.data.meld.clips import Progress, clip_faults, probe_clips
+from avt_memocmt.data.meld.clips import clip_faults
 from avt_memocmt.data.meld.duplicates import duplicate_faults
 from avt_memocmt.data.meld.faults import ONE_FRAME, transcript_faults
 from avt_memocmt.data.meld.layout import SplitFiles, find_splits
