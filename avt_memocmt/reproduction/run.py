@@ -77,6 +77,8 @@ class Reproduction:
         self.experiments = experiments
         self.encoders = encoders
         self._has_words = any("text" in store.manifest.modalities for store in stores)
+        made_by = [store.manifest.extractor.get("text", {}) for store in stores]
+        self._words_are_tuned = any("tuned_sha256" in made for made in made_by)
 
     def jobs(self) -> list[Job]:
         """Every run, seed by seed, so that a stopped table has complete seeds."""
@@ -234,7 +236,7 @@ class Reproduction:
 
     def _settings(self, job: Job) -> Config:
         settings = self.plan.settings(job.row, job.seed, stored_words=self._has_words)
-        if not self._has_words or self.encoders is None:
+        if not self._words_are_tuned or self.encoders is None:
             return settings
         made_by = load_config(self.encoders / CONFIG_FILE).text
         return settings.model_copy(update={"text": made_by})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from avt_memocmt.data.feature_store import FeatureStore
 from avt_memocmt.errors import AvtError
 from avt_memocmt.features.extract_text_features import TEXT_ENCODER_FILE
 from avt_memocmt.models.checkpoint import CONFIG_FILE
+from avt_memocmt.pretrained import CHECKPOINTS
 from avt_memocmt.reproduction.jobs import done_in_order
 from avt_memocmt.reproduction.plan import MELD_RECIPE, load_plan
 from avt_memocmt.reproduction.run import Reproduction
@@ -79,6 +81,18 @@ def test_stored_words_take_the_place_of_a_text_encoder_for_each_seed(tmp_path: P
         assert (folder / part).read_bytes() == (tmp_path / "tuned" / part).read_bytes()
     with pytest.raises(AvtError, match="encoders-checkpoint"):
         Reproduction(tuned.plan, records, stores, tmp_path / "none", folder).run()
+    # Words of an encoder as it comes: the checkpoint names that one, whatever tuned one is at hand.
+    manifest = stores[-1].folder / "manifest.json"
+    made = json.loads(manifest.read_text())
+    del made["extractor"]["text"]["tuned_sha256"]
+    manifest.write_text(json.dumps(made))
+    stores = [*tuned.stores, FeatureStore.open(stores[-1].folder)]
+    folder = tmp_path / "plain"
+    shipped = CHECKPOINTS / "embedded"
+    Reproduction(tuned.plan, records, stores, folder, folder / "experiments", shipped).run()
+    config = load_config(folder / "proposed-seed0" / CONFIG_FILE)
+    assert config.text == tuned.plan.settings(tuned.plan.text, 0).text
+    assert not (folder / "proposed-seed0" / TEXT_ENCODER_FILE).exists()
 
 
 def test_a_table_without_the_proposed_network_has_no_picture(tmp_path: Path) -> None:
